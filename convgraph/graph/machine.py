@@ -1,0 +1,354 @@
+"""The pure machine: what a conversation's state is, which transitions are enabled, and what an event does to it.
+
+No input or output, no clock, no asyncio. The interpreter, the replayer, the simulator, the path generator
+and the checker all stand on the four functions here:
+
+    enabled(graph, state)         the transitions that may be taken now, in the order they are considered
+    verdict(graph, state, limits) what must happen now: choose among edges, or end, and why
+    advance(graph, state, event)  the state after a turn, a move, an edit or an end
+    begin(graph, messages, data)  the state before the first turn
+
+A conversation alternates between two phases. In the first, the node at `state.node` has the turn; a `Turn`
+event says what it did and leads to the second, `choosing`, in which a transition is picked; a `Move` event
+leads back to the first, at the next node, or to the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel
+
+from convgraph.errors import GuardError, InternalError
+from convgraph.graph.definition import END, Definition, Edge, Limits, On
+from convgraph.messages import NO_USAGE, History, Message, Usage
+
+Status: TypeAlias = Literal["finished", "stuck", "waiting", "limited", "cancelled", "failed"]
+
+
+class ErrorInfo(NamedTuple):
+    """An error as data: its type's name, its text, and the node that raised it."""
+
+    type: str
+    message: str
+    node: str = ""
+
+
+class Turn(NamedTuple):
+    """A node has had the turn. `messages` is what it added, `update` what it changes in the state.
+
+    `visits` counts a parallel group's branches; `limit` names a limit that cut the turn short;
+    `asked` lists the ids of the questions that the turn put to people.
+    """
+
+    node: str
+    messages: tuple[Message, ...] = ()
+    updates: tuple[Mapping[str, Any], ...] = ()
+    goto: str | None = None
+    error: ErrorInfo | None = None
+    usage: Usage = NO_USAGE
+    seconds: float = 0.0
+    inner_turns: int = 0
+    visits: Mapping[str, int] | None = None
+    limit: str | None = None
+    asked: tuple[str, ...] = ()
+
+
+class Move(NamedTuple):
+    """A transition was taken. `edge` is its index; `limit` names the limit whose edge it is."""
+
+    target: str
+    edge: int
+    usage: Usage = NO_USAGE
+    limit: str | None = None
+
+
+class Edit(NamedTuple):
+    """The conversation was changed from outside: a fork's edited message or state, a migration, a further input."""
+
+    node: str | None = None
+    last: Message | None = None
+    messages: tuple[Message, ...] = ()
+    update: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    choosing: bool | None = None
+
+
+class End(NamedTuple):
+    """The conversation stopped. Only `finished` and `stuck` are for good."""
+
+    status: Status
+    reason: str
+
+
+Event: TypeAlias = Turn | Move | Edit | End
+
+
+class State(NamedTuple):
+    """Where a conversation stands. Immutable; a fold of its events.
+
+    `node` is the node that has the turn or, while `choosing`, has just had it. `last_turn` is the number of
+    each node's latest turn. `spent_limits` maps a limit whose edge was taken to the turn at which it was.
+    """
+
+    node: str
+    history: History
+    choosing: bool = False
+    turn: int = 0
+    schema: Any = None
+    data: BaseModel | None = None
+    visits: Mapping[str, int] = {}
+    last_turn: Mapping[str, int] = {}
+    usage: Usage = NO_USAGE
+    seconds: float = 0.0
+    inner_turns: int = 0
+    declined: bool = False
+    error: ErrorInfo | None = None
+    goto: str | None = None
+    limit: str | None = None
+    spent_limits: Mapping[str, int] = {}
+    asked: Mapping[str, int] = {}
+    status: Status | None = None
+    reason: str = ""
+
+    def dump_data(self, fields: frozenset[str] | None = None) -> dict[str, Any]:
+        """The typed state as plain JSON values: all of it, or some fields."""
+        return {} if self.data is None else self.schema.dump(self.data, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardValue:
+    """An edge and what its guard said: True, False, or the error that it raised (as text)."""
+
+    edge: Edge
+    value: bool | str
+
+    def __str__(self) -> str:
+        text = self.edge.guard.text if self.edge.guard else "(no guard)"
+        label = f" ({self.edge.label})" if self.edge.label else ""
+        return f"{self.edge.source} -> {self.edge.target}{label}: {text} = {str(self.value).lower()}"
+
+
+class Verdict(NamedTuple):
+    """What must happen in the choosing phase: pick one of `edges`, or end with `status` and `reason`.
+
+    `limit` names the limit whose edge `edges` holds.
+    """
+
+    edges: tuple[Edge, ...] = ()
+    status: Status | None = None
+    reason: str = ""
+    limit: str | None = None
+
+
+Evaluate: TypeAlias = Callable[[Edge, State], bool]
+"""How a guard is given its value: by evaluating it, from the record, or by chance in a simulation."""
+
+
+def holds(edge: Edge, state: State) -> bool:
+    """Whether the edge's guard (if any) is true now. Raises `GuardError`."""
+    return edge.guard is None or edge.guard(state)
+
+
+def begin(graph: Definition, messages: Sequence[Message], data: Any = None) -> State:
+    """The state before the first turn. Raises `InputError` where `data` does not fit the graph's schema."""
+    if graph.start is None:
+        raise InternalError(f"graph {graph.name!r} was run without a start; check() reports this as an error")
+    return State(
+        node=graph.start,
+        history=History(messages),
+        schema=graph.state,
+        data=graph.state.initial(data) if graph.state is not None else None,
+        visits=dict.fromkeys(graph.speakers, 0),
+    )
+
+
+def outcome(state: State) -> On:
+    """Which edges the turn just made fires: those of a reply, of an error, or of a limit that cut it short."""
+    return "error" if state.error is not None else "reply"
+
+
+def enabled(graph: Definition, state: State, evaluate: Evaluate = holds) -> tuple[Edge, ...]:
+    """The transitions that may be taken now, in the order in which they are considered."""
+    if not state.choosing or state.status is not None:
+        return ()
+    return tuple(edge for edge in graph.out(state.node, outcome(state)) if evaluate(edge, state))
+
+
+def guard_values(graph: Definition, state: State, on: On | None = None, evaluate: Evaluate = holds) -> tuple[GuardValue, ...]:
+    """Each way out of the current node with its guard's value, for explanations. Never raises."""
+    return tuple(GuardValue(edge, _value(edge, state, evaluate)) for edge in graph.out(state.node, on or outcome(state)))
+
+
+def verdict(graph: Definition, state: State, limits: Limits, evaluate: Evaluate = holds) -> Verdict:
+    """What must happen after a turn, by the rules alone.
+
+    A turn that leads to the end finishes the conversation even at a limit. The edge for a limit is taken once
+    for each limit; after that the conversation may run on to its end, but not in circles: a node that has
+    spoken since may not speak again.
+    """
+    edges = _candidates(graph, state, evaluate) if state.limit is None else ()
+    if edges and all(edge.target == END for edge in edges):
+        return Verdict(edges)
+    reached = limit_reached(limits, state) if state.limit is None else (state.limit, f"limit reached: {state.limit}")
+    if reached is not None:
+        return _at_limit(graph, state, edges, *reached, evaluate)
+    if edges:
+        return Verdict(edges)
+    if state.error is not None:
+        return Verdict(status="failed", reason=_failure(graph, state))
+    return Verdict(status="stuck", reason=_stuck(graph, state, evaluate))
+
+
+def advance(graph: Definition, state: State, event: Event) -> State:
+    """The state after `event`. Updates are validated (`InputError`); guards are not evaluated again."""
+    if isinstance(event, Turn):
+        return _after_turn(graph, state, event)
+    if isinstance(event, Move):
+        return _after_move(state, event)
+    if isinstance(event, End):
+        return state._replace(status=event.status, reason=event.reason)
+    return _after_edit(graph, state, event)
+
+
+def resumed(state: State) -> State:
+    """The state of a conversation that had stopped for a while and goes on."""
+    return state._replace(status=None, reason="")
+
+
+def _after_turn(graph: Definition, state: State, turn: Turn) -> State:
+    number = state.turn + 1
+    data = state.data
+    if turn.updates and graph.state is not None and data is not None:
+        for update in turn.updates:
+            data = graph.state.apply(data, update, f"graph {graph.name!r}, node {turn.node!r}, turn {number}: the update")
+    visits = {**state.visits, turn.node: state.visits.get(turn.node, 0) + 1}
+    for branch, count in (turn.visits or {}).items():
+        visits[branch] = visits.get(branch, 0) + count
+    asked = state.asked
+    if turn.asked:
+        asked = {**asked, **{question: number for question in turn.asked}}
+    return State(
+        turn.node,
+        state.history.extend(turn.messages),
+        True,
+        number,
+        state.schema,
+        data,
+        visits,
+        {**state.last_turn, turn.node: number},
+        state.usage + turn.usage if turn.usage is not NO_USAGE else state.usage,
+        state.seconds + turn.seconds,
+        state.inner_turns + turn.inner_turns,
+        not turn.messages and turn.error is None,
+        turn.error,
+        turn.goto,
+        turn.limit,
+        state.spent_limits,
+        asked,
+    )
+
+
+def _after_move(state: State, move: Move) -> State:
+    spent = state.spent_limits if move.limit is None else {**state.spent_limits, move.limit: state.turn}
+    usage = state.usage + move.usage if move.usage is not NO_USAGE else state.usage
+    if move.target == END:
+        return state._replace(node=END, choosing=False, usage=usage, spent_limits=spent, goto=None, status="finished", reason="reached END")
+    return state._replace(node=move.target, choosing=False, usage=usage, spent_limits=spent, goto=None, limit=None)
+
+
+def _after_edit(graph: Definition, state: State, edit: Edit) -> State:
+    data = state.data
+    if graph.state is not None and data is not None:
+        if edit.data is not None:
+            data = graph.state.initial(edit.data)
+        if edit.update is not None:
+            data = graph.state.initial({**data.model_dump(), **edit.update})
+    history = state.history if edit.last is None else state.history.replace_last(edit.last)
+    return state._replace(
+        node=edit.node if edit.node is not None else state.node,
+        choosing=edit.choosing if edit.choosing is not None else state.choosing,
+        history=history.extend(edit.messages),
+        data=data,
+        status=None,
+        reason="",
+    )
+
+
+def _candidates(graph: Definition, state: State, evaluate: Evaluate) -> tuple[Edge, ...]:
+    """What the selector may choose from: enabled edges of the highest priority present, or the one handed over to."""
+    ways = graph.out(state.node, outcome(state))
+    if state.goto is not None and state.error is None:
+        return tuple(edge for edge in ways if edge.target == state.goto and evaluate(edge, state))[:1]
+    if graph.select_at(state.node) == "first":
+        for edge in ways:
+            if evaluate(edge, state):
+                return (edge,)
+        return ()
+    chosen: list[Edge] = []
+    for edge in ways:
+        if chosen and edge.priority < chosen[0].priority:
+            break
+        if evaluate(edge, state):
+            chosen.append(edge)
+    return tuple(chosen)
+
+
+def limit_reached(limits: Limits, state: State, extra: Usage = NO_USAGE, extra_turns: int = 0) -> tuple[str, str] | None:
+    """The first limit that is reached by `state` and what was spent on top of it: its name, and the reason in words.
+
+    A limit on visits has a name of its own for each node (`visits:writer`).
+    """
+    turns = state.turn + state.inner_turns + extra_turns
+    if limits.turns is not None and turns >= limits.turns:
+        return "turns", f"limit reached: turns ({turns} of {limits.turns})"
+    if limits.visits is not None and state.choosing:
+        allowed, visits = limits.visits_of(state.node), state.visits.get(state.node, 0)
+        if allowed is not None and visits >= allowed:
+            return f"visits:{state.node}", f"limit reached: visits of {state.node} ({visits} of {allowed})"
+    if limits.seconds is not None and state.seconds >= limits.seconds:
+        return "seconds", f"limit reached: seconds ({state.seconds:.1f} of {limits.seconds:g})"
+    if limits.tokens is not None and (tokens := state.usage.tokens + extra.tokens) >= limits.tokens:
+        return "tokens", f"limit reached: tokens ({tokens} of {limits.tokens})"
+    if limits.usd is not None and (usd := state.usage.usd + extra.usd) >= limits.usd:
+        return "usd", f"limit reached: usd ({usd:.4f} of {limits.usd:g})"
+    return None
+
+
+def _at_limit(graph: Definition, state: State, edges: tuple[Edge, ...], limit: str, reason: str, evaluate: Evaluate) -> Verdict:
+    spent = state.spent_limits.get(limit)
+    if spent is not None:
+        onward = tuple(edge for edge in edges if state.last_turn.get(edge.target, 0) <= spent)
+        return Verdict(onward) if onward else Verdict(status="limited", reason=reason)
+    for edge in graph.out(state.node, "limit"):
+        if evaluate(edge, state):
+            return Verdict((edge,), limit=limit, reason=reason)
+    return Verdict(status="limited", reason=reason)
+
+
+def _failure(graph: Definition, state: State) -> str:
+    error = state.error
+    if error is None:
+        raise InternalError("a failure without an error")
+    node = graph.nodes.get(state.node)
+    origin = f" ({node.origin})" if node is not None and node.origin else ""
+    return f"node {state.node!r}{origin} failed with {error.type}: {error.message}"
+
+
+def _stuck(graph: Definition, state: State, evaluate: Evaluate) -> str:
+    values = guard_values(graph, state, evaluate=evaluate)
+    if state.goto is not None:
+        ways = "; ".join(str(value) for value in values) or "no transitions"
+        return f"node {state.node!r} handed over to {state.goto!r}, which is not an enabled target ({ways})"
+    if not values:
+        return f"no transition leaves node {state.node!r}"
+    return f"no transition is enabled after node {state.node!r}: " + "; ".join(str(value) for value in values)
+
+
+def _value(edge: Edge, state: State, evaluate: Evaluate) -> bool | str:
+    try:
+        return evaluate(edge, state)
+    except GuardError as error:
+        return f"error: {error}"

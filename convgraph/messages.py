@@ -1,0 +1,210 @@
+"""What is said: messages, the replies that nodes return, and the history that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
+
+from convgraph.errors import InputError
+
+Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
+Part: TypeAlias = dict[str, Any]
+"""One part of a multimodal content, in the shape of OpenAI's chat completions: `{"type": "text", …}`."""
+Content: TypeAlias = str | list[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool: an id to answer to, the tool's name, and its arguments as JSON text."""
+
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One utterance.
+
+    `sender` is the node (or person) that said it, `content` its text or its list of parts, `role` the role
+    it has in a model's request when nobody's point of view applies. `tool_calls` and `tool_call_id` follow
+    OpenAI's chat completions. `data` is any JSON value that travels along (a parsed answer, a score).
+    """
+
+    sender: str = ""
+    content: Content = ""
+    role: Role = "assistant"
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    data: Any = None
+
+    @property
+    def text(self) -> str:
+        """The content as plain text; parts that are not text appear as `<type>`."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(str(part["text"]) if "text" in part else f"<{part.get('type', 'part')}>" for part in self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a node returns when it has more to give than a text.
+
+    `content` is what is said (None: nothing), `update` the changes to the conversation's state, `goto` the
+    name of the node to hand over to: one of the enabled targets, nothing else.
+    """
+
+    content: str | Message | list[Part] | None = None
+    update: Mapping[str, Any] | None = None
+    goto: str | None = None
+
+
+ReplyLike: TypeAlias = str | Message | Reply | None
+
+
+class Usage(NamedTuple):
+    """Model calls, their tokens, and their price in US dollars. Adds with `+`."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: tuple[Any, ...]) -> Usage:  # type: ignore[override]  # a sum of records, not a longer tuple
+        calls, input_tokens, output_tokens, usd = other
+        return Usage(self.calls + calls, self.input_tokens + input_tokens, self.output_tokens + output_tokens, self.usd + usd)
+
+
+NO_USAGE = Usage()
+
+
+def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
+    """The message that `value` stands for, said by `sender` unless it names another.
+
+    Takes a str, a `Message`, a list of parts, or a mapping with `content` (and `role`, `name`, …).
+    Raises `InputError` for anything else.
+    """
+    if type(value) is str:
+        return Message(sender, value, role)
+    if isinstance(value, Message):
+        _check_content(value.content)
+        return value if value.sender else replace(value, sender=sender)
+    if isinstance(value, str):
+        return Message(sender, str(value), role)
+    if isinstance(value, Mapping):
+        return _message_from_mapping(value, sender, role)
+    if isinstance(value, list):
+        _check_content(value)
+        return Message(sender, value, role)
+    raise InputError(f"a message is a str, a Message, a list of content parts or a mapping with 'content', not {type(value).__name__}: {value!r:.200}")
+
+
+def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> Message:
+    allowed = {"sender", "content", "role", "name", "tool_call_id", "data"}
+    unknown = sorted(set(value) - allowed)
+    if unknown or "content" not in value:
+        what = f"unknown keys {unknown}" if unknown else "no 'content'"
+        raise InputError(f"a message given as a mapping has {what}; it takes {sorted(allowed)}")
+    if value.get("role", role) not in ("user", "assistant", "system", "tool"):
+        raise InputError(f"a message's role is user, assistant, system or tool, not {value['role']!r}")
+    _check_content(value["content"])
+    return Message(
+        sender=str(value.get("sender") or value.get("name") or sender),
+        content=value["content"],
+        role=value.get("role", role),
+        name=value.get("name"),
+        tool_call_id=value.get("tool_call_id"),
+        data=value.get("data"),
+    )
+
+
+def _check_content(content: Any) -> None:
+    if isinstance(content, str):
+        return
+    if isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in content):
+        return
+    raise InputError(f"a message's content is a str or a list of parts like {{'type': 'text', 'text': …}}, not {content!r:.200}")
+
+
+class History(Sequence[Message]):
+    """An immutable sequence of messages that grows in constant time.
+
+    `extend` returns a new history; both share one list, and each knows how much of it is its own. A history
+    that is extended twice copies its part once, so that no branch sees another's messages.
+    """
+
+    __slots__ = ("_chain", "_items", "_size")
+
+    def __init__(self, messages: Sequence[Message] = ()) -> None:
+        self._items: list[Message] = list(messages)
+        self._chain: list[bytes] = []
+        self._size = len(self._items)
+
+    def extend(self, messages: Sequence[Message]) -> History:
+        """This history followed by `messages`."""
+        if not messages:
+            return self
+        grown = History.__new__(History)
+        if len(self._items) == self._size:
+            grown._items, grown._chain = self._items, self._chain
+        else:
+            grown._items, grown._chain = self._items[: self._size], self._chain[: self._size]
+        grown._items.extend(messages)
+        grown._size = self._size + len(messages)
+        return grown
+
+    def replace_last(self, message: Message) -> History:
+        """This history with its last message replaced: what a fork with an edited message starts from."""
+        return History([*self._items[: self._size - 1], message])
+
+    def digest(self) -> bytes:
+        """A hash over all messages. Each message is hashed once, however often the digest is asked for."""
+        chain, size = self._chain, self._size
+        for position in range(len(chain), size):
+            previous = chain[position - 1] if position else b""
+            chain.append(hashlib.blake2b(previous + message_bytes(self._items[position]), digest_size=16).digest())
+        return chain[size - 1] if size else b""
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self._size)
+            return [self._items[position] for position in range(start, stop, step)]
+        if not -self._size <= index < self._size:
+            raise IndexError(f"message {index} of a history of {self._size}")
+        return self._items[index if index >= 0 else self._size + index]
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Message]:
+        for position in range(self._size):
+            yield self._items[position]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, History):
+            return NotImplemented
+        return self._size == other._size and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # equal histories may hold unhashable contents
+
+    def __repr__(self) -> str:
+        return f"History({self._size} messages)"
+
+
+def message_bytes(message: Message) -> bytes:
+    """The message as bytes for hashing: equal messages give equal bytes, in every process."""
+    return repr(
+        (message.sender, message.content, message.role, message.name, message.tool_calls, message.tool_call_id, message.data)
+    ).encode("utf-8", "surrogatepass")

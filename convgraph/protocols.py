@@ -1,0 +1,88 @@
+"""What the floors expect of one another: a model, a speaker, and the request and reply that pass between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from convgraph.messages import NO_USAGE, Message, ReplyLike, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from convgraph.runtime.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What a model is asked.
+
+    `messages` is the conversation as it stands, said by whoever said it; `speaker` is the one who asks, so
+    that its own messages are the assistant's and all others the user's. The conversion to a provider's wire
+    format is the client's, and happens only when a request is really sent: a request costs nothing to make,
+    however long the conversation. `tools` are function schemas in OpenAI's form, `schema` a JSON schema that
+    the answer must fit, `params` what the caller set (temperature, seed …): nothing else is sent.
+    """
+
+    messages: Sequence[Message]
+    speaker: str = ""
+    system: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: Mapping[str, Any] | None = None
+    schema_name: str = "answer"
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """What a model answered. `data` is the parsed answer where the request had a schema."""
+
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = NO_USAGE
+    model: str = ""
+    finish_reason: str = "stop"
+    data: Any = None
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A language model. Stateless: two runs may use one at the same time."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in journals and drawings."""
+        ...
+
+    @property
+    def priced(self) -> bool:
+        """Whether `Usage.usd` of its replies can be trusted; a run with a limit in US dollars needs that."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Its identity as plain JSON, for fingerprints and request digests. Never holds a secret."""
+        ...
+
+    async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
+        """Answer `request`; with `on_delta`, hand over the text piece by piece as it comes. Raises `ModelError`."""
+        ...
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """Something that can be a node: it is given the turn's context and says something, or declines (None)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str:
+        """What others (a selecting model, a drawing) are told about it."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Its definition as plain JSON: `{"type": …, …}`. What a fingerprint and a YAML file hold. No secrets."""
+        ...
+
+    async def speak(self, ctx: Context) -> ReplyLike:
+        """Have the turn. Everything that is not a function of the conversation goes through `ctx`."""
+        ...
