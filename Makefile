@@ -1,0 +1,49 @@
+# Everything a contributor runs. `make help` lists it; CONTRIBUTING.md explains it.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test test-long check format bench bench-setup clean
+
+BIN := .venv/bin
+# Two workers, whatever the machine: counts and timeouts in the tests are made for two cores.
+PYTEST := $(BIN)/python -m pytest -n 2
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/venv
+	@scripts/system-packages dot:graphviz
+
+setup-dev:
+	@scripts/venv dev
+	@scripts/system-packages dot:graphviz
+
+demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs no key
+	@$(BIN)/python examples/demo.py
+
+test: setup-dev check ## set up, check, and run the tests
+	@scripts/setup-model-servers
+	@$(PYTEST)
+
+test-long: setup-dev ## the tests at their full counts (tens of minutes)
+	@scripts/setup-model-servers
+	@$(PYTEST) -m "long or not long"
+
+check: setup-dev ## format, lint, types, floors
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: setup-dev ## put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup-dev bench-setup ## convgraph beside the bare work and other frameworks: a table and a plot
+	@$(BIN)/python benchmarks/run.py
+
+bench-setup: ## install the other frameworks into build/bench-venv
+	@scripts/bench-venv
+
+clean: ## remove what make made
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
