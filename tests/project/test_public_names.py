@@ -1,0 +1,69 @@
+"""`convgraph` is one flat list of public names, and importing it costs nothing but pydantic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import convgraph
+
+PUBLIC = {
+    "END",
+    "AssistantAgent",
+    "ConversableAgent",
+    "ConversationGraph",
+    "Finding",
+    "ForEach",
+    "Limits",
+    "Message",
+    "OpenAIChatModel",
+    "Parallel",
+    "ReplayDivergence",
+    "Reply",
+    "RunBusy",
+    "RunResult",
+    "ScriptedModel",
+    "open_store",
+}
+HEAVY = {"cel", "dbos", "docker", "fastapi", "graphviz", "mcp", "networkx", "openai", "psycopg", "rich", "starlette", "typer", "yaml"}
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    """A name is added or removed on purpose, here and in the changelog, never by accident."""
+    assert set(convgraph.__all__) - {"__version__"} == PUBLIC
+
+
+def test_the_public_names_are_listed_in_order() -> None:
+    assert list(convgraph.__all__) == sorted(convgraph.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(convgraph, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = convgraph.no_such_name  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_completion_shows_the_public_names() -> None:
+    """Lazy names must still turn up where a person looks for them."""
+    assert set(dir(convgraph)) >= PUBLIC
+
+
+def test_importing_convgraph_loads_no_heavy_library() -> None:
+    assert _modules_loaded_by("import convgraph") & HEAVY == set()
+
+
+def test_making_a_graph_loads_no_model_client_and_no_renderer() -> None:
+    """What a guardless graph of functions does not use, it does not pay for."""
+    loaded = _modules_loaded_by("import convgraph; convgraph.ConversationGraph('g').add_node(lambda ctx: 'x', name='a')")
+    assert loaded & {"dbos", "docker", "fastapi", "graphviz", "mcp", "openai", "psycopg", "starlette", "typer"} == set()
+
+
+def _modules_loaded_by(code: str) -> set[str]:
+    shown = subprocess.run([sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in shown.stdout.split()}
