@@ -1,0 +1,147 @@
+"""What is written on nodes, edges and clusters, line by line, before any format has its say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from convgraph.drawing import palette
+from convgraph.drawing.text import counted, money, shorten, wrap
+from convgraph.graph.picture import Activity, Cluster, Picture, PictureEdge, PictureNode
+
+KIND_NAMES = {"graph": "sub-graph", "parallel": "parallel", "foreach": "for each"}
+
+_BLANK = "\u00a0"
+"""Keeps a label's text off the arrow beside it."""
+
+
+class Line(NamedTuple):
+    """One line of a label and how it looks."""
+
+    text: str
+    size: float = 10
+    colour: str = palette.SOFT_INK
+    bold: bool = False
+    italic: bool = False
+    mono: bool = False
+    align: str = "CENTER"
+
+
+def node_lines(node: PictureNode, ink: str = palette.INK) -> list[Line]:
+    """The name, what it is for, its settings, and what a run did there."""
+    soft = palette.SOFT_INK if ink == palette.INK else palette.FAINT_INK
+    lines = [Line(part, 12, ink, bold=node.shape != "hub") for part in wrap(node.name, 32, 2)]
+    if node.hidden:
+        lines.append(Line(f"{KIND_NAMES.get(node.shape, node.shape)}: {counted(node.hidden, 'node')} inside", 9.5, soft, italic=True))
+    lines += [Line(part, 9.5, soft) for part in wrap(node.description, 32, 2)]
+    lines += [Line(part, 9, soft, italic=True) for note in node.notes for part in wrap(note, 36, 3)]
+    if (did := activity_text(node.activity)) and node.shape != "hub":
+        lines.append(Line(did, 9.5, palette.TAKEN, bold=True))
+    if node.activity is not None and node.activity.current:
+        lines.append(Line("the run is here", 9.5, palette.CURRENT, bold=True))
+    return lines
+
+
+def cluster_lines(cluster: Cluster) -> list[Line]:
+    """The heading of a cluster."""
+    kind = KIND_NAMES.get(cluster.shape, cluster.shape)
+    lines = [Line(f"{cluster.name}  ·  {kind}", 11, palette.INK, bold=True, align="LEFT")]
+    lines += [Line(part, 9.5, align="LEFT") for part in wrap(cluster.description, 48, 2)]
+    lines += [Line(part, 9, italic=True, align="LEFT") for part in wrap(" · ".join(cluster.notes), 48, 3)]
+    if did := activity_text(cluster.activity):
+        lines.append(Line(did, 9.5, palette.TAKEN, bold=True, align="LEFT"))
+    return lines
+
+
+def edge_lines(edge: PictureEdge, ink: str = palette.INK) -> list[Line]:
+    """The place in the order, the label, what it fires on, the priority, the guard, and how often it was taken."""
+    soft = palette.SOFT_INK if ink == palette.INK else palette.FAINT_INK
+    lines: list[Line] = []
+    if head := " · ".join(_head(edge)):
+        heading = palette.EDGES[edge.style] if edge.style in ("error", "limit") and ink == palette.INK else ink
+        lines += [Line(part, 10, heading, bold=True) for part in wrap(head, 34, 2)]
+    if not edge.both:
+        lines += [Line(part, 9, soft, mono=True, italic=edge.opaque) for part in wrap(guard_text(edge), 38, 4)]
+    if edge.taken and edge.style != "flow":
+        lines.append(Line(f"×{len(edge.taken)}" + (" out" if edge.both else ""), 10, palette.TAKEN, bold=True))
+    elif edge.refused:
+        lines.append(Line("refused", 9, palette.FAINT_INK, italic=True))
+    return [line._replace(text=f"{_BLANK}{line.text}{_BLANK}") for line in lines]
+
+
+def guard_text(edge: PictureEdge) -> str:
+    """The guard as it is drawn: its source, or the name of a Python function, marked as such."""
+    return f"ƒ {edge.guard} (opaque)" if edge.opaque else edge.guard
+
+
+def title_lines(picture: Picture) -> list[Line]:
+    """The graph's name and settings; below them the run's status."""
+    lines = [Line(picture.name, 15, palette.INK, bold=True, align="LEFT")]
+    lines += [Line(part, 10, align="LEFT") for part in wrap(" · ".join(picture.notes), 80, 2)]
+    if picture.run is not None and (status := run_text(picture)):
+        lines += [Line(part, 10, palette.TAKEN, bold=True, align="LEFT") for part in wrap(status, 80, 3)]
+    lines.append(Line(" ", 6, align="LEFT"))
+    return lines
+
+
+def run_text(picture: Picture) -> str:
+    """`run 7f3a: finished (reached END)`."""
+    run = picture.run
+    if run is None or not (run.run_id or run.status):
+        return ""
+    return f"run {run.run_id}".rstrip() + (f": {run.status}" if run.status else "") + (f" ({run.reason})" if run.reason else "")
+
+
+def activity_text(activity: Activity | None) -> str:
+    """`3 visits · 1,204 tokens · $0.0031`, or nothing where nothing happened."""
+    if activity is None or not activity.visits:
+        return ""
+    parts = [counted(activity.visits, "visit")]
+    if activity.usage.tokens:
+        parts.append(counted(activity.usage.tokens, "token"))
+    if activity.usage.usd:
+        parts.append(money(activity.usage.usd))
+    return " · ".join(parts)
+
+
+def node_tooltip(node: PictureNode) -> str:
+    """The whole text of what the label may have shortened."""
+    return "\n".join(part for part in (node.name, node.description, *node.notes, node.origin, activity_text(node.activity)) if part)
+
+
+def edge_tooltip(edge: PictureEdge) -> str:
+    """The edge's ends and conditions in full, and at which steps it was taken."""
+    parts = [f"{edge.source} -> {edge.target}"]
+    if head := " · ".join(_head(edge)):
+        parts.append(head)
+    if edge.guard:
+        parts.append(f"when {edge.guard}" + (" (opaque)" if edge.opaque else ""))
+    if len(edge.stands_for) > 1:
+        parts.append(f"stands for {len(edge.stands_for)} edges")
+    if edge.origin:
+        parts.append(edge.origin)
+    if edge.taken and edge.style != "flow":
+        parts.append(shorten(f"taken {counted(len(edge.taken), 'time')}: step {', '.join(edge.taken)}", 200))
+    if edge.refused:
+        parts.append("refused: its guard did not hold when last asked")
+    return "\n".join(parts)
+
+
+def _head(edge: PictureEdge) -> Iterator[str]:
+    if edge.order and not edge.both:
+        yield order_text(edge.order)
+    if edge.style in ("error", "limit"):
+        yield f"on {edge.style}"
+    if edge.label and not edge.both:
+        yield edge.label
+    elif edge.otherwise:
+        yield "else"
+    if edge.priority:
+        yield f"priority {edge.priority}"
+
+
+def order_text(order: tuple[int, ...]) -> str:
+    """`(2)`; for an arrow that stands for several, `(1-5)` or `(1, 3)`."""
+    if len(order) > 2 and order == tuple(range(order[0], order[-1] + 1)):
+        return f"({order[0]}-{order[-1]})"
+    return f"({', '.join(map(str, order))})"

@@ -1,0 +1,100 @@
+"""DOT to SVG, PNG or PDF through the `dot` program: offline, within a time that cannot run away."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from typing import Final, Literal, TypeAlias, cast
+
+from convgraph.errors import DrawingError, InputError
+
+Format: TypeAlias = Literal["svg", "png", "pdf", "dot"]
+FORMATS: Final = ("svg", "png", "pdf", "dot")
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+_LAYOUTS: Final = (
+    ("dot", (), 4.0),
+    ("dot", ("-Gsplines=polyline", "-Gnslimit=1", "-Gmclimit=0.3", "-Gnslimit1=1"), 4.0),
+    ("sfdp", ("-Goverlap=prism", "-Gsplines=line", "-GK=1.4"), 10.0),
+)
+"""Engine, options and seconds, tried one after the other: the last ones are for graphs too dense for a layered drawing."""
+
+
+def render(dot: str, format: str = "svg") -> bytes:
+    """The drawing that `dot` describes. Raises `InputError` for an unknown format, `DrawingError` where it cannot be made."""
+    if format not in FORMATS:
+        raise InputError(f"format={format!r}: a drawing is one of {', '.join(FORMATS)}")
+    if format == "dot":
+        return dot.encode()
+    for engine, options, seconds in _LAYOUTS:
+        drawn = _layout(dot, cast("Format", format), engine, options, seconds)
+        if drawn is not None:
+            return safe_svg(drawn) if format == "svg" else drawn
+    spent = sum(seconds for _, _, seconds in _LAYOUTS)
+    raise DrawingError(
+        f"Graphviz found no layout within {spent:g} s: the graph is too dense. "
+        "Draw it with depth= or collapse=, or use to_mermaid(), which needs no layout here"
+    )
+
+
+def _layout(dot: str, format: Format, engine: str, options: tuple[str, ...], seconds: float) -> bytes | None:
+    """The drawing by one engine, or None when its time is up."""
+    import subprocess
+
+    from graphviz import backend, exceptions
+
+    command = [*backend.dot_command.command(engine, format), *options]
+    try:
+        done = backend.execute.run_check(command, input=dot.encode(), capture_output=True, quiet=True, timeout=seconds)
+    except exceptions.ExecutableNotFound as error:
+        raise DrawingError(
+            "the 'dot' program of Graphviz is not on the PATH, so there is no svg, png or pdf. Install it (Debian: apt install graphviz, "
+            "macOS: brew install graphviz), or use to_mermaid() or format='dot', which need no program"
+        ) from error
+    except subprocess.TimeoutExpired:
+        return None
+    except subprocess.CalledProcessError as error:
+        said = cast("bytes", error.stderr or b"").decode(errors="replace").strip()
+        raise DrawingError(
+            f"Graphviz failed to draw the graph ({engine}, exit status {error.returncode}): {said or 'no message'}"
+        ) from error
+    return cast("bytes", done.stdout)
+
+
+def safe_svg(svg: bytes) -> bytes:
+    """The SVG without document type and links: what Graphviz wraps in `<a>` to show a tooltip becomes a `<title>`."""
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    root = ElementTree.fromstring(re.sub(rb"<!DOCTYPE[^>]*>", b"", svg, count=1))
+    for group in list(root.iter(f"{{{_SVG}}}g")):
+        tooltip = _unwrap_links(group)
+        title = group.find(f"{{{_SVG}}}title")
+        if title is not None and tooltip:
+            title.text = tooltip
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _unwrap_links(group: ElementTree.Element) -> str:
+    """Put the children of the links in this group in the links' place; the tooltip that they carried."""
+    tooltip = ""
+    children: list[ElementTree.Element] = []
+    for child in list(group):
+        inner = [child]
+        while any(element.tag == f"{{{_SVG}}}a" or _only_holds_link(element) for element in inner):
+            for element in inner:
+                tooltip = element.get(f"{{{_XLINK}}}title", "").strip() or tooltip
+            inner = [
+                grand
+                for element in inner
+                for grand in (list(element) if element.tag == f"{{{_SVG}}}a" or _only_holds_link(element) else [element])
+            ]
+        children.extend(inner)
+    group[:] = children
+    return tooltip
+
+
+def _only_holds_link(element: ElementTree.Element) -> bool:
+    return (
+        element.tag == f"{{{_SVG}}}g" and element.get("id", "").startswith("a_") and len(element) == 1 and element[0].tag == f"{{{_SVG}}}a"
+    )

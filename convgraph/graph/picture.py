@@ -1,0 +1,379 @@
+"""What a drawing of a graph shows, as plain data that every renderer reads.
+
+    Definition -> picture_of -> Picture -> DOT, mermaid
+
+A picture is flat: nodes, edges, and the clusters that hold them. Ids are paths: `critic` is a node of the
+graph itself, `review/critic` one of the sub-graph at its node `review`; `#3` is the graph's edge of index 3,
+`review#3` the sub-graph's. What is drawn is what can run: each edge of the definition that is not hidden in a
+collapsed node is in exactly one edge's `stands_for`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
+
+from convgraph.errors import InputError
+from convgraph.graph.definition import END, Definition, Edge, Limits, Node, NodeKind, On
+from convgraph.graph.hubs import Hub, find_hubs
+from convgraph.messages import NO_USAGE, Usage
+
+START: Final = "START"
+
+Shape: TypeAlias = NodeKind | Literal["start", "end", "fork", "join", "hub", "missing"]
+Style: TypeAlias = On | Literal["flow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A run, as far as a picture shows it. Nodes and edges are named by the picture's ids.
+
+    `visits` and `usage` are per node (those of a sub-graph's node include what is inside), `taken` maps an edge
+    to the steps at which it was taken, in order, and `refused` holds the edges whose guard was false when it was
+    last asked. `current` is the node that has the turn, or had it when the run stopped.
+    """
+
+    run_id: str = ""
+    status: str = ""
+    reason: str = ""
+    current: str | None = None
+    visits: Mapping[str, int] = field(default_factory=dict[str, int])
+    usage: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
+    taken: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    refused: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a run did at a node."""
+
+    visits: int = 0
+    usage: Usage = NO_USAGE
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PictureNode:
+    """A node, or one of the symbols for start, end, fork, join, hub and an endpoint that was never added (`missing`).
+
+    `hidden` counts the nodes inside one that is drawn collapsed. `activity` is None in a picture without a run.
+    """
+
+    id: str
+    name: str
+    shape: Shape
+    cluster: str = ""
+    description: str = ""
+    notes: tuple[str, ...] = ()
+    hidden: int = 0
+    origin: str = ""
+    activity: Activity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEdge:
+    """An arrow. `stands_for` are the indices of the edges that it shows, within the graph at the path `graph`.
+
+    `order` are the places at which these are considered, where that matters; `otherwise` marks the one that is
+    left when no guard before it held. `both` is a spoke between a hub and a member. `leaves` and `enters` name
+    the clusters at whose border the arrow begins or ends. `taken` is None in a picture without a run.
+    """
+
+    id: str
+    source: str
+    target: str
+    style: Style = "flow"
+    label: str = ""
+    guard: str = ""
+    opaque: bool = False
+    priority: int = 0
+    order: tuple[int, ...] = ()
+    otherwise: bool = False
+    both: bool = False
+    leaves: str = ""
+    enters: str = ""
+    graph: str = ""
+    stands_for: tuple[int, ...] = ()
+    origin: str = ""
+    taken: tuple[str, ...] | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A sub-graph, parallel group or for-each that is drawn open. Arrows reach it at `entry` and leave it at `exit`."""
+
+    id: str
+    name: str
+    shape: Shape
+    parent: str
+    entry: str
+    exit: str
+    description: str = ""
+    notes: tuple[str, ...] = ()
+    activity: Activity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything that a renderer needs. `notes` are the graph's own settings, `run` is the overlay it was drawn with."""
+
+    name: str
+    nodes: tuple[PictureNode, ...]
+    edges: tuple[PictureEdge, ...]
+    clusters: tuple[Cluster, ...] = ()
+    notes: tuple[str, ...] = ()
+    run: Overlay | None = None
+
+
+def picture_of(graph: Definition, *, overlay: Overlay | None = None, depth: int | None = None, collapse: Collection[str] = ()) -> Picture:
+    """The picture of `graph`, with a run on it if there is an `overlay`.
+
+    Sub-graphs and groups are open down to `depth` levels (None: all, 0: none), except the nodes in `collapse`, by
+    name or by path. Raises `InputError` for a depth below zero or a name that is no node with something inside.
+    """
+    if depth is not None and (isinstance(depth, bool) or depth < 0):
+        raise InputError(f"depth={depth!r}: the number of levels to open is 0 or more, or None for all")
+    if isinstance(collapse, str):
+        raise InputError(f"collapse={collapse!r}: give a collection of names, like {{{collapse!r}}}")
+    scene = _Scene(overlay, depth, frozenset(collapse))
+    scene.add_graph(graph, "", "", 0)
+    if unknown := sorted(scene.collapse - scene.openable):
+        raise InputError(f"collapse= names {unknown}, but the nodes with something inside are {sorted(scene.openable)}")
+    return Picture(graph.name, tuple(scene.nodes), tuple(scene.edges), tuple(scene.clusters.values()), _graph_notes(graph), overlay)
+
+
+def edge_id(path: str, index: int) -> str:
+    """The picture's id for the edge of this index in the graph at `path`."""
+    return f"{path}#{index}"
+
+
+def join_path(path: str, name: str) -> str:
+    """The picture's id for the node `name` of the graph at `path`."""
+    return f"{path}/{name}" if path else name
+
+
+class _Scene:
+    """Collects a picture, one graph after another, from the outside in."""
+
+    def __init__(self, overlay: Overlay | None, depth: int | None, collapse: frozenset[str]) -> None:
+        self.overlay = overlay
+        self.depth = depth
+        self.collapse = collapse
+        self.openable: set[str] = set()
+        self.nodes: list[PictureNode] = []
+        self.edges: list[PictureEdge] = []
+        self.clusters: dict[str, Cluster] = {}
+
+    def add_graph(self, graph: Definition, path: str, cluster: str, level: int) -> tuple[str, str]:
+        """Draw a graph; returns the ids of the nodes where arrows from outside come in and go out."""
+        start, end = join_path(path, START), join_path(path, END)
+        self.nodes.append(PictureNode(start, START, "start", cluster, activity=self._activity(start)))
+        for node in graph.nodes.values():
+            self.add_node(node, path, cluster, level, _node_notes(graph, node))
+        ends = dict.fromkeys([*(edge.source for edge in graph.edges), *(edge.target for edge in graph.edges)])
+        for name in [*ends, *([graph.start] if graph.start else [])]:
+            if name not in graph.nodes and name != END and not self._has(join_path(path, name)):
+                self.nodes.append(PictureNode(join_path(path, name), name, "missing", cluster, notes=("not in the graph",)))
+        if END in ends:
+            self.nodes.append(PictureNode(end, END, "end", cluster, activity=self._activity(end)))
+        if graph.start:
+            self._flow(start, join_path(path, graph.start), taken=self._visits(join_path(path, graph.start)) > 0)
+        self._add_edges(graph, path, cluster)
+        return start, end if END in ends else start
+
+    def add_node(self, node: Node, path: str, cluster: str, level: int, notes: tuple[str, ...]) -> None:
+        """Draw a node: as one symbol, or open, with what is inside."""
+        id = join_path(path, node.name)
+        activity = self._activity(id, hidden=False)
+        hidden = _count_inside(node)
+        if hidden:
+            self.openable |= {node.name, id}
+        if not hidden or (self.depth is not None and level >= self.depth) or self.collapse & {node.name, id}:
+            self._note_openable(node, id)
+            activity = self._activity(id)
+            self.nodes.append(PictureNode(id, node.name, node.kind, cluster, node.description, notes, hidden, node.origin, activity))
+            return
+        entry, exit = join_path(id, ":fork"), join_path(id, ":join")
+        self.clusters[id] = Cluster(id, node.name, node.kind, cluster, entry, exit, node.description, notes, activity)
+        if node.inner is not None:
+            entry, exit = self.add_graph(node.inner, id, id, level + 1)
+            self.clusters[id] = replace(self.clusters[id], entry=entry, exit=exit, notes=(*notes, *_graph_notes(node.inner)))
+            return
+        seen = activity is not None and activity.visits > 0
+        self.nodes.append(PictureNode(entry, "fork", "fork", id, activity=activity and Activity(activity.visits)))
+        for branch in node.branches:
+            self.add_node(branch, id, id, level + 1, _own_notes(branch))
+        self.nodes.append(PictureNode(exit, "join", "join", id, activity=activity and Activity(activity.visits)))
+        for branch in node.branches:
+            self._flow(entry, join_path(id, branch.name), taken=seen)
+            self._flow(join_path(id, branch.name), exit, taken=seen)
+
+    def _add_edges(self, graph: Definition, path: str, cluster: str) -> None:
+        drawn: set[int] = set()
+        for number, hub in enumerate(find_hubs(graph), start=1):
+            drawn |= self._add_hub(graph, hub, path, cluster, join_path(path, f":hub{number}"))
+        for edge in graph.edges:
+            if edge.index not in drawn:
+                self._arrow(edge_id(path, edge.index), join_path(path, edge.source), join_path(path, edge.target), graph, path, [edge])
+
+    def _add_hub(self, graph: Definition, hub: Hub, path: str, cluster: str, id: str) -> set[int]:
+        methods = dict.fromkeys(graph.select_at(name) for name in hub.members)
+        shown = hub.inside[0]
+        notes = [f"select: {' / '.join(methods)}"]
+        if shown.label:
+            notes.append(shown.label)
+        if shown.guard is not None:
+            notes.append(f"when {shown.guard.text}{' (opaque)' if shown.guard.opaque else ''}")
+        name = "any to any" + (", or itself" if hub.with_self else "")
+        taken = None if self.overlay is None else Activity(len(self._taken(path, hub.inside) or ()))
+        self.nodes.append(PictureNode(id, name, "hub", cluster, notes=tuple(notes), activity=taken))
+        for member in hub.members:
+            own = [edge for edge in hub.inside if edge.source == member]
+            self._arrow(f"{id}:{member}", join_path(path, member), id, graph, path, own, both=True)
+        for bundle in hub.exits:
+            first = bundle[0]
+            self._arrow(f"{id}#{first.index}", id, join_path(path, first.target), graph, path, bundle)
+        return {edge.index for edge in [*hub.inside, *(edge for bundle in hub.exits for edge in bundle)]}
+
+    def _arrow(self, id: str, source: str, target: str, graph: Definition, path: str, edges: Collection[Edge], both: bool = False) -> None:
+        shown = next(iter(edges))
+        guard = shown.guard
+        order = tuple(sorted({place for edge in edges if (place := _place(graph, edge))}))
+        refused = self.overlay is not None and all(edge_id(path, edge.index) in self.overlay.refused for edge in edges)
+        leaves, enters = self.clusters.get(source), self.clusters.get(target)
+        self.edges.append(
+            PictureEdge(
+                id,
+                leaves.exit if leaves else source,
+                enters.entry if enters else target,
+                shown.on,
+                shown.label,
+                guard.text if guard else "",
+                guard is not None and guard.opaque,
+                shown.priority,
+                order,
+                not both and all(_is_otherwise(graph, edge) for edge in edges),
+                both,
+                leaves.id if leaves else "",
+                enters.id if enters else "",
+                path,
+                tuple(edge.index for edge in edges),
+                shown.origin,
+                self._taken(path, edges),
+                refused,
+            )
+        )
+
+    def _flow(self, source: str, target: str, taken: bool) -> None:
+        """An arrow that belongs to no edge: from START, from a fork, to a join."""
+        leaves, enters = self.clusters.get(source), self.clusters.get(target)
+        self.edges.append(
+            PictureEdge(
+                f"{source}>{target}",
+                leaves.exit if leaves else source,
+                enters.entry if enters else target,
+                leaves=leaves.id if leaves else "",
+                enters=enters.id if enters else "",
+                taken=None if self.overlay is None else ("",) if taken else (),
+            )
+        )
+
+    def _has(self, id: str) -> bool:
+        return any(node.id == id for node in self.nodes)
+
+    def _note_openable(self, node: Node, id: str) -> None:
+        """Names inside a collapsed node may be collapsed too, to no effect."""
+        inside = node.inner.nodes.values() if node.inner is not None else node.branches
+        for child in inside:
+            if _count_inside(child):
+                self.openable |= {child.name, join_path(id, child.name)}
+                self._note_openable(child, join_path(id, child.name))
+
+    def _activity(self, id: str, hidden: bool = True) -> Activity | None:
+        """What the run did at a node. `hidden`: what is inside cannot be seen, so that its turn is this node's."""
+        if self.overlay is None:
+            return None
+        current = self.overlay.current
+        here = current == id or (hidden and current is not None and current.startswith(f"{id}/"))
+        return Activity(self._visits(id), self.overlay.usage.get(id, NO_USAGE), here)
+
+    def _visits(self, id: str) -> int:
+        return self.overlay.visits.get(id, 0) if self.overlay is not None else 0
+
+    def _taken(self, path: str, edges: Iterable[Edge]) -> tuple[str, ...] | None:
+        if self.overlay is None:
+            return None
+        return tuple(step for edge in edges for step in self.overlay.taken.get(edge_id(path, edge.index), ()))
+
+
+def _count_inside(node: Node) -> int:
+    return len(node.inner.nodes) if node.inner is not None else len(node.branches)
+
+
+def _in_order(graph: Definition, edge: Edge) -> bool:
+    """Whether the edges beside this one are asked one after the other, and the first whose guard holds is taken."""
+    return edge.on == "limit" or (edge.source in graph.nodes and graph.select_at(edge.source) == "first")
+
+
+def _place(graph: Definition, edge: Edge) -> int:
+    """The place at which the edge is considered, from 1; 0 where it is the only one or the order does not matter."""
+    ways = graph.out(edge.source, edge.on)
+    return ways.index(edge) + 1 if len(ways) > 1 and _in_order(graph, edge) else 0
+
+
+def _is_otherwise(graph: Definition, edge: Edge) -> bool:
+    if edge.guard is not None or not _in_order(graph, edge):
+        return False
+    *before, last = graph.out(edge.source, edge.on)
+    return bool(before) and last == edge and all(way.guard is not None for way in before)
+
+
+def _node_notes(graph: Definition, node: Node) -> tuple[str, ...]:
+    notes = list(_own_notes(node))
+    if node.select is not None:
+        notes.append(f"select: {node.select}")
+    if node.fallback is not None:
+        notes.append(f"fallback: {node.fallback}")
+    limit = graph.limits.visits_of(node.name)
+    if isinstance(graph.limits.visits, Mapping) and limit is not None:
+        notes.append(f"at most {limit} {'visit' if limit == 1 else 'visits'}")
+    return tuple(notes)
+
+
+def _own_notes(node: Node) -> tuple[str, ...]:
+    notes: list[str] = []
+    if node.over is not None:
+        notes.append(f"for each in {node.over.text}")
+    if node.concurrency is not None:
+        notes.append(f"{node.concurrency} at a time")
+    if node.timeout is not None:
+        notes.append(f"timeout {node.timeout:g} s")
+    if node.retry is not None and node.retry.attempts > 1:
+        notes.append(f"up to {node.retry.attempts} attempts")
+    return tuple(notes)
+
+
+def _graph_notes(graph: Definition) -> tuple[str, ...]:
+    notes = [f"select: {graph.select}"]
+    if graph.fallback is not None:
+        notes.append(f"fallback: {graph.fallback}")
+    if limits := _limits_text(graph.limits):
+        notes.append(f"limits: {limits}")
+    return tuple(notes)
+
+
+def _limits_text(limits: Limits) -> str:
+    parts: list[str] = []
+    if limits.turns is not None:
+        parts.append(f"{limits.turns} turns")
+    if isinstance(limits.visits, int):
+        parts.append(f"{limits.visits} visits of a node")
+    if limits.seconds is not None:
+        parts.append(f"{limits.seconds:g} s")
+    if limits.tokens is not None:
+        parts.append(f"{limits.tokens:,} tokens")
+    if limits.usd is not None:
+        parts.append(f"${limits.usd:g}")
+    return ", ".join(parts)
