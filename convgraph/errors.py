@@ -179,7 +179,15 @@ class ModelUnavailable(ModelError):
 
 
 class ModelOutputError(ModelError):
-    """The endpoint answered with something that is not an answer."""
+    """The endpoint answered with something that is not an answer.
+
+    `reply` is what it said, where that can be read (an answer that does not fit its schema, for one): its text
+    can be shown to the model again, and its usage has been paid for.
+    """
+
+    def __init__(self, message: str, reply: Any = None) -> None:
+        super().__init__(message)
+        self.reply = reply
 
 
 class DrawingError(ConvgraphError):

@@ -1,0 +1,112 @@
+"""One chat completion on its way: sent through the openai SDK, tried again where that is worth it, read as it comes.
+
+Importing this module loads the SDK; `openai_chat` does so with its first request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from openai import AsyncOpenAI, AsyncStream
+
+from convgraph.errors import ModelOutputError
+from convgraph.messages import NO_USAGE
+from convgraph.models.completion import Collected, Price, read_completion
+from convgraph.models.pool import ConnectionPool, Endpoint
+from convgraph.models.retry import Sleep, as_model_error, retried
+from convgraph.protocols import ModelReply
+
+PATH = "/chat/completions"
+
+
+class ChatCall:
+    """A request to `endpoint` with the JSON `body`; `answer()` sends it."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        body: dict[str, Any],
+        pool: ConnectionPool,
+        *,
+        price: Price | None,
+        stream: bool,
+        on_delta: Callable[[str], None] | None,
+    ) -> None:
+        around: dict[str, Any] = {key: body.pop(key, None) or {} for key in ("extra_headers", "extra_query", "extra_body")}
+        self._endpoint = endpoint
+        self._body: dict[str, Any] = {**body, **around["extra_body"]}
+        self._options: Any = {"headers": around["extra_headers"], "params": around["extra_query"]}
+        self._pool = pool
+        self._price = price
+        self._stream = stream
+        self._on_delta = on_delta
+        self._handed_out = False
+        self._spent = NO_USAGE
+
+    async def answer(self, max_retries: int, sleep: Sleep) -> ModelReply:
+        """The endpoint's answer; its usage includes that of attempts which gave no answer. Raises `ModelError`."""
+        try:
+            reply = await retried(self._attempt, max_retries=max_retries, sleep=sleep, still_allowed=lambda: not self._handed_out)
+        except Exception as error:
+            if isinstance(error, ModelOutputError) and error.reply is not None:
+                error.reply = replace(error.reply, usage=self._spent)
+            raised = as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.api_key)
+            if raised is error:
+                raise
+            raise raised from error
+        return replace(reply, usage=reply.usage + self._spent)
+
+    @property
+    def _model(self) -> str:
+        return str(self._body.get("model"))
+
+    async def _attempt(self) -> ModelReply:
+        client = AsyncOpenAI(
+            api_key=self._endpoint.api_key or "none-needed",
+            base_url=self._endpoint.base_url,
+            timeout=self._endpoint.timeout,
+            max_retries=0,
+            http_client=await self._pool.client(),
+        )
+        try:
+            return await (self._streamed(client) if self._stream else self._whole(client))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ModelOutputError(f"{self._model!r} answered with something that is not JSON: {error}") from error
+        except ModelOutputError as error:
+            if error.reply is not None:
+                self._spent += error.reply.usage
+            raise
+
+    async def _whole(self, client: AsyncOpenAI) -> ModelReply:
+        # `cast_to=object` gives the JSON as it came: the SDK's typed results hide what is missing or malformed.
+        body: Any = await client.post(PATH, cast_to=object, body=self._body, options=self._options)
+        return self._read_whole(body)
+
+    async def _streamed(self, client: AsyncOpenAI) -> ModelReply:
+        body: dict[str, Any] = {"stream_options": {"include_usage": True}, **self._body, "stream": True}
+        stream = await client.post(PATH, cast_to=object, body=body, options=self._options, stream=True, stream_cls=AsyncStream[object])
+        async with stream:
+            if "event-stream" not in stream.response.headers.get("content-type", ""):
+                # Some servers do not stream, whatever they are asked.
+                return self._read_whole(json.loads(await stream.response.aread()))
+            collected = Collected(self._model, on_text=self._hand_out)
+            async for chunk in stream:
+                collected.add_chunk(chunk)
+        reply = collected.reply(self._price)
+        if not reply.finish_reason:
+            raise ModelOutputError(f"the stream of {self._model!r} ended before its answer did, after {reply.content[-100:]!r}", reply)
+        return reply
+
+    def _read_whole(self, body: Any) -> ModelReply:
+        reply = read_completion(body, self._model, self._price)
+        if reply.content:
+            self._hand_out(reply.content)
+        return reply
+
+    def _hand_out(self, text: str) -> None:
+        if self._on_delta is not None:
+            self._handed_out = True
+            self._on_delta(text)

@@ -1,0 +1,163 @@
+"""AutoGen's `llm_config`: which models there are, in which order they are tried, and with which settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from convgraph.errors import ModelConfigError
+from convgraph.models.fallback import FallbackModel
+from convgraph.models.openai_chat import OpenAIChatModel
+from convgraph.protocols import Model
+
+Entry: TypeAlias = Mapping[str, Any]
+
+_NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type"})
+"""Keys that choose, group or cache configurations. A run's journal is its cache: fork or replay it."""
+
+_ANOTHER_WAY: Mapping[str, str] = {
+    "api_version": "it belongs to Azure's own interface; give Azure's OpenAI-compatible address (…/openai/v1/) as base_url",
+    "model_client_cls": "give the client itself, an object with the methods of convgraph.protocols.Model, as model_client",
+    "api_rate_limit": "an endpoint's own limits (429 and retry-after) are obeyed; leave it out",
+    "filter_func": "give the answer's schema to the agent; an answer that does not fit it is refused",
+}
+
+
+def model_from_config(llm_config: Any) -> Model:
+    """The model that an AutoGen `llm_config` describes.
+
+    `llm_config` is `{"config_list": [entry, …], …}`, one entry, a list of entries, or a `Model`, which is returned
+    as it is. Settings beside the `config_list` hold for all its entries; an entry's own win. The entries are
+    tried in order. An entry has `model`, `api_key`, `base_url`, `price`, `timeout`, `max_retries`, `stream`, or
+    a `model_client` (a `Model`) instead; keys of other names are sent to the model. Raises `ModelConfigError`.
+    """
+    if isinstance(llm_config, Model):
+        return llm_config
+    entries = _entries(llm_config)
+    models = [_model(entry, f"config_list[{index}]") for index, entry in enumerate(entries)]
+    return models[0] if len(models) == 1 else FallbackModel(models)
+
+
+def config_list_from_json(
+    env_or_file: str, file_location: str | os.PathLike[str] = "", filter_dict: Entry | None = None
+) -> list[dict[str, Any]]:
+    """The configurations in the environment variable `env_or_file`, or in the file of that name in `file_location`.
+
+    The variable holds the JSON list itself, or the path of a file that does. With `filter_dict`, only those that
+    `filter_config` lets through. Raises `ModelConfigError` when there is nothing to read or it is no list of objects.
+    """
+    from_env = os.environ.get(env_or_file)
+    if not from_env:
+        path = Path(file_location) / env_or_file
+        text, where = _read(path, f"there is neither an environment variable {env_or_file!r} nor a file {str(path)!r}"), str(path)
+    elif from_env.lstrip().startswith(("[", "{")):
+        text, where = from_env, f"the environment variable {env_or_file!r}"
+    else:
+        text, where = _read(Path(from_env), f"{env_or_file!r} names the file {from_env!r}, which cannot be read"), from_env
+    try:
+        configs: Any = json.loads(text)
+    except ValueError as error:
+        raise ModelConfigError(f"{where} does not hold JSON: {error}") from error
+    if not isinstance(configs, list) or not all(isinstance(entry, dict) for entry in cast("list[Any]", configs)):
+        raise ModelConfigError(f"{where} is to hold a JSON list of objects like {{'model': …, 'api_key': …}}")
+    return filter_config(cast("list[dict[str, Any]]", configs), filter_dict)
+
+
+def filter_config(config_list: Iterable[Entry], filter_dict: Entry | None, exclude: bool = False) -> list[dict[str, Any]]:
+    """The configurations that match `filter_dict` (with `exclude`: those that do not).
+
+    `filter_dict` maps keys to a value or a list of values. A configuration matches when, for each key, its value is
+    one of them; where its value is itself a list (as `tags` are), when the two have a value in common. A key that it
+    lacks matches None.
+    """
+    configs = [dict(entry) for entry in config_list]
+    if not filter_dict:
+        return configs
+    wanted = {key: _as_list(values) for key, values in filter_dict.items()}
+    return [entry for entry in configs if _matches(entry, wanted) != exclude]
+
+
+def _matches(entry: Entry, wanted: Mapping[str, Sequence[Any]]) -> bool:
+    return all(any(value in values for value in _as_list(entry.get(key))) for key, values in wanted.items())
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(cast("Iterable[Any]", value)) if isinstance(value, list | tuple | set | frozenset) else [value]
+
+
+def _read(path: Path, problem: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelConfigError(f"{problem} ({error})") from error
+
+
+def _entries(llm_config: Any) -> list[Entry]:
+    if isinstance(llm_config, Mapping):
+        config = cast("Entry", llm_config)
+        if not config:
+            raise ModelConfigError(
+                "llm_config is empty: name a model, as in {'config_list': [{'model': …, 'api_key': …}]}, or pass False for none"
+            )
+        shared = {key: value for key, value in config.items() if key != "config_list"}
+        listed = config.get("config_list", [{}])
+    elif isinstance(llm_config, list | tuple):
+        shared, listed = cast("dict[str, Any]", {}), cast("Any", llm_config)
+    else:
+        raise ModelConfigError(f"llm_config is a mapping with 'config_list' or 'model', not {type(llm_config).__name__}")
+    if not isinstance(listed, list | tuple) or not listed:
+        raise ModelConfigError(
+            "llm_config's 'config_list' is to be a list of at least one {'model': …, 'api_key': …}; did a filter leave none?"
+        )
+    entries: list[Entry] = []
+    for index, entry in enumerate(cast("Sequence[Any]", listed)):
+        if not isinstance(entry, Mapping):
+            raise ModelConfigError(f"config_list[{index}] is to be a mapping like {{'model': …, 'api_key': …}}, not {type(entry).__name__}")
+        entries.append({**shared, **cast("Entry", entry)})
+    return entries
+
+
+def _model(entry: Entry, where: str) -> Model:
+    client = entry.get("model_client")
+    if client is not None:
+        if not isinstance(client, Model):
+            raise ModelConfigError(f"{where}: model_client has the methods of convgraph.protocols.Model; {type(client).__name__} has not")
+        return client
+    _check_keys(entry, where)
+    settings = {key: value for key, value in entry.items() if key not in _NOT_FOR_THE_MODEL}
+    headers = settings.pop("default_headers", None)
+    if headers:
+        settings["extra_headers"] = headers
+    try:
+        return OpenAIChatModel(**settings)
+    except ModelConfigError as error:
+        raise ModelConfigError(f"{where}: {error}") from error
+
+
+_ENTRY_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "model": ("the model's name", lambda value: isinstance(value, str) and value != ""),
+    "api_key": ("a string", lambda value: isinstance(value, str)),
+    "base_url": ("an http:// or https:// address", lambda value: isinstance(value, str)),
+    "max_retries": ("a number of retries from 0", lambda value: isinstance(value, int) and value >= 0),
+    "stream": ("true or false", lambda value: isinstance(value, bool)),
+}
+
+
+def _check_keys(entry: Entry, where: str) -> None:
+    if "model" not in entry:
+        raise ModelConfigError(f"{where} names no model: add 'model' (or 'model_client')")
+    if entry.get("api_type") not in (None, "openai", "open_ai"):
+        raise ModelConfigError(
+            f"{where}: api_type {entry['api_type']!r} is not supported; most providers have an OpenAI-compatible address: "
+            "give that as base_url and leave api_type out"
+        )
+    for key, advice in _ANOTHER_WAY.items():
+        if entry.get(key) is not None:
+            raise ModelConfigError(f"{where}: {key} is not supported: {advice}")
+    for key, (what, fits) in _ENTRY_TYPES.items():
+        value = entry.get(key)
+        if not (fits(value) or (value is None and key != "model")):
+            raise ModelConfigError(f"{where}: {key} is to be {what}, not {type(value).__name__}")

@@ -1,0 +1,137 @@
+"""Any model behind an OpenAI-compatible chat completions endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from convgraph.errors import ModelConfigError
+from convgraph.models.completion import Price
+from convgraph.models.pool import ConnectionPool, Endpoint
+from convgraph.models.structured import with_data
+from convgraph.models.wire import chat_body
+from convgraph.protocols import ModelReply, ModelRequest
+
+if TYPE_CHECKING:
+    from convgraph.models.retry import Sleep
+
+DEFAULT_MODEL = "gpt-5.5"
+DEFAULT_URL = "https://api.openai.com/v1"
+
+_TRANSPORT = ("extra_headers", "extra_query")
+"""Parameters that travel outside the body. They may carry credentials and are no part of a model's identity."""
+
+
+def default_model_name() -> str:
+    """The model that is used where none is named: `CONVGRAPH_MODEL` in the environment, else `DEFAULT_MODEL`."""
+    return os.environ.get("CONVGRAPH_MODEL") or DEFAULT_MODEL
+
+
+class OpenAIChatModel:
+    """A model behind an OpenAI-compatible endpoint: OpenAI's own, or a server's of another make by its `base_url`.
+
+    What is not given is looked up when a request is made, not when the model is: `model` in `CONVGRAPH_MODEL`
+    (else `DEFAULT_MODEL`), `api_key` in `OPENAI_API_KEY`, `base_url` in `OPENAI_BASE_URL`. `temperature` and
+    `params` go into each request's body; nothing else does, for many models refuse what they do not know.
+    (`extra_headers`, `extra_query` and `extra_body` mean what they mean in the openai SDK.)
+
+    `price` is US dollars for 1,000 input and 1,000 output tokens; without it costs count as unknown. `timeout` is
+    the longest silence in seconds. What is worth retrying is tried `max_retries` more times, never once text has
+    been handed out; `sleep` is what waits in between. `stream` says whether to stream always or never; by default
+    an answer is streamed when somebody listens.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        price: Sequence[float] | float | None = None,
+        timeout: float = 600.0,
+        max_retries: int = 2,
+        stream: bool | None = None,
+        sleep: Sleep = asyncio.sleep,
+        **params: Any,
+    ) -> None:
+        self._model = model
+        self._api_key = api_key
+        self._base_url = base_url
+        self._price = _price(price)
+        self._timeout = _seconds(timeout)
+        self._max_retries = max_retries
+        self._stream = stream
+        self._sleep = sleep
+        self._params = _json_params(params if temperature is None else {"temperature": temperature, **params})
+        self._pool = ConnectionPool()
+
+    def __repr__(self) -> str:
+        return f"OpenAIChatModel({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        return self._model or default_model_name()
+
+    @property
+    def priced(self) -> bool:
+        return self._price is not None
+
+    def describe(self) -> Mapping[str, Any]:
+        """What its answers depend on: the model and its parameters, not where it is served, and no secret."""
+        params = {key: value for key, value in self._params.items() if key not in _TRANSPORT}
+        return {"type": "openai_chat", "model": self.name, "params": params}
+
+    async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
+        """Ask the endpoint. Raises `ModelConfigError`, `ModelUnavailable` or `ModelOutputError`."""
+        from convgraph.models.chat_call import ChatCall
+
+        call = ChatCall(
+            self._endpoint(),
+            chat_body(request, self.name, self._params),
+            self._pool,
+            price=self._price,
+            stream=on_delta is not None if self._stream is None else self._stream,
+            on_delta=on_delta,
+        )
+        return with_data(await call.answer(self._max_retries, self._sleep), request)
+
+    def _endpoint(self) -> Endpoint:
+        base_url = self._base_url or os.environ.get("OPENAI_BASE_URL") or ""
+        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
+            raise ModelConfigError(f"base_url is to start with http:// or https://, not {base_url!r:.100}")
+        api_key = self._api_key or os.environ.get("OPENAI_API_KEY") or ""
+        if not api_key and not base_url:
+            raise ModelConfigError(
+                f"there is no API key for {self.name!r}: set OPENAI_API_KEY or pass api_key=; "
+                "for a server that needs none, set OPENAI_BASE_URL or pass base_url="
+            )
+        return Endpoint(base_url or DEFAULT_URL, api_key, self._timeout)
+
+
+def _price(price: Any) -> Price | None:
+    if price is None:
+        return None
+    pair: list[Any] = [price, price] if isinstance(price, int | float) else list(price)
+    if len(pair) != 2 or not all(isinstance(part, int | float) and part >= 0 for part in pair):
+        raise ModelConfigError(f"price= is [US dollars for 1,000 input tokens, for 1,000 output tokens], not {price!r:.100}")
+    return float(pair[0]), float(pair[1])
+
+
+def _seconds(timeout: Any) -> float:
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise ModelConfigError(f"timeout= is a number of seconds above 0, not {timeout!r:.100}")
+    return timeout
+
+
+def _json_params(params: dict[str, Any]) -> dict[str, Any]:
+    for key, value in params.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelConfigError(f"parameter {key!r} goes to the model as JSON, and {value!r:.100} cannot be that: {error}") from error
+    return params

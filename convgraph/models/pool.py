@@ -1,0 +1,62 @@
+"""Where an endpoint is, and connections that are reused within an event loop and closed at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to ask, with which key, and how many seconds of silence to bear."""
+
+    base_url: str = field(repr=False)
+    api_key: str = field(repr=False)
+    timeout: float
+
+    @property
+    def shown_url(self) -> str:
+        """The address without what may be a secret in it: user, password and query."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+class ConnectionPool:
+    """One HTTP client for each event loop that asks for one.
+
+    A connection belongs to the loop that opened it, and every synchronous `run()` may have a loop of its own. The
+    client lives in an asynchronous generator: `asyncio.run`, `asyncio.Runner` and anyio finish a loop's generators
+    before they close the loop, so that connections are closed properly without anybody having to call anything.
+    """
+
+    def __init__(self) -> None:
+        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncGenerator[AsyncClient], AsyncClient]] = WeakKeyDictionary()
+
+    async def client(self) -> AsyncClient:
+        """The running loop's client, opened at its first call."""
+        loop = asyncio.get_running_loop()
+        held = self._held.get(loop)
+        if held is not None and not held[1].is_closed:
+            return held[1]
+        # Opening awaits nothing, so no other task can come in between.
+        generator = _open_client()
+        client = await anext(generator)
+        self._held[loop] = (generator, client)
+        return client
+
+
+async def _open_client() -> AsyncGenerator[AsyncClient]:
+    from openai import DefaultAsyncHttpxClient
+
+    client = DefaultAsyncHttpxClient()
+    try:
+        yield client
+    finally:
+        await client.aclose()
