@@ -109,7 +109,7 @@ _BOUNDS_OF: Mapping[type, tuple[str, ...]] = {
 
 
 def _violated_bounds(value: Any, rules: Schema, path: str) -> Iterator[str]:
-    for keyword in _BOUNDS_OF.get(cast("type", type(value)), ()):
+    for keyword in _BOUNDS_OF.get(value.__class__, ()):
         if keyword in rules and not _BOUNDS[keyword](value, rules[keyword]):
             yield f"{path} breaks {keyword} {rules[keyword]!r}: {_short(value)}"
 

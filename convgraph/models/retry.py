@@ -24,7 +24,7 @@ Sleep = Callable[[float], Awaitable[None]]
 LONGEST_WAIT = 120.0
 """Seconds that an endpoint may ask us to wait; one that asks for more is taken to be down."""
 
-_backoff = wait_exponential_jitter(initial=0.5, max=8, jitter=0.25)
+_backoff = wait_exponential_jitter(multiplier=0.5, max=8, jitter=0.25)
 
 
 async def retried(attempt: Callable[[], Awaitable[T]], *, max_retries: int, sleep: Sleep, still_allowed: Callable[[], bool]) -> T:
