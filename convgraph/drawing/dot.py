@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from convgraph.drawing import palette
-from convgraph.drawing.labels import cluster_lines, edge_lines, edge_tooltip, node_lines, node_tooltip, title_lines
-from convgraph.drawing.labels import Line as Line
+from convgraph.drawing.labels import Line, cluster_lines, edge_lines, edge_tooltip, node_lines, node_tooltip, title_lines
 from convgraph.drawing.text import clean, markup
 from convgraph.graph.picture import START, Activity, Cluster, Picture, PictureEdge, PictureNode
 
@@ -40,8 +39,9 @@ def to_dot(picture: Picture) -> str:
 
 
 def dom_id(kind: str, id: str) -> str:
-    """The `id` in an SVG of the node, edge or cluster that the picture calls `id`."""
-    return f"{kind}-" + id.replace("/", ".").replace("#", "e").replace(":", "_").replace(">", "_to_")
+    """The `id` in an SVG of the node, edge or cluster that the picture calls `id`: `node-review.critic`, `edge-review.3`."""
+    # Names hold no dots, so that the four signs stay apart.
+    return f"{kind}-" + id.removeprefix("#").replace("/", ".").replace("#", ".").replace(":", "..").replace(">", "...")
 
 
 def quoted(text: str) -> str:

@@ -57,15 +57,13 @@ def edge_lines(edge: PictureEdge, ink: str = palette.INK) -> list[Line]:
     """The place in the order, the label, what it fires on, the priority, the guard, and how often it was taken."""
     soft = palette.SOFT_INK if ink == palette.INK else palette.FAINT_INK
     lines: list[Line] = []
-    if head := " · ".join(_head(edge)):
+    if head := edge_head(edge):
         heading = palette.EDGES[edge.style] if edge.style in ("error", "limit") and ink == palette.INK else ink
         lines += [Line(part, 10, heading, bold=True) for part in wrap(head, 34, 2)]
     if not edge.both:
         lines += [Line(part, 9, soft, mono=True, italic=edge.opaque) for part in wrap(guard_text(edge), 38, 4)]
-    if edge.taken and edge.style != "flow":
-        lines.append(Line(f"×{len(edge.taken)}" + (" out" if edge.both else ""), 10, palette.TAKEN, bold=True))
-    elif edge.refused:
-        lines.append(Line("refused", 9, palette.FAINT_INK, italic=True))
+    if run := edge_run_text(edge):
+        lines.append(Line(run, 9.5, palette.TAKEN if edge.taken else palette.FAINT_INK, bold=bool(edge.taken), italic=edge.refused))
     return [line._replace(text=f"{_BLANK}{line.text}{_BLANK}") for line in lines]
 
 
@@ -109,10 +107,17 @@ def node_tooltip(node: PictureNode) -> str:
     return "\n".join(part for part in (node.name, node.description, *node.notes, node.origin, activity_text(node.activity)) if part)
 
 
+def edge_run_text(edge: PictureEdge) -> str:
+    """`3x` for an edge that a run took three times, `refused` for one whose guard did not hold."""
+    if edge.taken and edge.style != "flow":
+        return f"{len(edge.taken)}\u00d7" + (" out" if edge.both else "")
+    return "refused" if edge.refused and not edge.taken else ""
+
+
 def edge_tooltip(edge: PictureEdge) -> str:
     """The edge's ends and conditions in full, and at which steps it was taken."""
     parts = [f"{edge.source} -> {edge.target}"]
-    if head := " · ".join(_head(edge)):
+    if head := edge_head(edge):
         parts.append(head)
     if edge.guard:
         parts.append(f"when {edge.guard}" + (" (opaque)" if edge.opaque else ""))
@@ -125,6 +130,11 @@ def edge_tooltip(edge: PictureEdge) -> str:
     if edge.refused:
         parts.append("refused: its guard did not hold when last asked")
     return "\n".join(parts)
+
+
+def edge_head(edge: PictureEdge) -> str:
+    """`(1) · approved`: the place in the order, what it fires on, the label, the priority."""
+    return " · ".join(_head(edge))
 
 
 def _head(edge: PictureEdge) -> Iterator[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final
 
 from convgraph.errors import DrawingError, InputError
 
-Format: TypeAlias = Literal["svg", "png", "pdf", "dot"]
 FORMATS: Final = ("svg", "png", "pdf", "dot")
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -28,7 +27,7 @@ def render(dot: str, format: str = "svg") -> bytes:
     if format == "dot":
         return dot.encode()
     for engine, options, seconds in _LAYOUTS:
-        drawn = _layout(dot, cast("Format", format), engine, options, seconds)
+        drawn = _layout(dot, format, engine, options, seconds)
         if drawn is not None:
             return safe_svg(drawn) if format == "svg" else drawn
     spent = sum(seconds for _, _, seconds in _LAYOUTS)
@@ -38,7 +37,7 @@ def render(dot: str, format: str = "svg") -> bytes:
     )
 
 
-def _layout(dot: str, format: Format, engine: str, options: tuple[str, ...], seconds: float) -> bytes | None:
+def _layout(dot: str, format: str, engine: str, options: tuple[str, ...], seconds: float) -> bytes | None:
     """The drawing by one engine, or None when its time is up."""
     import subprocess
 
@@ -55,18 +54,20 @@ def _layout(dot: str, format: Format, engine: str, options: tuple[str, ...], sec
     except subprocess.TimeoutExpired:
         return None
     except subprocess.CalledProcessError as error:
-        said = cast("bytes", error.stderr or b"").decode(errors="replace").strip()
+        said = (error.stderr or b"").decode(errors="replace").strip()
         raise DrawingError(
             f"Graphviz failed to draw the graph ({engine}, exit status {error.returncode}): {said or 'no message'}"
         ) from error
-    return cast("bytes", done.stdout)
+    except OSError as error:
+        raise DrawingError(f"the 'dot' program of Graphviz cannot be started: {error}. to_mermaid() needs no program") from error
+    return done.stdout
 
 
 def safe_svg(svg: bytes) -> bytes:
     """The SVG without document type and links: what Graphviz wraps in `<a>` to show a tooltip becomes a `<title>`."""
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
-    root = ElementTree.fromstring(re.sub(rb"<!DOCTYPE[^>]*>", b"", svg, count=1))
+    root = ElementTree.fromstring(re.sub(rb"<!DOCTYPE[^>]*>", b"", svg, count=1))  # noqa: S314  # Graphviz wrote it, with every text escaped
     for group in list(root.iter(f"{{{_SVG}}}g")):
         tooltip = _unwrap_links(group)
         title = group.find(f"{{{_SVG}}}title")

@@ -185,30 +185,30 @@ class _Scene:
 
     def add_node(self, node: Node, path: str, cluster: str, level: int, notes: tuple[str, ...]) -> None:
         """Draw a node: as one symbol, or open, with what is inside."""
-        id = join_path(path, node.name)
-        activity = self._activity(id, hidden=False)
+        here = join_path(path, node.name)
+        activity = self._activity(here, hidden=False)
         hidden = _count_inside(node)
         if hidden:
-            self.openable |= {node.name, id}
-        if not hidden or (self.depth is not None and level >= self.depth) or self.collapse & {node.name, id}:
-            self._note_openable(node, id)
-            activity = self._activity(id)
-            self.nodes.append(PictureNode(id, node.name, node.kind, cluster, node.description, notes, hidden, node.origin, activity))
+            self.openable |= {node.name, here}
+        if not hidden or (self.depth is not None and level >= self.depth) or self.collapse & {node.name, here}:
+            self._note_openable(node, here)
+            activity = self._activity(here)
+            self.nodes.append(PictureNode(here, node.name, node.kind, cluster, node.description, notes, hidden, node.origin, activity))
             return
-        entry, exit = join_path(id, ":fork"), join_path(id, ":join")
-        self.clusters[id] = Cluster(id, node.name, node.kind, cluster, entry, exit, node.description, notes, activity)
+        first, last = join_path(here, ":fork"), join_path(here, ":join")
+        self.clusters[here] = Cluster(here, node.name, node.kind, cluster, first, last, node.description, notes, activity)
         if node.inner is not None:
-            entry, exit = self.add_graph(node.inner, id, id, level + 1)
-            self.clusters[id] = replace(self.clusters[id], entry=entry, exit=exit, notes=(*notes, *_graph_notes(node.inner)))
+            first, last = self.add_graph(node.inner, here, here, level + 1)
+            self.clusters[here] = replace(self.clusters[here], entry=first, exit=last, notes=(*notes, *_graph_notes(node.inner)))
             return
         seen = activity is not None and activity.visits > 0
-        self.nodes.append(PictureNode(entry, "fork", "fork", id, activity=activity and Activity(activity.visits)))
+        self.nodes.append(PictureNode(first, "fork", "fork", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
-            self.add_node(branch, id, id, level + 1, _own_notes(branch))
-        self.nodes.append(PictureNode(exit, "join", "join", id, activity=activity and Activity(activity.visits)))
+            self.add_node(branch, here, here, level + 1, _own_notes(branch))
+        self.nodes.append(PictureNode(last, "join", "join", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
-            self._flow(entry, join_path(id, branch.name), taken=seen)
-            self._flow(join_path(id, branch.name), exit, taken=seen)
+            self._flow(first, join_path(here, branch.name), taken=seen)
+            self._flow(join_path(here, branch.name), last, taken=seen)
 
     def _add_edges(self, graph: Definition, path: str, cluster: str) -> None:
         drawn: set[int] = set()

@@ -1,0 +1,235 @@
+"""A run's journal as an overlay for the picture of its graph.
+
+The conversation and everything nested in it are folded by the machine, just as the interpreter did it, and each
+event is laid on the picture's ids: the turn `12` of node `review` and its inner turn `12/3` of `critic` are visits of
+`review` and of `review/critic`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from convgraph.errors import GuardError, InputError
+from convgraph.graph.definition import END, Definition, Edge, Node
+from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outcome, resumed
+from convgraph.graph.picture import Overlay, edge_id, join_path
+from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
+from convgraph.messages import NO_USAGE, Message, Usage
+
+_ATTEMPT = re.compile(r"~\d+")
+
+
+def overlay(graph: Definition, events: Iterable[Recorded | Event], *, run_id: str = "") -> Overlay:
+    """What the run recorded in `events` did, for a picture of `graph`.
+
+    Raises `InputError` where the events name a node that the graph does not have: they are another graph's.
+    """
+    tracer = _Tracer(graph)
+    for item in events:
+        tracer.see(item.event if isinstance(item, Recorded) else item)
+    return tracer.overlay(run_id)
+
+
+class _Talk:
+    """One conversation of the run: the outermost, or one nested in a node. `place` is that node's id in the picture."""
+
+    def __init__(self, graph: Definition, place: str, state: State) -> None:
+        self.graph = graph
+        self.place = place
+        self.state = state
+        self.left: dict[str, tuple[State, Mapping[str, bool]]] = {}
+
+    def refused(self) -> Iterable[str]:
+        """The edges whose guard was false when the node that they leave was last left, or could not be."""
+        for node, (state, recorded) in self.left.items():
+            for edge in self.graph.out(node, outcome(state)):
+                if _held(edge, state, recorded):
+                    if self.graph.select_at(node) == "first":
+                        break  # those after the first that holds were not asked
+                else:
+                    yield edge_id(self.place, edge.index)
+
+
+class _Tracer:
+    """Folds events, and counts them by the picture's ids.
+
+    Conversations are found by the path of the attempt they are nested in, everything else by paths without
+    attempts. What was nested in a node that has nothing inside (a tool that consulted an agent) is in no picture:
+    its cost counts for that node.
+    """
+
+    def __init__(self, graph: Definition) -> None:
+        self.graph = graph
+        self.talks: dict[str, _Talk] = {}
+        self.places: dict[str, str] = {}
+        self.visits: dict[str, int] = {}
+        self.spent: dict[str, Usage] = {}
+        self.taken: dict[str, list[str]] = {}
+        self.branches: dict[str, str] = {}
+        self.ended: Ended | None = None
+
+    def see(self, event: Event) -> None:
+        """Lay one event on the picture."""
+        if isinstance(event, RunStarted):
+            self.talks[""] = _Talk(self.graph, "", begin(self.graph, event.messages, event.state))
+        elif isinstance(event, Stepped):
+            self._step(event)
+        elif isinstance(event, Moved):
+            self._moved(event)
+        elif isinstance(event, BranchFinished):
+            place, node = self._resolve(event.path)
+            if node is not None:
+                self.branches[_settled(event.path)] = place
+        elif isinstance(event, EffectFinished):
+            self._effect(event)
+        elif isinstance(event, Edited | Resumed | Ended):
+            self._outer(event)
+
+    def overlay(self, run_id: str) -> Overlay:
+        """What was seen."""
+        visits = dict(self.visits)
+        for place in self.branches.values():
+            visits[place] = visits.get(place, 0) + 1
+        usage: dict[str, Usage] = {}
+        for path, spent in self.spent.items():
+            if path in self.places:
+                usage[self.places[path]] = usage.get(self.places[path], NO_USAGE) + spent
+        return Overlay(
+            run_id,
+            self.ended.status if self.ended else "running" if self.talks else "",
+            self.ended.reason if self.ended else "",
+            self._current(),
+            visits,
+            usage,
+            {edge: tuple(steps) for edge, steps in self.taken.items()},
+            frozenset(edge for talk in self.talks.values() for edge in talk.refused()),
+        )
+
+    def _step(self, event: Stepped) -> None:
+        talk = self._talk(_parent(event.path))
+        if talk is None:
+            return
+        if event.node not in talk.graph.nodes:
+            raise InputError(
+                f"the run has a turn of {event.node!r}, which graph {talk.graph.name!r} does not have: it is a run of another graph"
+            )
+        path, place = _settled(event.path), join_path(talk.place, event.node)
+        self.places[path] = place
+        self.spent[path] = event.usage
+        self._count(place)
+        self._count_branches(path, place, event.visits)
+        talk.state = advance(talk.graph, talk.state, event.turn())
+        talk.left[event.node] = (talk.state, event.guards or {})
+        if (move := event.move()) is not None:
+            self._take(talk, path, move)
+
+    def _moved(self, event: Moved) -> None:
+        talk = self._talk(_parent(event.path))
+        if talk is not None:
+            self._take(talk, _settled(event.path), Move(event.target, event.edge, event.usage, event.limit))
+
+    def _outer(self, event: Edited | Resumed | Ended) -> None:
+        talk = self._talk("")
+        if talk is None:
+            return
+        self.ended = event if isinstance(event, Ended) else None
+        if isinstance(event, Edited):
+            edit = Edit(event.node, event.last, event.messages, event.update, event.data, event.choosing)
+            talk.state = advance(talk.graph, talk.state, edit)
+        elif isinstance(event, Resumed):
+            talk.state = resumed(talk.state)
+        else:
+            talk.state = advance(talk.graph, talk.state, End(event.status, event.reason))
+
+    def _effect(self, event: EffectFinished) -> None:
+        """Count what it cost for its turn and all turns around that; a finished turn brings its own sum."""
+        path = event.path
+        while path:
+            place, node = self._resolve(path)
+            if node is not None:
+                self.places[_settled(path)] = place
+            self.spent[_settled(path)] = self.spent.get(_settled(path), NO_USAGE) + event.usage
+            path = _parent(path)
+
+    def _take(self, talk: _Talk, path: str, move: Move) -> None:
+        if move.edge >= 0:
+            self.taken.setdefault(edge_id(talk.place, move.edge), []).append(path)
+        talk.state = advance(talk.graph, talk.state, move)
+
+    def _count(self, place: str, times: int = 1) -> None:
+        self.visits[place] = self.visits.get(place, 0) + times
+
+    def _count_branches(self, path: str, place: str, counts: Mapping[str, int] | None) -> None:
+        """The finished group knows how often its branches had their say; until then, their own events count."""
+        for branch in [branch for branch in self.branches if _parent(branch) == path]:
+            finished = self.branches.pop(branch)
+            if counts is None:
+                self._count(finished)
+        for name, times in (counts or {}).items():
+            self._count(join_path(place, name), times)
+
+    def _talk(self, path: str) -> _Talk | None:
+        """The conversation nested in the turn or branch at `path` (the outermost: the empty path), or None if the graph has none."""
+        if path not in self.talks:
+            place, node = self._resolve(path) if path else ("", None)
+            graph = self.graph if not path else node.inner if node is not None else None
+            if graph is None:
+                return None
+            self.talks[path] = _Talk(graph, place, begin(graph, self._last_around(path)))
+        return self.talks[path]
+
+    def _last_around(self, path: str) -> tuple[Message, ...]:
+        """What a nested conversation starts from: the last message of the one around it."""
+        while path:
+            path = _parent(path)
+            if path in self.talks:
+                return tuple(self.talks[path].state.history[-1:])
+        return ()
+
+    def _resolve(self, path: str) -> tuple[str, Node | None]:
+        """The picture's id of what is at a path, and its node: the turn's, or a group's branch. None where it is in no picture."""
+        parent, last = _parent(path), _settled(path.rpartition("/")[2])
+        if last.isdigit():
+            talk = self._talk(parent)
+            if talk is None:
+                return "", None
+            place = self.places.get(_settled(path)) or join_path(talk.place, talk.state.node)
+            return place, talk.graph.nodes.get(place.rpartition("/")[2])
+        place, group = self._resolve(parent)
+        for branch in group.branches if group is not None else ():
+            if branch.name == last or last.startswith("#"):
+                return join_path(place, branch.name), branch
+        return place, None
+
+    def _current(self) -> str | None:
+        """Where the run is: the innermost node that has the turn."""
+        outer = self.talks.get("")
+        if outer is None or outer.state.node == END:
+            return None
+        current = outer.state.node
+        turn = str(outer.state.turn + 1)
+        for path, talk in self.talks.items():
+            if not outer.state.choosing and _settled(path).partition("/")[0] == turn:
+                current = join_path(talk.place, talk.state.node)
+        return current
+
+
+def _held(edge: Edge, state: State, recorded: Mapping[str, bool]) -> bool:
+    if edge.guard is None:
+        return True
+    if edge.guard.opaque:
+        return recorded.get(str(edge.index), True)
+    try:
+        return edge.guard(state)
+    except GuardError:
+        return False
+
+
+def _settled(path: str) -> str:
+    """The path without its attempts: all attempts at a turn are one turn."""
+    return _ATTEMPT.sub("", path)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]

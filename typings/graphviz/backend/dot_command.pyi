@@ -1,0 +1,3 @@
+from os import PathLike
+
+def command(engine: str, format_: str) -> list[PathLike[str] | str]: ...
