@@ -39,7 +39,7 @@ format: setup-dev ## put the code into its form
 	@$(BIN)/ruff check --fix .
 
 bench: setup-dev bench-setup ## convgraph beside the bare work and other frameworks: a table and a plot
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.run
 
 bench-setup: ## install the other frameworks into build/bench-venv
 	@scripts/bench-venv
