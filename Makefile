@@ -21,12 +21,12 @@ demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs
 	@$(BIN)/python examples/demo.py
 
 test: setup-dev check ## set up, check, and run the tests
-	@scripts/setup-model-servers
-	@$(PYTEST)
+	@scripts/with-node scripts/setup-model-servers
+	@scripts/with-node $(PYTEST)
 
 test-long: setup-dev ## the tests at their full counts (tens of minutes)
-	@scripts/setup-model-servers
-	@$(PYTEST) -m "long or not long"
+	@scripts/with-node scripts/setup-model-servers
+	@scripts/with-node $(PYTEST) -m "long or not long"
 
 check: setup-dev ## format, lint, types, floors
 	@$(BIN)/ruff format --check --quiet .
@@ -45,5 +45,5 @@ bench-setup: ## install the other frameworks into build/bench-venv
 	@scripts/bench-venv
 
 clean: ## remove what make made
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
