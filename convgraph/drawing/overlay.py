@@ -144,7 +144,7 @@ class _Tracer:
 
     def _effect(self, event: EffectFinished) -> None:
         """Count what it cost for its turn and all turns around that; a finished turn brings its own sum."""
-        path = event.path
+        path = _parent(event.path) if event.path.endswith(">") else event.path  # a choice is made between two turns
         while path:
             place, node = self._resolve(path)
             if node is not None:
@@ -189,6 +189,8 @@ class _Tracer:
 
     def _resolve(self, path: str) -> tuple[str, Node | None]:
         """The picture's id of what is at a path, and its node: the turn's, or a group's branch. None where it is in no picture."""
+        if not path:
+            return "", None
         parent, last = _parent(path), _settled(path.rpartition("/")[2])
         if last.isdigit():
             talk = self._talk(parent)

@@ -207,8 +207,9 @@ class _Scene:
             self.add_node(branch, here, here, level + 1, _own_notes(branch))
         self.nodes.append(PictureNode(last, "join", "join", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
-            self._flow(first, join_path(here, branch.name), taken=seen)
-            self._flow(join_path(here, branch.name), last, taken=seen)
+            at = join_path(here, branch.name)
+            self._flow(first, at, taken=self._visits(at) > 0)
+            self._flow(at, last, taken=seen and self._visits(at) > 0)
 
     def _add_edges(self, graph: Definition, path: str, cluster: str) -> None:
         drawn: set[int] = set()

@@ -1,0 +1,277 @@
+"""A run's journal as a sequence diagram: who said what to whom, why it went on there, and what was done on the way.
+
+    events -> sequence_of -> Sequence -> sequence_mermaid, sequence_svg
+
+What happens inside a turn (a nested conversation, the branches of a group) stands in a box above that turn's own message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, TypeAlias
+
+from convgraph.drawing.text import counted, money, one_line
+from convgraph.graph.definition import END, Definition
+from convgraph.graph.picture import join_path
+from convgraph.journal.events import (
+    AttemptFailed,
+    BranchFinished,
+    Edited,
+    EffectFinished,
+    EffectStarted,
+    Ended,
+    Event,
+    Moved,
+    Recorded,
+    Resumed,
+    RunStarted,
+    Stepped,
+)
+from convgraph.messages import Message
+
+_BEYOND_THE_TURN = re.compile(r"~\d+|>")
+_NO_CHOICE = frozenset({"", "only", "first", "limit"})
+PERSON = "person"
+USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """Something said. `reason` is why the conversation went on there; `kind` is how it is drawn."""
+
+    source: str
+    target: str
+    text: str
+    reason: str = ""
+    kind: Literal["say", "ask", "error"] = "say"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened at a participant, or, without one, to the run as a whole."""
+
+    over: str
+    text: str
+    kind: Literal["effect", "error", "run"] = "effect"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What went on inside a turn."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+Item: TypeAlias = Arrow | Note | Box
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence diagram: the participants from left to right, and what happened from top to bottom."""
+
+    participants: tuple[str, ...]
+    items: tuple[Item, ...]
+
+
+def sequence_of(events: Iterable[Recorded | Event], graph: Definition | None = None) -> Sequence:
+    """The sequence diagram of a run. With its `graph`, transitions show their labels and guards."""
+    plain = [item.event if isinstance(item, Recorded) else item for item in events]
+    tale = _Tale(graph, plain)
+    for event in plain:
+        tale.tell(event)
+    tale.tell_unfinished()
+    return Sequence(_participants(tale.items), tuple(tale.items))
+
+
+def who(participant: str) -> str:
+    """A participant's own name: `critic` for `review/critic`."""
+    return participant.rpartition("/")[2]
+
+
+class _Tale:
+    """Goes through the events; keeps what is inside a turn until the turn itself is told."""
+
+    def __init__(self, graph: Definition | None, events: Items[Event]) -> None:
+        self.graph = graph
+        self.items: list[Item] = []
+        self.inside: dict[str, list[tuple[bool, Item]]] = {}
+        self.speakers = {event.path: event.node for event in events if isinstance(event, Stepped | BranchFinished)}
+        self.next: dict[str, str] = {}
+
+    def tell(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            first = self._speaker("1")
+            self.items += [Arrow(USER, first, _said(message)) for message in event.messages]
+        elif isinstance(event, EffectStarted):
+            if event.question is not None:
+                self._put(event.path, Arrow(self._speaker(event.path), PERSON, event.question.prompt, kind="ask"))
+        elif isinstance(event, EffectFinished):
+            self._effect(event)
+        elif isinstance(event, AttemptFailed):
+            text = f"attempt {event.attempt} failed: {event.error.type}: {event.error.message}"
+            self._put(event.path, Note(self._speaker(event.path), text, "error"))
+        elif isinstance(event, BranchFinished):
+            self._branch(event)
+        elif isinstance(event, Stepped):
+            self._step(event)
+        elif isinstance(event, Moved):
+            self.next[_parent(event.path)] = event.target
+            self.items.append(Note("", f"goes on at {event.target}", "run"))
+        else:
+            self._run(event)
+
+    def tell_unfinished(self) -> None:
+        """A turn that was cut short shows what it did."""
+        for path in sorted(self.inside, key=lambda path: -path.count("/")):
+            self._put_all(_parent(path), self._unpacked(path, self._speaker(path)))
+
+    def _run(self, event: Edited | Resumed | Ended) -> None:
+        self.tell_unfinished()
+        if isinstance(event, Edited):
+            self.items.append(Note("", event.why, "run"))
+            if event.node is not None:
+                self.next[""] = event.node
+            self.items += [Arrow(USER, self.next.get("", USER), _said(message)) for message in event.messages]
+        elif isinstance(event, Resumed):
+            self.items.append(Note("", "resumed", "run"))
+        else:
+            self.items.append(Note("", f"{event.status}: {event.reason}", "run"))
+
+    def _step(self, event: Stepped) -> None:
+        path, outer = event.path, _parent(event.path)
+        speaker = self._speaker(path)
+        items = self._unpacked(path, speaker)
+        if event.error is not None:
+            items.append(Note(speaker, f"failed with {event.error.type}: {event.error.message}", "error"))
+        target = self._target(event, outer)
+        reason = self._reason(event, outer)
+        kind = "error" if event.error is not None else "say"
+        if target and not event.messages:
+            items.append(Arrow(speaker, target, "" if event.error is not None else "(says nothing)", reason, kind))
+        for number, message in enumerate(event.messages, start=1):
+            last = number == len(event.messages)
+            items.append(Arrow(speaker, target or speaker, _said(message), reason if last else "", kind))
+        if event.target is not None:
+            self.next[outer] = event.target
+        self._put_all(outer, items)
+
+    def _branch(self, event: BranchFinished) -> None:
+        group = self._speaker(_parent(event.path))
+        branch = self._speaker(event.path)
+        items = self._unpacked(event.path, branch)
+        items += [Arrow(branch, group, _said(message)) for message in event.messages] or [Note(branch, "says nothing")]
+        self._put_all(_parent(event.path), items)
+
+    def _effect(self, event: EffectFinished) -> None:
+        speaker = self._speaker(event.path)
+        if event.error is not None:
+            self._put(event.path, Note(speaker, f"{event.effect} {event.name} failed: {event.error.type}: {event.error.message}", "error"))
+        elif event.effect == "human":
+            self._put(event.path, Arrow(PERSON, speaker, str(event.result), kind="ask"))
+        elif event.effect == "model":
+            cost = [counted(event.usage.tokens, "token")] if event.usage.tokens else []
+            cost += [money(event.usage.usd)] if event.usage.usd else []
+            self._put(event.path, Note(speaker, f"model {event.name}" + (f": {', '.join(cost)}" if cost else "")))
+        elif event.effect in ("tool", "code"):
+            self._put(event.path, Note(speaker, f"{event.effect} {event.name}: {one_line(str(event.result))}"))
+
+    def _put(self, path: str, item: Item) -> None:
+        self.inside.setdefault(_settled(path), []).append((False, item))
+
+    def _put_all(self, outer: str, items: Iterable[Item]) -> None:
+        if outer:
+            self.inside.setdefault(_settled(outer), []).extend((True, item) for item in items)
+        else:
+            self.items += items
+
+    def _unpacked(self, path: str, speaker: str) -> list[Item]:
+        """What happened inside the turn at `path`: its effects as they are, what is nested in it in boxes."""
+        items: list[Item] = []
+        for nested, group in groupby(self.inside.pop(_settled(path), ()), key=lambda pair: pair[0]):
+            told = tuple(item for _, item in group)
+            items += [Box(f"inside {who(speaker)}", told)] if nested else told
+        return items
+
+    def _speaker(self, path: str) -> str:
+        """The participant that has the turn at `path`."""
+        parent, _, last = path.rpartition("/")
+        last = _settled(last)
+        outer = self._speaker(parent) if parent else ""
+        known = self.speakers.get(f"{parent}/{last}" if parent else last)
+        if known is None and last.isdigit():
+            graph = self._graph_at(parent)
+            known = self.next.get(parent) or (graph.start if graph is not None else None)
+        elif known is None and last.startswith("#"):
+            known = next((name for path, name in self.speakers.items() if path.startswith(f"{parent}/#")), None)
+        return join_path(outer, known or last)
+
+    def _target(self, event: Stepped, outer: str) -> str:
+        if event.target is None:
+            return ""
+        around = self._speaker(outer) if outer else ""
+        if event.target == END and around:
+            return around
+        return join_path(around, event.target)
+
+    def _reason(self, event: Stepped, outer: str) -> str:
+        """Why the conversation goes on where it does: the edge's label and guard, and who chose if that was a choice."""
+        parts: list[str] = []
+        graph = self._graph_at(outer)
+        if graph is not None and event.edge is not None and 0 <= event.edge < len(graph.edges):
+            edge = graph.edge(event.edge)
+            parts += [f"on {edge.on}"] if edge.on != "reply" else []
+            parts += [edge.label] if edge.label else []
+            parts += [f"when {edge.guard.text}"] if edge.guard is not None else []
+        if event.move_limit:
+            parts.append(f"limit: {event.move_limit}")
+        if event.chosen_by == "goto":
+            parts.append("handed over")
+        elif event.chosen_by not in _NO_CHOICE:
+            parts.append(f"chosen by {event.chosen_by}")
+        return ", ".join(parts)
+
+    def _graph_at(self, path: str) -> Definition | None:
+        """The graph of the conversation nested at `path`."""
+        graph = self.graph
+        nodes = self._speaker(path).split("/") if path else []
+        for name in nodes:
+            node = graph.nodes.get(name) if graph is not None else None
+            graph = node.inner if node is not None else None
+        return graph
+
+
+def _participants(items: Iterable[Item]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+
+    def collect(items: Iterable[Item]) -> None:
+        for item in items:
+            if isinstance(item, Box):
+                collect(item.items)
+            elif isinstance(item, Note):
+                found.update({item.over: None} if item.over else {})
+            else:
+                found.update({item.source: None, item.target: None})
+
+    collect(items)
+    people = [name for name in (USER, PERSON) if name in found]
+    ends = [END] if END in found else []
+    return tuple(people + [name for name in found if name not in (USER, PERSON, END)] + ends)
+
+
+def _said(message: Message) -> str:
+    calls = ", ".join(f"{call.name}({call.arguments})" for call in message.tool_calls)
+    return " ".join(part for part in (message.text, f"calls {calls}" if calls else "") if part) or "(empty)"
+
+
+def _settled(path: str) -> str:
+    """The path without its attempts; a choice belongs to the turn before it."""
+    return _BEYOND_THE_TURN.sub("", path)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
