@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.candidates import Literals, plain, proposals, values_of
+from convgraph.graph.coverage import graphs_within
 from convgraph.graph.definition import END, Definition, Edge
 from convgraph.graph.exploration import TRIES, Explorer, Position, Step, lowered
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import Verdict, advance, begin
-from convgraph.graph.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered, write_pytest
+from convgraph.graph.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered, names_of, write_pytest
 from convgraph.messages import Message
 
 __all__ = ["Paths", "ScriptedPath", "ScriptedTurn", "Uncovered", "paths", "write_pytest"]
@@ -48,7 +49,7 @@ def paths(
     """
     if cover not in ("edges", "nodes"):
         raise InputError(f"cover= is 'edges' or 'nodes', not {cover!r}")
-    graphs = list(_graphs(definition)) if subgraphs else [((), definition)]
+    graphs = list(graphs_within(definition)) if subgraphs else [((), definition)]
     assumed = _assumed([graph for _, graph in graphs], assume or {})
     found: list[Paths] = []
     for (prefix, graph), fixed in zip(graphs, assumed, strict=True):
@@ -209,16 +210,6 @@ class _Search:
         return f"its {'opaque ' if guard.opaque else ''}guard {guard.text} was false after each of {tried} turns tried{why}{advice}"
 
 
-def _graphs(definition: Definition, prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Definition]]:
-    """The graph and all graphs inside it, each with the names of the nodes that lead to it."""
-    found = [(prefix, definition)]
-    for node in definition.nodes.values():
-        for place in (node, *node.branches):
-            if place.inner is not None:
-                found.extend(_graphs(place.inner, (*prefix, node.name, *((place.name,) if place is not node else ()))))
-    return found
-
-
 def _assumed(graphs: list[Definition], assume: Mapping[str, bool]) -> list[dict[int, bool]]:
     """For each graph, the fixed values by edge index. Raises `InputError` for a key that names nothing."""
     fixed: list[dict[int, bool]] = [{} for _ in graphs]
@@ -232,11 +223,6 @@ def _assumed(graphs: list[Definition], assume: Mapping[str, bool]) -> list[dict[
         for found, index in named:
             found[index] = value
     return fixed
-
-
-def names_of(edge: Edge) -> set[str]:
-    """What an edge may be called: its id, `source->target`, its label, its guard's text."""
-    return {edge.id, f"{edge.source}->{edge.target}", edge.label, edge.guard.text if edge.guard else ""} - {""}
 
 
 def _check_endpoints(graph: Definition) -> None:
