@@ -15,7 +15,7 @@ _HEAD = ("", *COLUMNS, *(f"÷ {column}" for column in _OTHERS), "mark")
 
 def table(results: Mapping[tuple[str, str], Figures], *, rounds: int, load: float) -> str:
     """All lines that have a figure, the verdicts (✓ met, ✗ missed, ? not measured), and what one must know to read them."""
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for line in LINES:
         values = _values(line, results)
         if values:
