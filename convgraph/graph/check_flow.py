@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convgraph.graph import guard_facts
 from convgraph.graph.check_scope import WHOLE_RUN_LIMITS, Finding, Scope, guard_text, is_cycle, network_of
-from convgraph.graph.definition import ON, Edge, named
+from convgraph.graph.definition import Edge, named
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -34,7 +34,7 @@ def traps(scope: Scope) -> Iterator[Finding]:
         return
     import networkx
 
-    network = network_of(scope, [edge for edge in scope.live if edge.on != "error"]).subgraph(scope.doomed)
+    network = network_of(scope, [edge for edge in scope.ways if edge.on != "error"]).subgraph(scope.doomed)
     order = list(scope.graph.nodes)
     for members in sorted(networkx.strongly_connected_components(network), key=lambda members: min(map(order.index, members))):
         leaves = any(target not in members for member in members for target in network.successors(member))
@@ -84,33 +84,17 @@ def never_enabled(scope: Scope) -> Iterator[Finding]:
 
 def shadowed(scope: Scope) -> Iterator[Finding]:
     """Edges that another one, always enabled when they are, is preferred to."""
-    for ways in _outcomes(scope):
-        for place, edge in enumerate(ways):
-            above = next((upper for upper in ways[:place] if _shadows(scope, upper, edge)), None)
-            if above is None:
-                continue
-            why = "has no guard" if above.guard is None else "is always true" if guard_facts.constant(above.guard) else "has the same guard"
-            yield scope.warning(
-                "shadowed-edge",
-                edge,
-                f"it is never chosen, because {above.source} -> {above.target}, which is considered before it, {why}",
-                "put it first, give it a higher priority, or remove it",
-            )
-
-
-def _outcomes(scope: Scope) -> Iterator[tuple[Edge, ...]]:
-    """The live edges of each node and outcome, in the order in which they are considered."""
-    for name in scope.graph.nodes:
-        for on in ON:
-            yield tuple(edge for edge in scope.graph.out(name, on) if edge in scope.live_set)
-
-
-def _shadows(scope: Scope, upper: Edge, edge: Edge) -> bool:
-    """Whether `edge` cannot be chosen since `upper` is enabled whenever it is, and comes first."""
-    in_order = edge.on == "limit" or scope.graph.select_at(edge.source) == "first"
-    if not in_order and upper.priority == edge.priority:
-        return False
-    return bool(guard_facts.constant(upper.guard)) or guard_facts.same_truth(upper.guard, edge.guard)
+    for edge in scope.live:
+        above = scope.shadow_of(edge)
+        if above is None:
+            continue
+        why = "has no guard" if above.guard is None else "is always true" if guard_facts.constant(above.guard) else "has the same guard"
+        yield scope.warning(
+            "shadowed-edge",
+            edge,
+            f"it is never chosen, because {above.source} -> {above.target}, which is considered before it, {why}",
+            "put it first, give it a higher priority, or remove it",
+        )
 
 
 def gaps(scope: Scope) -> Iterator[Finding]:
@@ -146,7 +130,7 @@ def unbounded(scope: Scope) -> Iterator[Finding]:
     counted = {name for name in graph.nodes if limits.visits_of(name) is not None}
     if given & {"tokens", "usd"}:
         counted |= {name for name, node in graph.nodes.items() if node.kind != "function" or graph.select_at(name) == "auto"}
-    network = network_of(scope, [edge for ways in _outcomes(scope) for edge in _lasting(scope, ways) if edge.on != "limit"])
+    network = network_of(scope, [edge for edge in scope.live if edge.on != "limit" and _lasts(scope, edge)])
     network = network.subgraph(scope.reachable - counted)
     order = list(graph.nodes)
     for members in sorted(networkx.strongly_connected_components(network), key=lambda members: min(map(order.index, members))):
@@ -160,11 +144,6 @@ def unbounded(scope: Scope) -> Iterator[Finding]:
             )
 
 
-def _lasting(scope: Scope, ways: tuple[Edge, ...]) -> Iterator[Edge]:
-    """The edges that can be taken without end: no such guard as `turn < 5`, no `turn >= 5` considered before them."""
-    for place, edge in enumerate(ways):
-        if guard_facts.lapses(edge):
-            continue
-        in_order = scope.graph.select_at(edge.source) == "first"
-        if not any(guard_facts.settles(upper) for upper in ways[:place] if in_order or upper.priority > edge.priority):
-            yield edge
+def _lasts(scope: Scope, edge: Edge) -> bool:
+    """Whether the edge can be taken without end: it has no such guard as `turn < 5`, nor is one like `turn >= 5` preferred to it."""
+    return not guard_facts.lapses(edge) and not any(guard_facts.settles(upper) for upper in scope.preferred_to(edge))

@@ -71,6 +71,26 @@ class Scope:
         return tuple(edge for edge in self.graph.edges if guard_facts.constant(edge.guard) is not False)
 
     @cached_property
+    def ways(self) -> tuple[Edge, ...]:
+        """The edges that can be taken: a shadowed one only by a handover, which is what a reply may ask for."""
+        return tuple(edge for edge in self.live if edge.on == "reply" or self.shadow_of(edge) is None)
+
+    def shadow_of(self, edge: Edge) -> Edge | None:
+        """The edge that is enabled whenever `edge` is, and is preferred to it."""
+        for upper in self.preferred_to(edge):
+            if guard_facts.constant(upper.guard) or guard_facts.same_truth(upper.guard, edge.guard):
+                return upper
+        return None
+
+    def preferred_to(self, edge: Edge) -> Iterator[Edge]:
+        """The edges that, enabled, keep `edge` from being chosen: all before it in order, or those of higher priority."""
+        in_order = edge.on == "limit" or (edge.source in self.graph.nodes and self.graph.select_at(edge.source) == "first")
+        for upper in self.graph.out(edge.source, edge.on):
+            if upper is edge or (not in_order and upper.priority == edge.priority):
+                return
+            yield upper
+
+    @cached_property
     def reachable(self) -> frozenset[str]:
         """The nodes that a conversation can come to: all of them where the start is not known."""
         nodes, start = self.graph.nodes, self.graph.start
@@ -78,7 +98,7 @@ class Scope:
             return frozenset(nodes)
         import networkx
 
-        network = network_of(self, self.live)
+        network = network_of(self, self.ways)
         return frozenset({start, *networkx.descendants(network, start)})  # pyright: ignore[reportUnknownMemberType]  # the stub's gap
 
     @cached_property
@@ -87,7 +107,7 @@ class Scope:
         import networkx
 
         nodes = self.graph.nodes
-        ways = [edge for edge in self.live if edge.on != "error"]
+        ways = [edge for edge in self.ways if edge.on != "error"]
         network = network_of(self, ways)
         network.add_node(END)
         network.add_edges_from((edge.source, END) for edge in ways if edge.source in nodes and edge.target not in nodes)
