@@ -104,7 +104,9 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     if isinstance(value, list):
         _check_content(value)
         return Message(sender, value, role)
-    raise InputError(f"a message is a str, a Message, a list of content parts or a mapping with 'content', not {type(value).__name__}: {value!r:.200}")
+    raise InputError(
+        f"a message is a str, a Message, a list of content parts or a mapping with 'content', not {type(value).__name__}: {value!r:.200}"
+    )
 
 
 def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> Message:
@@ -161,6 +163,10 @@ class History(Sequence[Message]):
         grown._size = self._size + len(messages)
         return grown
 
+    def then(self, messages: Sequence[Message]) -> Joined:
+        """This history followed by `messages`, as a view: for a request that says more than the conversation does."""
+        return Joined(self, tuple(messages))
+
     def replace_last(self, message: Message) -> History:
         """This history with its last message replaced: what a fork with an edited message starts from."""
         return History([*self._items[: self._size - 1], message])
@@ -201,6 +207,52 @@ class History(Sequence[Message]):
 
     def __repr__(self) -> str:
         return f"History({self._size} messages)"
+
+
+class Joined(Sequence[Message]):
+    """A history with a few messages after it that are not part of it. Costs what is added, not what is there."""
+
+    __slots__ = ("_added", "_history")
+
+    def __init__(self, history: History, added: tuple[Message, ...]) -> None:
+        self._history = history
+        self._added = added
+
+    def digest(self) -> bytes:
+        """A hash over all messages, equal to that of a history that holds the same."""
+        digest = self._history.digest()
+        for message in self._added:
+            digest = hashlib.blake2b(digest + message_bytes(message), digest_size=16).digest()
+        return digest
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        place = index if index >= 0 else len(self) + index
+        if not 0 <= place < len(self):
+            raise IndexError(f"message {index} of {len(self)}")
+        return self._history[place] if place < len(self._history) else self._added[place - len(self._history)]
+
+    def __len__(self) -> int:
+        return len(self._history) + len(self._added)
+
+    def __iter__(self) -> Iterator[Message]:
+        yield from self._history
+        yield from self._added
+
+    def __repr__(self) -> str:
+        return f"Joined({len(self._history)} + {len(self._added)} messages)"
+
+
+def digest_of(messages: Sequence[Message]) -> bytes:
+    """A hash over `messages`: chained, so that a history costs only what it has grown by."""
+    if isinstance(messages, History | Joined):
+        return messages.digest()
+    return History(messages).digest()
 
 
 def message_bytes(message: Message) -> bytes:

@@ -55,6 +55,9 @@ class Limits:
         return self.visits.get(node) if isinstance(self.visits, Mapping) else self.visits
 
 
+UNLIMITED: Final = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """How often a failing node is tried, and how long to wait in between.
@@ -135,7 +138,7 @@ class Definition:
     state: StateSchema | None = None
     select: SelectMethod = "first"
     fallback: str | None = None
-    limits: Limits = Limits()
+    limits: Limits = UNLIMITED
     detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @cached_property

@@ -84,6 +84,15 @@ class StateSchema:
             raise InputError(f"{where}: the update writes {unknown}, but the state has only {sorted(self.fields)}")
         return dict(update)
 
+    def to_json(self, update: dict[str, Any], where: str) -> dict[str, Any]:
+        """The update as JSON values: what is journaled, and what is applied. Raises `InputError` for what has no JSON form."""
+        from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+        try:
+            return to_jsonable_python(update)
+        except (PydanticSerializationError, ValueError) as error:
+            raise InputError(f"{where}: the update has no JSON form: {error}") from error
+
     def apply(self, state: BaseModel, update: Mapping[str, Any], where: str) -> BaseModel:
         """The state after `update`: reducers merge shared fields, and the whole is validated."""
         changed = {

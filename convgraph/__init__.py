@@ -1,0 +1,100 @@
+"""convgraph: conversations between agents as directed graphs that can be drawn, resumed, forked, replayed and explained.
+
+Names are loaded when they are first used, so that importing the package costs nothing that is not needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "END": "convgraph.graph.definition",
+    "Limits": "convgraph.graph.definition",
+    "Retry": "convgraph.graph.definition",
+    "Reducer": "convgraph.graph.schema",
+    "Finding": "convgraph.graph.check_scope",
+    "Message": "convgraph.messages",
+    "Reply": "convgraph.messages",
+    "ToolCall": "convgraph.messages",
+    "Usage": "convgraph.messages",
+    "Parallel": "convgraph.groups",
+    "ForEach": "convgraph.groups",
+    "ConversationGraph": "convgraph.conversation",
+    "Context": "convgraph.runtime.context",
+    "RunResult": "convgraph.runtime.result",
+    "Question": "convgraph.journal.events",
+    "open_store": "convgraph.journal.location",
+    "ReplayDivergence": "convgraph.errors",
+    "RunBusy": "convgraph.errors",
+    "Agent": "convgraph.agents.agent",
+    "ConversableAgent": "convgraph.agents.conversable",
+    "AssistantAgent": "convgraph.agents.assistant",
+    "OpenAIChatModel": "convgraph.models.openai_chat",
+    "ScriptedModel": "convgraph.models.scripted",
+    "config_list_from_json": "convgraph.models.config",
+    "filter_config": "convgraph.models.config",
+}
+
+__all__ = [
+    "END",
+    "Agent",
+    "AssistantAgent",
+    "Context",
+    "ConversableAgent",
+    "ConversationGraph",
+    "Finding",
+    "ForEach",
+    "Limits",
+    "Message",
+    "OpenAIChatModel",
+    "Parallel",
+    "Question",
+    "Reducer",
+    "ReplayDivergence",
+    "Reply",
+    "Retry",
+    "RunBusy",
+    "RunResult",
+    "ScriptedModel",
+    "ToolCall",
+    "Usage",
+    "config_list_from_json",
+    "filter_config",
+    "open_store",
+]
+
+if TYPE_CHECKING:
+    from convgraph.agents.agent import Agent
+    from convgraph.agents.assistant import AssistantAgent
+    from convgraph.agents.conversable import ConversableAgent
+    from convgraph.conversation import ConversationGraph
+    from convgraph.errors import ReplayDivergence, RunBusy
+    from convgraph.graph.definition import END, Limits, Retry
+    from convgraph.graph.check_scope import Finding
+    from convgraph.graph.schema import Reducer
+    from convgraph.groups import ForEach, Parallel
+    from convgraph.journal.events import Question
+    from convgraph.journal.location import open_store
+    from convgraph.messages import Message, Reply, ToolCall, Usage
+    from convgraph.models.config import config_list_from_json, filter_config
+    from convgraph.models.openai_chat import OpenAIChatModel
+    from convgraph.models.scripted import ScriptedModel
+    from convgraph.runtime.context import Context
+    from convgraph.runtime.result import RunResult
+
+
+def __getattr__(name: str) -> Any:
+    module = _WHERE.get(name)
+    if module is None:
+        raise AttributeError(f"module 'convgraph' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,167 @@
+"""From what users write (agents, functions, graphs, groups) to nodes and the live objects behind them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convgraph.errors import DefinitionError
+from convgraph.graph.definition import Node, NodeKind, Retry, check_select
+from convgraph.graph.guards import CelExpression
+from convgraph.groups import ForEach, Parallel
+from convgraph.protocols import Model, Speaker
+from convgraph.runtime.functions import FunctionSpeaker
+from convgraph.runtime.program import Program
+
+if TYPE_CHECKING:
+    from convgraph.conversation import ConversationGraph
+
+_HERE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A node, and what is behind it: speakers and nested graphs, by `node` or `group/branch`."""
+
+    node: Node
+    speakers: Mapping[str, Speaker] = field(default_factory=dict[str, Speaker])
+    graphs: Mapping[str, ConversationGraph] = field(default_factory=dict[str, "ConversationGraph"])
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """What `add_node` takes besides the speaker."""
+
+    description: str = ""
+    select: Any = None
+    fallback: str | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+
+
+def assembled(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
+    """The part that `speaker` makes as a node called `name` (its own name, if it has one). Raises `DefinitionError`."""
+    if isinstance(speaker, Parallel):
+        return _group("parallel", speaker.members, speaker.concurrency, None, _required(name, speaker, where), options, where, origin)
+    if isinstance(speaker, ForEach):
+        name = _required(name, speaker, where)
+        over = CelExpression(speaker.over, f"{where}, node {name!r}, over")
+        return _group("foreach", (speaker.member,), speaker.concurrency, over, name, options, where, origin)
+    return _single(speaker, name, options, where, origin)
+
+
+def name_of(target: Any, where: str) -> str:
+    """The node's name that an edge's endpoint stands for: a name, or something that was added under its own."""
+    if isinstance(target, str):
+        return target
+    name = own_name(target)
+    if name is None:
+        raise DefinitionError(
+            f"{where}: an edge's end is a node's name, or an agent, function or graph that is a node; not {target!r:.100}"
+        )
+    return name
+
+
+def own_name(speaker: Any) -> str | None:
+    """The name that a speaker brings along."""
+    name = getattr(speaker, "name", None) or getattr(speaker, "__name__", None)
+    return name if isinstance(name, str) else None
+
+
+def caller_origin() -> str:
+    """`file.py:12` of the nearest caller outside convgraph: where a node or an edge was defined."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # inspect.stack() reads source files, a hundred times slower
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""
+
+
+def models_of(speakers: Mapping[str, Speaker]) -> tuple[Model, ...]:
+    """The models that the speakers use, as far as they say."""
+    return tuple(model for speaker in speakers.values() for model in getattr(speaker, "models", ()))
+
+
+def inner_programs(graphs: Mapping[str, ConversationGraph]) -> dict[str, Program]:
+    """The nested graphs, ready to run."""
+    return {key: graph.program() for key, graph in graphs.items()}
+
+
+def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
+    from convgraph.conversation import ConversationGraph
+
+    name = name or own_name(speaker) or ""
+    select = check_select(options.select, f"{where}, node {name!r}") if options.select is not None else None
+    if options.retry is not None and not isinstance(options.retry, Retry):
+        raise DefinitionError(f"{where}, node {name!r}: retry= takes a Retry, such as Retry(attempts=3), not {options.retry!r:.100}")
+    common: dict[str, Any] = {
+        "select": select,
+        "fallback": options.fallback,
+        "retry": options.retry,
+        "timeout": options.timeout,
+        "origin": origin,
+    }
+    if isinstance(speaker, ConversationGraph):
+        inner = speaker.definition
+        return Part(Node(name, "graph", options.description or inner.name, inner=inner, **common), graphs={name: speaker})
+    live = _speaker(speaker, name, options.description, where)
+    kind: NodeKind = "function" if isinstance(live, FunctionSpeaker) else "agent"
+    node = Node(name, kind, options.description or live.description, dict(live.describe()), **common)
+    return Part(node, {name: live})
+
+
+def _speaker(speaker: Any, name: str, description: str, where: str) -> Speaker:
+    if isinstance(speaker, type):
+        raise DefinitionError(f"{where}: {speaker.__name__} is a class; add an instance of it")
+    if isinstance(speaker, Speaker):
+        return speaker
+    if callable(speaker):
+        function: Callable[..., Any] = speaker
+        return FunctionSpeaker(function, name or "?", description)
+    raise DefinitionError(
+        f"{where}: a node is an agent, a function (ctx) -> reply, a ConversationGraph, a Parallel or a ForEach; not {speaker!r:.100}"
+    )
+
+
+def _group(
+    kind: NodeKind,
+    members: tuple[Any, ...],
+    concurrency: int | None,
+    over: CelExpression | None,
+    name: str,
+    options: NodeOptions,
+    where: str,
+    origin: str,
+) -> Part:
+    parts = [_single(member, None, NodeOptions(), f"{where}, group {name!r}", origin) for member in members]
+    names = [part.node.name for part in parts]
+    if len(set(names)) < len(names):
+        raise DefinitionError(f"{where}, group {name!r}: two members have the same name ({', '.join(names)}); names are identities")
+    if any(isinstance(member, Parallel | ForEach) for member in members):
+        raise DefinitionError(f"{where}, group {name!r}: a group in a group is not supported; put the inner one into a graph of its own")
+    node = Node(
+        name,
+        kind,
+        options.description,
+        branches=tuple(part.node for part in parts),
+        over=over,
+        concurrency=concurrency,
+        select=check_select(options.select, f"{where}, node {name!r}") if options.select is not None else None,
+        fallback=options.fallback,
+        retry=options.retry,
+        timeout=options.timeout,
+        origin=origin,
+    )
+    return Part(
+        node,
+        {f"{name}/{key}": speaker for part in parts for key, speaker in part.speakers.items()},
+        {f"{name}/{key}": graph for part in parts for key, graph in part.graphs.items()},
+    )
+
+
+def _required(name: str | None, speaker: Any, where: str) -> str:
+    if not name:
+        raise DefinitionError(f"{where}: a {type(speaker).__name__} has no name of its own; give it one: add_node(…, name='panel')")
+    return name

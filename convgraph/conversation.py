@@ -1,0 +1,563 @@
+"""`ConversationGraph`: the face that joins definition, speakers, runtime, stores and drawing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
+
+from convgraph.assembly import NodeOptions, Part, assembled, caller_origin, inner_programs, models_of, name_of
+from convgraph.errors import CheckFailed, DefinitionError, InputError
+from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, check_select
+from convgraph.graph.guards import Guard, PythonGuard, as_guard
+from convgraph.graph.schema import StateSchema
+from convgraph.journal.codec import ValueCodec
+from convgraph.journal.location import StoreLike, as_store
+from convgraph.journal.writer import Durability
+from convgraph.protocols import Model, Speaker
+from convgraph.runtime import lifecycle
+from convgraph.runtime.lifecycle import Options
+from convgraph.runtime.people import Human
+from convgraph.runtime.program import GRAPH, Migration, Program, Selector
+from convgraph.runtime.result import RunResult
+from convgraph.runtime.stream import RunStream
+from convgraph.sync import run_sync
+
+if TYPE_CHECKING:
+    from convgraph.graph.checks import Finding
+    from convgraph.graph.difference import Change
+    from convgraph.graph.paths import Paths
+    from convgraph.graph.simulation import Simulation
+    from convgraph.runtime.explain import Explanation
+
+
+class ConversationGraph:
+    """A conversation between agents as a directed graph: nodes speak, guarded transitions say who may speak next.
+
+    Building it runs nothing; running it changes nothing about it, so one graph may have any number of runs at
+    the same time. Every method that runs has a sync and an async form (`run`, `arun`), of one implementation.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        state: type[BaseModel] | Mapping[str, Any] | StateSchema | None = None,
+        select: str | Selector = "first",
+        fallback: str | None = None,
+        limits: Limits | None = None,
+        selector_model: Model | None = None,
+        types: Iterable[type] = (),
+    ) -> None:
+        """Begin a graph.
+
+        `state`: a pydantic model class (or a mapping of small JSON schemas) for the conversation's typed state.
+        `select`: who picks among several enabled transitions: `first`, `round_robin`, `random`, `auto` (a model),
+        `manual` (a person), or a callable `(view, targets) -> target`. `fallback`: the target to take when the
+        selector gives no usable answer. `limits`: what a run may cost. `selector_model`: the model for `auto`
+        (default: the environment's). `types`: pydantic models and dataclasses that effects may return.
+        """
+        self._builder = Builder(name)
+        where = f"graph {name!r}"
+        self._schema = StateSchema.of(state, where) if state is not None else None
+        self._select = check_select(select, where)
+        self._fallback = fallback
+        self._limits = _checked_limits(limits, where)
+        self._selector_model = selector_model
+        self._codec = ValueCodec(types)
+        self._parts: dict[str, Part] = {}
+        self._selectors: dict[str, Selector] = {GRAPH: select} if callable(select) else {}
+        self._migrations: dict[str, Migration] = {}
+        self._tasks: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+        self._program: Program | None = None
+        self._findings: list[Finding] | None = None
+
+    # Building
+
+    @property
+    def name(self) -> str:
+        """The graph's name."""
+        return self._builder.name
+
+    def add_node(
+        self,
+        speaker: Any,
+        name: str | None = None,
+        *,
+        description: str = "",
+        select: str | Selector | None = None,
+        fallback: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Add a node: an agent, a function `(ctx) -> reply`, a graph, a `Parallel` or a `ForEach`. Returns its name.
+
+        `name` defaults to the speaker's own. `description` is what a selecting model is told about it. `select`
+        and `fallback` override the graph's for the choice after this node. `retry` says how often a failing turn
+        is tried, `timeout` how many seconds it may take. Raises `DefinitionError` for a bad or taken name.
+        """
+        where = f"graph {self.name!r}"
+        options = NodeOptions(description, select, fallback, retry, timeout)
+        part = assembled(speaker, name, options, where, caller_origin())
+        self._builder.node(part.node)
+        self._parts[part.node.name] = part
+        if callable(select):
+            self._selectors[part.node.name] = select
+        self._changed()
+        return part.node.name
+
+    def add_edge(
+        self,
+        source: Any,
+        target: Any,
+        when: str | PythonGuard | Guard | None = None,
+        *,
+        priority: int = 0,
+        label: str = "",
+        on: On = "reply",
+    ) -> Edge:
+        """Add a transition from `source` to `target` (nodes, their names, or `END`).
+
+        `when` is its guard: CEL text over `last, messages, state, turn, visits, usage, error, sender, declined`, or
+        a Python callable `(view) -> bool`. Higher `priority` is considered first, then the order of declaration;
+        an edge without a guard is the else-edge of those above it. `on` says what it fires on: a `reply`, an
+        `error` of the node, or a `limit` that is reached. Raises `GuardError` for a guard that does not compile.
+        """
+        where = f"graph {self.name!r}, edge {_shown(source)} -> {_shown(target)}"
+        edge = Edge(name_of(source, where), name_of(target, where), as_guard(when, where), priority, label, on, 0, caller_origin())
+        placed = self._builder.edge(edge)
+        self._changed()
+        return placed
+
+    def set_start(self, node: Any) -> None:
+        """Say which node has the first turn."""
+        self._builder.start = name_of(node, f"graph {self.name!r}, set_start")
+        self._changed()
+
+    def add_migration(self, old_fingerprint: str, migrate: Migration) -> None:
+        """Let runs made with an older version of this graph go on with this one.
+
+        `migrate({"node": …, "state": {…}})` returns the same for this version: the node that has the turn and
+        the state's fields. The run keeps its messages; its unfinished turn is made anew.
+        """
+        self._migrations[old_fingerprint] = migrate
+        self._changed()
+
+    # Looking at it
+
+    @property
+    def definition(self) -> Definition:
+        """The graph as plain data. Made anew after each change."""
+        return self.program().definition
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the canonical definition: equal for equal graphs, in every process."""
+        return self.program().fingerprint
+
+    def check(self) -> list[Finding]:
+        """What is wrong with the graph, or likely to be: errors (they stop `run`) and warnings. A clean graph gives `[]`."""
+        if self._findings is None:
+            from convgraph.graph.checks import check
+
+            self._findings = check(self.definition)
+        return list(self._findings)
+
+    def diff(self, other: ConversationGraph) -> list[Change]:
+        """How `other` differs from this graph, in terms of nodes, transitions and prompts rather than lines."""
+        return other.program().changes_from(self.program().document)
+
+    def program(self) -> Program:
+        """The graph ready to run: its definition and the live objects behind it. Made once, until the graph changes."""
+        if self._program is None:
+            builder = self._builder
+            speakers = {key: speaker for part in self._parts.values() for key, speaker in part.speakers.items()}
+            graphs = {key: graph for part in self._parts.values() for key, graph in part.graphs.items()}
+            definition = Definition(
+                builder.name,
+                dict(builder.nodes),
+                tuple(builder.edges),
+                builder.start,
+                self._schema,
+                self._select,
+                self._fallback,
+                self._limits,
+            )
+            self._program = Program(
+                definition,
+                speakers,
+                inner_programs(graphs),
+                dict(self._selectors),
+                self._selector_model or _default_selector_model(definition),
+                models_of(speakers),
+                self._codec,
+                dict(self._migrations),
+            )
+        return self._program
+
+    def substitute(self, speakers: Mapping[str, Speaker | Callable[..., Any]], *, selector_model: Model | None = None) -> ConversationGraph:
+        """The same graph with other speakers at some of its nodes: what tests and simulations run. Raises `DefinitionError`."""
+        program = self.program()
+        unknown = sorted(set(speakers) - set(program.speakers) - set(program.inner))
+        if unknown:
+            raise DefinitionError(
+                f"graph {self.name!r}: substitute() names {unknown}, which are no speakers of it ({sorted(program.speakers)})"
+            )
+        from convgraph.runtime.functions import FunctionSpeaker
+
+        live = {name: one if isinstance(one, Speaker) else FunctionSpeaker(one, name) for name, one in speakers.items()}
+        twin = ConversationGraph.__new__(ConversationGraph)
+        twin.__dict__.update(self.__dict__)
+        twin._tasks = {}
+        twin._program = replace(program, speakers={**program.speakers, **live}, selector_model=selector_model or program.selector_model)
+        return twin
+
+    # Running
+
+    def run(self, input: Any = None, **options: Any) -> RunResult:  # noqa: A002  # the name that design and users call
+        """Run the conversation until it stops. See `arun` for the options; works inside a running event loop too."""
+        return run_sync(self.arun(input, **options))
+
+    async def arun(
+        self,
+        input: Any = None,  # noqa: A002
+        *,
+        state: BaseModel | Mapping[str, Any] | None = None,
+        deps: Any = None,
+        store: StoreLike | None = None,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        human: Human = "auto",
+        durability: Durability = "step",
+        target: str = "",
+        listener: Callable[[Any], None] | None = None,
+    ) -> RunResult:
+        """Run the conversation until it stops.
+
+        `input`: what the user says (a str, a `Message`, or a list of them). `state`: the initial state. `deps`: live
+        objects for `ctx.deps`, never journaled. `store`: where the journal is kept (a file name, a URL, a store);
+        None keeps it in memory. `run_id`: a name of one's own. `limits`: instead of the graph's. `human`: how people
+        are asked (`auto`, `console`, `park`, a callable). `durability`: `step` writes as it goes, `exit` when the run
+        stops. `listener`: called with each event as it happens.
+
+        Returns a `RunResult`; a run that fails is a result with status `failed`, not an exception. Raises
+        `CheckFailed`, `InputError` and `StoreError` before anything is written.
+        """
+        self._require_sound()
+        opened, ours = as_store(store)
+        try:
+            work = lifecycle.start(
+                self.program(),
+                input,
+                state,
+                opened,
+                run_id,
+                _checked_limits_or_none(limits),
+                Options(deps, human, durability, listener, target),
+            )
+            return await self._tracked(run_id, work)
+        finally:
+            if ours:
+                await opened.aclose()
+
+    def astream(self, input: Any = None, **options: Any) -> RunStream:  # noqa: A002
+        """Run the conversation and stream its events as they happen, token deltas among them.
+
+        Takes the options of `arun`. Returns an async iterator of events; when it is through, its `result` is the
+        `RunResult`.
+        """
+        return RunStream(lambda listener: self.arun(input, listener=listener, **options))
+
+    def resume(self, run_id: str, **options: Any) -> RunResult:
+        """Go on with a run that has stopped or whose process has died. See `aresume` for the options."""
+        return run_sync(self.aresume(run_id, **options))
+
+    async def aresume(
+        self,
+        run_id: str,
+        *,
+        store: StoreLike,
+        answers: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        redo_turn: bool = False,
+        deps: Any = None,
+        human: Human = "auto",
+        durability: Durability = "step",
+        listener: Callable[[Any], None] | None = None,
+    ) -> RunResult:
+        """Go on with a run from its last complete step, in any process.
+
+        `answers`: values for open questions, by their ids. `limits`: new ones, for a run that had reached its limits.
+        `redo_turn`: make the unfinished turn anew instead of reading its model calls back.
+
+        A run that is finished or stuck is given back as stored. Raises `RunNotFound`, `RunBusy`, `GraphChanged`,
+        `AnswerError`, before anything is written, and `ReplayDivergence` where the unfinished turn does not ask
+        for what it had asked for.
+        """
+        self._require_sound()
+        opened, ours = as_store(store)
+        try:
+            work = lifecycle.resume(
+                self.program(),
+                run_id,
+                opened,
+                answers,
+                _checked_limits_or_none(limits),
+                redo_turn,
+                Options(deps, human, durability, listener),
+            )
+            return await self._tracked(run_id, work)
+        finally:
+            if ours:
+                await opened.aclose()
+
+    def replay(self, run_id: str, *, store: StoreLike, live: bool = False, deps: Any = None) -> RunResult:
+        """Re-execute a run with its recorded effects only. See `areplay`."""
+        return run_sync(self.areplay(run_id, store=store, live=live, deps=deps))
+
+    async def areplay(self, run_id: str, *, store: StoreLike, live: bool = False, deps: Any = None) -> RunResult:
+        """Re-execute a run with its recorded effects only: no model, tool or person is asked, nothing is written.
+
+        Raises `ReplayDivergence`, with the step and a diff, at the first difference between what the code does
+        and what the record says. With a changed graph, `live=True` goes on for real from there, as a new run that
+        shares the steps that agreed. Returns the result as it was recorded.
+        """
+        self._require_sound()
+        from convgraph.runtime.replay import replay
+
+        opened, ours = as_store(store)
+        try:
+            return await replay(self.program(), run_id, opened, Options(deps), live=live)
+        finally:
+            if ours:
+                await opened.aclose()
+
+    def fork(
+        self,
+        run_id: str,
+        *,
+        store: StoreLike,
+        at: int,
+        message: Any = None,
+        state: Mapping[str, Any] | None = None,
+        new_id: str | None = None,
+    ) -> str:
+        """Make a new run that shares the steps 1 to `at` of another, by reference. Returns its id; `resume` runs it.
+
+        `message` replaces the last message of step `at`, `state` changes fields of the state there; with either,
+        the transition after the step is chosen anew.
+        """
+        return run_sync(self.afork(run_id, store=store, at=at, message=message, state=state, new_id=new_id))
+
+    async def afork(
+        self,
+        run_id: str,
+        *,
+        store: StoreLike,
+        at: int,
+        message: Any = None,
+        state: Mapping[str, Any] | None = None,
+        new_id: str | None = None,
+    ) -> str:
+        """See `fork`."""
+        opened, ours = as_store(store)
+        try:
+            return await lifecycle.fork(self.program(), run_id, opened, at, message, state, new_id)
+        finally:
+            if ours:
+                await opened.aclose()
+
+    def continue_(self, run_id: str, input: Any, **options: Any) -> RunResult:  # noqa: A002
+        """Go on with an ended conversation with its user's next message. See `acontinue`."""
+        return run_sync(self.acontinue(run_id, input, **options))
+
+    async def acontinue(
+        self,
+        run_id: str,
+        input: Any,  # noqa: A002
+        *,
+        store: StoreLike,
+        limits: Limits | None = None,
+        deps: Any = None,
+        human: Human = "auto",
+        durability: Durability = "step",
+        listener: Callable[[Any], None] | None = None,
+    ) -> RunResult:
+        """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn."""
+        self._require_sound()
+        opened, ours = as_store(store)
+        try:
+            options = Options(deps, human, durability, listener)
+            work = lifecycle.carry_on(self.program(), run_id, input, opened, _checked_limits_or_none(limits), options)
+            return await self._tracked(run_id, work)
+        finally:
+            if ours:
+                await opened.aclose()
+
+    def cancel(self, run_id: str) -> bool:
+        """Stop a run of this graph at its next await, from any thread. It can be resumed. Says whether it was running here."""
+        found = self._tasks.get(run_id)
+        if found is None:
+            return False
+        loop, task = found
+        loop.call_soon_threadsafe(task.cancel)
+        return True
+
+    def explain(self, run_id: str, *, store: StoreLike, step: int) -> Explanation:
+        """Why the run went where it went after `step` (from 1): every guard's value, who chose, what the model answered."""
+        return run_sync(self.aexplain(run_id, store=store, step=step))
+
+    async def aexplain(self, run_id: str, *, store: StoreLike, step: int) -> Explanation:
+        """See `explain`."""
+        from convgraph.runtime.explain import explain
+
+        opened, ours = as_store(store)
+        try:
+            return await explain(self.program(), run_id, opened, step)
+        finally:
+            if ours:
+                await opened.aclose()
+
+    # Drawing, storing, testing
+
+    def draw(
+        self,
+        path: str | Path | None = None,
+        *,
+        format: Literal["svg", "png", "pdf", "dot", "mermaid"] | None = None,  # noqa: A002
+        run: Any = None,
+        store: StoreLike | None = None,
+        depth: int | None = None,
+        collapse: Collection[str] = (),
+    ) -> bytes | Path:
+        """Draw the graph; with `run` (a `RunResult`, or a run's id and `store`) with that run on it.
+
+        With `path` the picture is written there and the path returned; without, its bytes. `format` defaults to
+        the path's suffix, else svg. `depth` and `collapse` close sub-graphs. Raises `DrawingError` where the `dot`
+        program is missing; `to_mermaid` needs none.
+        """
+        from convgraph.drawing import draw
+
+        return draw(self.definition, format=format, path=path, overlay=self._overlay(run, store), depth=depth, collapse=collapse)
+
+    def to_dot(self, *, run: Any = None, store: StoreLike | None = None) -> str:
+        """The picture in the DOT language."""
+        from convgraph.drawing.dot import to_dot
+        from convgraph.graph.picture import picture_of
+
+        return to_dot(picture_of(self.definition, overlay=self._overlay(run, store)))
+
+    def to_mermaid(self, *, run: Any = None, store: StoreLike | None = None) -> str:
+        """The picture in the mermaid language, which Markdown renderers draw. Needs no other program."""
+        from convgraph.drawing.mermaid import to_mermaid
+        from convgraph.graph.picture import picture_of
+
+        return to_mermaid(picture_of(self.definition, overlay=self._overlay(run, store)))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from convgraph.drawing import mimebundle
+
+        return mimebundle(self.definition)
+
+    def to_yaml(self) -> str:
+        """The definition as YAML. Python callables stand in it by their import path; secrets never do."""
+        from convgraph.graph.document import dumps_yaml
+
+        return dumps_yaml(self.program().document)
+
+    @classmethod
+    def from_yaml(cls, text: str | Path, *, allow: Collection[str] = (), speakers: Mapping[str, Any] | None = None) -> ConversationGraph:
+        """The graph that a YAML (or JSON) text or file defines.
+
+        Python callables are imported only from the modules named in `allow`. `speakers` are live objects to use
+        for nodes, by name, instead of building them from the text.
+        """
+        from convgraph.loading import from_yaml
+
+        return from_yaml(text, allow=allow, speakers=speakers or {})
+
+    def paths(self, cover: Literal["edges", "nodes"] = "edges", **options: Any) -> Paths:
+        """A small set of scripted conversations that together take every transition. See `convgraph.graph.paths.paths`."""
+        from convgraph.graph.paths import paths
+
+        return paths(self.definition, cover, **options)
+
+    def simulate(self, runs: int = 1_000, seed: int = 0, **options: Any) -> Simulation:
+        """The distribution of length, cost and ends over random runs. See `convgraph.graph.simulation.simulate`."""
+        from convgraph.graph.simulation import simulate
+
+        return simulate(self.definition, runs, seed, **options)
+
+    def __repr__(self) -> str:
+        return f"ConversationGraph({self.name!r}, {len(self._builder.nodes)} nodes, {len(self._builder.edges)} edges)"
+
+    def _changed(self) -> None:
+        self._program = None
+        self._findings = None
+
+    def _require_sound(self) -> None:
+        errors = [finding for finding in self.check() if finding.severity == "error"]
+        if errors:
+            lines = "\n".join(f"  {finding}" for finding in errors)
+            raise CheckFailed(f"graph {self.name!r} cannot run:\n{lines}", errors)
+
+    def _overlay(self, run: Any, store: StoreLike | None) -> Any:
+        if run is None:
+            return None
+        from convgraph.drawing.overlay import overlay
+
+        if isinstance(run, RunResult):
+            run, store = run.run_id, run.store if store is None else store
+        if store is None:
+            raise InputError("draw(run=…) with a run's id needs store= to read it from")
+        opened, ours = as_store(store)
+        try:
+            return overlay(self.definition, opened.events(run), run_id=run)
+        finally:
+            if ours:
+                opened.close()
+
+    async def _tracked(self, run_id: str | None, work: Any) -> RunResult:
+        """Do the work so that `cancel(run_id)` can stop it."""
+        if run_id is None:
+            return await work
+        task = asyncio.ensure_future(work)
+        self._tasks[run_id] = (asyncio.get_running_loop(), task)
+        try:
+            return await task
+        finally:
+            self._tasks.pop(run_id, None)
+
+
+def _checked_limits(limits: Any, where: str) -> Limits:
+    if limits is None:
+        return UNLIMITED
+    if not isinstance(limits, Limits):
+        raise DefinitionError(f"{where}: limits= takes Limits(turns=…, usd=…), not {limits!r:.100}")
+    return limits
+
+
+def _checked_limits_or_none(limits: Any) -> Limits | None:
+    if limits is not None and not isinstance(limits, Limits):
+        raise InputError(f"limits= takes Limits(turns=…, usd=…), not {limits!r:.100}")
+    return limits
+
+
+def _default_selector_model(definition: Definition) -> Model | None:
+    """The environment's model, where some choice is left to a model and the graph names none. Read when it is called."""
+    if definition.select != "auto" and all(node.select != "auto" for node in definition.nodes.values()):
+        return None
+    from convgraph.models.openai_chat import OpenAIChatModel
+
+    return OpenAIChatModel()
+
+
+def _shown(end: Any) -> str:
+    return end if isinstance(end, str) else str(getattr(end, "name", None) or getattr(end, "__name__", type(end).__name__))
+
+
+__all__ = ["END", "ConversationGraph"]

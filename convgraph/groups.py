@@ -1,0 +1,48 @@
+"""Nodes that are several speakers at once: `Parallel` and `ForEach`. Plain descriptions; the runtime runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convgraph.errors import DefinitionError
+
+
+class Parallel:
+    """Speakers that have the turn together: `graph.add_node(Parallel(legal, style), name="panel")`.
+
+    Each member (an agent, a function, a graph) sees the conversation as it was before the turn; what they say
+    is joined in the order given here. `concurrency` bounds how many run at once. Members' names must differ.
+    """
+
+    __slots__ = ("concurrency", "members")
+
+    def __init__(self, *members: Any, concurrency: int | None = None) -> None:
+        if not members:
+            raise DefinitionError("Parallel() needs at least one member; without one the group could never be joined")
+        self.members = members
+        self.concurrency = check_concurrency(concurrency, "Parallel")
+
+
+class ForEach:
+    """A speaker that has a turn for each item of a list: `ForEach(summarize, over="state.documents")`.
+
+    `over` is a CEL expression that gives the list. The speaker is called once for each item, at the same time
+    (at most `concurrency` at once); it finds the item at `ctx.item` and as the last message. What it says is
+    joined in the order of the items.
+    """
+
+    __slots__ = ("concurrency", "member", "over")
+
+    def __init__(self, member: Any, *, over: str, concurrency: int | None = None) -> None:
+        if not isinstance(over, str) or not over.strip():
+            raise DefinitionError(f"ForEach(over={over!r}): over= is a CEL expression that gives a list, such as 'state.items'")
+        self.member = member
+        self.over = over
+        self.concurrency = check_concurrency(concurrency, "ForEach")
+
+
+def check_concurrency(value: Any, where: str) -> int | None:
+    """Raise `DefinitionError` unless `value` is None or a whole number above zero."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise DefinitionError(f"{where}(concurrency={value!r}): a whole number above zero, or None for all at once")
+    return value

@@ -1,0 +1,233 @@
+"""What a journal holds: one plain record for each thing that happened. A run's state is a fold of them.
+
+A `path` says where in the run something belongs: `"12"` is the twelfth turn, `"12~2"` its second attempt,
+`"12/3"` the third turn of the conversation nested in it, `"12/legal"` a branch of a parallel group, and
+`"12/#0"` the first item of a `ForEach`. Fields are only ever added, with a default; `FORMAT` is raised when an
+older reader must not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from convgraph.graph.machine import ErrorInfo, Move, Status, Turn
+from convgraph.messages import NO_USAGE, Message, Usage
+
+FORMAT = 1
+
+EffectKind: TypeAlias = Literal["model", "tool", "code", "human", "clock", "random", "doubt"]
+JsonObject: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something a person is asked: an id unique in the run, a prompt, and the JSON schema that an answer must fit."""
+
+    id: str
+    prompt: str
+    schema: JsonObject = field(default_factory=lambda: {"type": "string"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run began. `definition` is the digest of the graph's document among the store's contents."""
+
+    kind: ClassVar[str] = "run_started"
+    graph: str
+    fingerprint: str
+    definition: str
+    messages: tuple[Message, ...] = ()
+    state: JsonObject | None = None
+    limits: JsonObject = field(default_factory=dict[str, Any])
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A run that had stopped goes on. `limits` are new ones, `redo` asks for a new attempt at the unfinished turn."""
+
+    kind: ClassVar[str] = "resumed"
+    limits: JsonObject | None = None
+    redo: bool = False
+    fingerprint: str = ""
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The conversation was changed from outside, by a fork, a migration or a further input of the user."""
+
+    kind: ClassVar[str] = "edited"
+    why: Literal["forked", "migrated", "continued"]
+    node: str | None = None
+    last: Message | None = None
+    messages: tuple[Message, ...] = ()
+    update: JsonObject | None = None
+    data: JsonObject | None = None
+    choosing: bool | None = None
+    parent: str = ""
+    step: int = 0
+    fingerprint: str = ""
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectStarted:
+    """Something that may happen outside is about to be done, or a person is asked. Without an `EffectFinished` it is in doubt."""
+
+    kind: ClassVar[str] = "effect_started"
+    path: str
+    effect: EffectKind
+    name: str
+    ordinal: int
+    digest: str
+    key: str = ""
+    question: Question | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectFinished:
+    """An effect's result, or its error. `request` holds what a diff needs to rebuild a model's request."""
+
+    kind: ClassVar[str] = "effect_finished"
+    path: str
+    effect: EffectKind
+    name: str
+    ordinal: int
+    digest: str
+    result: Any = None
+    error: ErrorInfo | None = None
+    usage: Usage = NO_USAGE
+    seconds: float = 0.0
+    request: JsonObject | None = None
+    question: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt at a turn failed. `cause` is `timeout` where the clock ended it, `redo` where a person asked for a new one."""
+
+    kind: ClassVar[str] = "attempt_failed"
+    path: str
+    attempt: int
+    error: ErrorInfo
+    cause: Literal["error", "timeout", "redo"] = "error"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """A turn, and the transition after it: what one step added. `edge` is None where the run ended without one.
+
+    `guards` holds the values of the opaque guards that were evaluated, by edge index; the others can be
+    recomputed. `chosen_by` says which selector chose, `move_usage` what the choice cost.
+    """
+
+    kind: ClassVar[str] = "step"
+    path: str
+    node: str
+    messages: tuple[Message, ...] = ()
+    updates: tuple[JsonObject, ...] = ()
+    goto: str | None = None
+    error: ErrorInfo | None = None
+    usage: Usage = NO_USAGE
+    seconds: float = 0.0
+    inner_turns: int = 0
+    visits: dict[str, int] | None = None
+    limit: str | None = None
+    asked: tuple[str, ...] = ()
+    target: str | None = None
+    edge: int | None = None
+    move_usage: Usage = NO_USAGE
+    move_limit: str | None = None
+    chosen_by: str = ""
+    guards: dict[str, bool] | None = None
+
+    def turn(self) -> Turn:
+        """The turn, for the machine."""
+        return Turn(
+            self.node,
+            self.messages,
+            self.updates,
+            self.goto,
+            self.error,
+            self.usage,
+            self.seconds,
+            self.inner_turns,
+            self.visits,
+            self.limit,
+            self.asked,
+        )
+
+    def move(self) -> Move | None:
+        """The transition, for the machine."""
+        return (
+            None if self.target is None else Move(self.target, self.edge if self.edge is not None else -1, self.move_usage, self.move_limit)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A transition taken apart from its turn: after a run that had stopped at a limit was given a new one."""
+
+    kind: ClassVar[str] = "moved"
+    path: str
+    target: str
+    edge: int
+    usage: Usage = NO_USAGE
+    limit: str | None = None
+    chosen_by: str = ""
+    guards: dict[str, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchFinished:
+    """A branch of a parallel group (or an item of a `ForEach`) has had its say; its siblings may still be at work."""
+
+    kind: ClassVar[str] = "branch"
+    path: str
+    node: str
+    messages: tuple[Message, ...] = ()
+    update: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run stopped. Only `finished` and `stuck` are for good."""
+
+    kind: ClassVar[str] = "ended"
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of text as a model says it. Streamed, never stored."""
+
+    kind: ClassVar[str] = "delta"
+    path: str
+    node: str
+    text: str
+
+
+Event: TypeAlias = RunStarted | Resumed | Edited | EffectStarted | EffectFinished | AttemptFailed | Stepped | Moved | BranchFinished | Ended
+EVENTS: Mapping[str, type[Any]] = {
+    event.kind: event
+    for event in (RunStarted, Resumed, Edited, EffectStarted, EffectFinished, AttemptFailed, Stepped, Moved, BranchFinished, Ended)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it stands in a journal: its place in the run, and when it was written (seconds since 1970)."""
+
+    seq: int
+    at: float
+    event: Event
+
+
+def is_inner(path: str) -> bool:
+    """Whether a path lies inside a turn (a nested conversation, a branch) rather than being a turn of the run itself."""
+    return "/" in path

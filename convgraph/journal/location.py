@@ -1,0 +1,49 @@
+"""From a store's URL to the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from convgraph.errors import InputError
+
+if TYPE_CHECKING:
+    from convgraph.journal.store import Store
+
+StoreLike: TypeAlias = "Store | str | Path"
+
+
+def open_store(url: str | Path, **options: Any) -> Store:
+    """Open (or make) the store at `url`.
+
+    `runs.db`, a `Path` or `sqlite:///runs.db`: a SQLite file (options: `synchronous="FULL" | "NORMAL"`,
+    `lease=seconds`). `:memory:`: a store that lives as long as the object. Raises `InputError` for another
+    kind of URL, `StoreError` where the file cannot be used.
+    """
+    text = str(url)
+    if text == ":memory:" or text == "sqlite:///:memory:":
+        from convgraph.journal.memory import MemoryStore
+
+        return MemoryStore(**options)
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme == "sqlite":
+        from convgraph.journal.sqlite import SqliteStore
+
+        path = rest.removeprefix("/") if separator else text
+        if not path:
+            raise InputError(f"store URL {text!r} names no file; write runs.db or sqlite:///runs.db")
+        return SqliteStore(path, **options)
+    raise InputError(f"store URL {text!r}: the kinds are a file name, sqlite:///file.db and :memory:")
+
+
+def as_store(store: StoreLike | None) -> tuple[Store, bool]:
+    """The store that a caller named, and whether it was opened here (and is to be closed here)."""
+    from convgraph.journal.store import Store
+
+    if store is None:
+        return open_store(":memory:"), False
+    if isinstance(store, Store):
+        return store, False
+    if isinstance(store, str | Path):
+        return open_store(store), True
+    raise InputError(f"store= takes a file name, a URL or a store, not {store!r:.100}")

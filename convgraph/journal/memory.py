@@ -1,0 +1,194 @@
+"""Journals in memory: the default, and what tests use. The same rules as on disk, without the disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Moved, Recorded, Stepped, is_inner
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
+
+
+@dataclass(slots=True)
+class _Run:
+    info: RunInfo
+    parent_seq: int
+    first_seq: int
+    key: int
+    claimed: bool = False
+    events: list[Recorded] = field(default_factory=list[Recorded])
+    questions: dict[str, OpenQuestion] = field(default_factory=dict[str, OpenQuestion])
+
+
+class MemoryStore(Store):
+    """A store that lives as long as the object does."""
+
+    url = ":memory:"
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._contents: dict[str, str] = {}
+
+    async def create(
+        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+    ) -> Claim:
+        if run.run_id in self._runs:
+            raise RunExists(f"there is a run {run.run_id!r} already; resume it, or choose another run_id")
+        now = time.time()
+        info = RunInfo(
+            run.run_id,
+            run.graph,
+            "running" if claim else "ready",
+            fingerprint=run.fingerprint,
+            created=now,
+            updated=now,
+            epoch=1,
+            parent=run.parent,
+            parent_step=run.parent_step,
+            target=run.target,
+        )
+        first = run.parent_seq + 1 if run.parent else 0
+        made = self._runs[run.run_id] = _Run(info, run.parent_seq, first, len(self._runs), claimed=claim)
+        taken = Claim(run.run_id, made.key, 1, first)
+        await self.append(taken, events, contents)
+        return taken
+
+    async def claim(self, run_id: str) -> Claim:
+        run = self._run(run_id)
+        if run.claimed:
+            raise RunBusy(f"run {run_id!r} is being run by another task of this process", run_id, "this process")
+        run.claimed = True
+        run.info = replace(run.info, epoch=run.info.epoch + 1, status="running", reason="", updated=time.time())
+        return Claim(run_id, run.key, run.info.epoch, run.first_seq + len(run.events))
+
+    async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+        run = self._runs.get(claim.run_id)
+        if run is None or run.info.epoch != claim.epoch:
+            raise Fenced(f"run {claim.run_id!r} was taken over by another owner")
+        if contents:
+            self._contents.update(contents)
+        now = time.time()
+        seq = claim.next_seq
+        for event in events:
+            run.events.append(Recorded(seq, now, event))
+            seq += 1
+            if type(event) is not Stepped:
+                self._note(run, event, now)
+        claim.next_seq = seq
+
+    async def release(self, claim: Claim) -> None:
+        run = self._runs.get(claim.run_id)
+        if run is not None and run.info.epoch == claim.epoch:
+            run.claimed = False
+
+    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+        run = self._run(run_id)
+        events = list(run.events)
+        if run.info.parent:
+            shared = await self.load(run.info.parent)
+            events = [recorded for recorded in shared if recorded.seq <= run.parent_seq] + events
+        if upto_step is not None:
+            events = upto(events, upto_step)
+        return without_finished_turns(events) if steps_only else events
+
+    async def info(self, run_id: str) -> RunInfo:
+        return self._run(run_id).info
+
+    async def content(self, digest: str) -> str | None:
+        return self._contents.get(digest)
+
+    async def aruns(
+        self,
+        *,
+        status: RunStatus | None = None,
+        graph: str | None = None,
+        parent: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        check_status(status)
+        found = [
+            run.info
+            for run in reversed(self._runs.values())
+            if (status is None or run.info.status == status)
+            and (graph is None or run.info.graph == graph)
+            and (parent is None or run.info.parent == parent)
+            and (since is None or run.info.updated >= since)
+        ]
+        return found[:limit]
+
+    async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
+        runs = [self._run(run_id)] if run_id is not None else list(self._runs.values())
+        return [question for run in runs for question in run.questions.values()]
+
+    async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
+        questions = self._run(run_id).questions
+        if question_id not in questions or questions[question_id].answered:
+            raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
+        questions[question_id] = replace(questions[question_id], answered=True, answer=value)
+
+    async def adelete(self, run_id: str) -> None:
+        run = self._run(run_id)
+        check_deletable(run.info, [other.info.run_id for other in self._runs.values() if other.info.parent == run_id])
+        del self._runs[run_id]
+
+    async def aclose(self) -> None:
+        return None
+
+    def _run(self, run_id: str) -> _Run:
+        run = self._runs.get(run_id)
+        if run is None:
+            raise RunNotFound(f"no run {run_id!r} in this store")
+        return run
+
+    def _note(self, run: _Run, event: Event, now: float) -> None:
+        """Keep the listing and the open questions in step with what is appended."""
+        if isinstance(event, EffectStarted) and event.question is not None:
+            question = event.question
+            run.questions[question.id] = OpenQuestion(
+                run.info.run_id, question.id, question.prompt, question.schema, event.name, event.path, now
+            )
+        elif isinstance(event, EffectFinished) and event.question is not None:
+            run.questions.pop(event.question, None)
+        elif isinstance(event, Ended):
+            run.info = replace(run.info, status=event.status, reason=event.reason, updated=now)
+            if event.status in ENDED:
+                run.questions.clear()
+
+
+def upto(events: Sequence[Recorded], step: int) -> list[Recorded]:
+    """The events up to and including the run's step number `step`. Raises `InputError` where there is none."""
+    made = 0
+    for position, recorded in enumerate(events):
+        if isinstance(recorded.event, Stepped) and not is_inner(recorded.event.path):
+            made += 1
+            if made == step:
+                return list(events[: position + 1])
+    raise InputError(f"the run has {made} steps; there is no step {step}")
+
+
+def without_finished_turns(events: Sequence[Recorded]) -> list[Recorded]:
+    """The events without what finished turns did inside: effects, attempts, inner steps."""
+    kept: list[Recorded] = []
+    inside: list[Recorded] = []
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Stepped | Moved) and not is_inner(event.path):
+            inside.clear()
+            kept.append(recorded)
+        elif isinstance(event, EffectStarted | EffectFinished) or "path" in type(event).__dataclass_fields__:
+            inside.append(recorded)
+        else:
+            kept.append(recorded)
+    return sorted([*kept, *inside], key=lambda recorded: recorded.seq)
+
+
+def check_deletable(run: RunInfo, forks: Sequence[str]) -> None:
+    """Raise `InputError` for a run that is running, or whose events its forks share."""
+    if run.status == "running":
+        raise InputError(f"run {run.run_id!r} is running; cancel it before deleting it")
+    if forks:
+        raise InputError(f"run {run.run_id!r} shares its events with its forks {sorted(forks)}; delete those first")

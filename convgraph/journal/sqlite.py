@@ -1,0 +1,421 @@
+"""Journals in a SQLite file: WAL, one commit for whatever many runs have to write at a moment.
+
+An append is committed in the event loop's own thread: a commit takes about as long as handing it to another
+thread, and a single run gains nothing from waiting for one. When several runs are active, what they append
+within one turn of the loop shares a commit. The loop is never made to wait for another process: a locked
+file is retried, and the loop goes on with other work in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreCorrupt, StoreError, StoreUnavailable
+from convgraph.journal.codec import decode_event, encode_event, row_kind
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
+from convgraph.journal.memory import check_deletable, upto
+from convgraph.journal.ownership import described, has_died, new_owner
+from convgraph.journal.sqlite_schema import opened
+from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
+
+T = TypeVar("T")
+Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+Row: TypeAlias = tuple[int, int, int, float, str, str]
+
+LOCKED_SECONDS = 30.0
+_STEPS = "('step','moved','run_started','resumed','edited','ended')"
+_COLUMNS = "run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target"
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one run wants written."""
+
+    claim: Claim
+    rows: list[Row]
+    events: Sequence[Event]
+    contents: Mapping[str, str]
+    written: asyncio.Future[None] | None = None
+    fenced: bool = False
+
+
+class _Locked(Exception):
+    """Another process is writing at this moment."""
+
+
+class SqliteStore(Store):
+    """A store in one file, for any number of processes on one host.
+
+    `synchronous="FULL"` survives loss of power, `"NORMAL"` only the death of the process. `lease` is how many
+    seconds after its last sign of life an owner that cannot be seen to have died is given up.
+    """
+
+    def __init__(self, path: str | Path, *, synchronous: Synchronous = "FULL", lease: float = LEASE_SECONDS) -> None:
+        if synchronous not in ("FULL", "NORMAL"):
+            raise InputError(f"synchronous={synchronous!r} is neither 'FULL' nor 'NORMAL'")
+        if not lease > 0:
+            raise InputError(f"lease={lease!r} is not a number of seconds above zero")
+        self.path = str(path)
+        self.url = self.path
+        self._lease = lease
+        self._owner = new_owner()
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = opened(self.path, synchronous)
+        self._claims: dict[int, Claim] = {}
+        self._pending: dict[asyncio.AbstractEventLoop, list[_Batch]] = {}
+        self._renewals: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+
+    async def create(
+        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+    ) -> Claim:
+        first = run.parent_seq + 1 if run.parent else 0
+        taken = Claim(run.run_id, 0, 1, first)
+        bodies = [(row_kind(event), encode_event(event)) for event in events]
+
+        def work(db: sqlite3.Connection) -> None:
+            now = time.time()
+            try:
+                made = db.execute(
+                    "INSERT INTO runs(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step,"
+                    " parent_seq, first_seq, target) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?)",
+                    (
+                        run.run_id,
+                        run.graph,
+                        "running" if claim else "ready",
+                        run.fingerprint,
+                        now,
+                        now,
+                        self._owner if claim else "",
+                        now + self._lease if claim else 0.0,
+                        run.parent,
+                        run.parent_step,
+                        run.parent_seq,
+                        first,
+                        run.target,
+                    ),
+                )
+            except sqlite3.IntegrityError:
+                raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
+            taken.key = made.lastrowid or 0
+            rows = [(taken.key, first + place, 1, now, kind, body) for place, (kind, body) in enumerate(bodies)]
+            db.executemany("INSERT INTO events VALUES(?,?,?,?,?,?)", rows)
+            _note(db, _Batch(taken, rows, events, contents or {}), now)
+
+        await self._transaction(work)
+        taken.next_seq = first + len(bodies)
+        if claim:
+            self._keep(taken)
+        return taken
+
+    async def claim(self, run_id: str) -> Claim:
+        def work(db: sqlite3.Connection) -> Claim:
+            now = time.time()
+            row = db.execute("SELECT id, epoch, owner, lease, first_seq FROM runs WHERE run_id=?", (run_id,)).fetchone()
+            if row is None:
+                raise self._not_found(run_id)
+            key, epoch, owner, lease, first = row
+            if owner and lease > now and not has_died(owner):
+                raise RunBusy(f"run {run_id!r} is being run by {described(owner)}; nothing was done", run_id, owner)
+            db.execute(
+                "UPDATE runs SET epoch=?, owner=?, lease=?, status='running', reason='', updated=? WHERE id=?",
+                (epoch + 1, self._owner, now + self._lease, now, key),
+            )
+            last = db.execute("SELECT max(seq) FROM events WHERE run=?", (key,)).fetchone()[0]
+            return Claim(run_id, key, epoch + 1, first if last is None else last + 1)
+
+        claim = await self._transaction(work)
+        self._keep(claim)
+        return claim
+
+    async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+        now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
+        rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        batch = _Batch(claim, rows, events, contents or {})
+        if len(self._claims) <= 1:
+            await self._transaction(lambda db: _write([batch], db))
+        else:
+            await self._share_commit(batch)
+        if batch.fenced:
+            self._claims.pop(key, None)
+            raise Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
+        claim.next_seq = seq + len(rows)
+
+    async def release(self, claim: Claim) -> None:
+        self._drop(claim)
+        await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
+
+    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+        events = self._read(lambda db: self._load(db, run_id, None, steps_only and upto_step is None))
+        return events if upto_step is None else upto(events, upto_step)
+
+    async def info(self, run_id: str) -> RunInfo:
+        rows = self._read(lambda db: db.execute(f"SELECT {_COLUMNS} FROM runs WHERE run_id=?", (run_id,)).fetchall())
+        if not rows:
+            raise self._not_found(run_id)
+        return _run_info(rows[0])
+
+    async def content(self, digest: str) -> str | None:
+        row = self._read(lambda db: db.execute("SELECT body FROM contents WHERE digest=?", (digest,)).fetchone())
+        return row[0] if row else None
+
+    async def aruns(
+        self,
+        *,
+        status: RunStatus | None = None,
+        graph: str | None = None,
+        parent: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        check_status(status)
+        stored = "running" if status == "interrupted" else status
+        rows = self._read(
+            lambda db: db.execute(
+                f"SELECT {_COLUMNS} FROM runs WHERE (?1 IS NULL OR status=?1) AND (?2 IS NULL OR graph=?2)"
+                " AND (?3 IS NULL OR parent=?3) AND (?4 IS NULL OR updated>=?4) ORDER BY id DESC",
+                (stored, graph, parent, since),
+            ).fetchall()
+        )
+        found = [info for info in map(_run_info, rows) if status is None or info.status == status]
+        return found[:limit]
+
+    async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
+        if run_id is not None:
+            await self.info(run_id)
+        rows = self._read(
+            lambda db: db.execute(
+                "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer FROM questions q JOIN runs r ON r.id=q.run"
+                " WHERE ?1 IS NULL OR r.run_id=?1 ORDER BY q.asked",
+                (run_id,),
+            ).fetchall()
+        )
+        return [
+            OpenQuestion(
+                run, name, prompt, json.loads(schema), node, path, asked, answer is not None, None if answer is None else json.loads(answer)
+            )
+            for run, name, prompt, schema, node, path, asked, answer in rows
+        ]
+
+    async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
+        text = json.dumps(value)
+
+        def work(db: sqlite3.Connection) -> None:
+            changed = db.execute(
+                "UPDATE questions SET answer=? WHERE id=? AND answer IS NULL AND run=(SELECT id FROM runs WHERE run_id=?)",
+                (text, question_id, run_id),
+            )
+            if changed.rowcount != 1:
+                raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
+
+        await self._transaction(work)
+
+    async def adelete(self, run_id: str) -> None:
+        info = await self.info(run_id)
+
+        def work(db: sqlite3.Connection) -> None:
+            forks = [row[0] for row in db.execute("SELECT run_id FROM runs WHERE parent=?", (run_id,))]
+            check_deletable(info, forks)
+            for statement in (
+                "DELETE FROM events WHERE run=(SELECT id FROM runs WHERE run_id=?)",
+                "DELETE FROM questions WHERE run=(SELECT id FROM runs WHERE run_id=?)",
+                "DELETE FROM runs WHERE run_id=?",
+            ):
+                db.execute(statement, (run_id,))
+
+        await self._transaction(work)
+
+    async def aclose(self) -> None:
+        for claim in list(self._claims.values()):
+            await self.release(claim)
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    async def _share_commit(self, batch: _Batch) -> None:
+        """Wait for the commit that takes this batch along with whatever other runs append at the same moment."""
+        loop = asyncio.get_running_loop()
+        batch.written = loop.create_future()
+        waiting = self._pending.get(loop)
+        if waiting is None:
+            self._pending[loop] = [batch]
+            loop.call_soon(self._commit_pending, loop, time.monotonic() + LOCKED_SECONDS)
+        else:
+            waiting.append(batch)
+        await batch.written
+
+    def _commit_pending(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        batches = self._pending[loop]
+        try:
+            self._attempt(lambda db: _write(batches, db))
+        except _Locked:
+            if time.monotonic() < deadline:
+                loop.call_later(random.uniform(0.001, 0.01), self._commit_pending, loop, deadline)
+                return
+            failure: BaseException | None = self._locked_for_too_long()
+        except StoreError as error:
+            failure = error
+        else:
+            failure = None
+        del self._pending[loop]
+        for batch in batches:
+            if batch.written is not None and not batch.written.done():
+                batch.written.set_exception(failure) if failure else batch.written.set_result(None)
+
+    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in a transaction of its own, waiting in turn while another process writes."""
+        deadline = time.monotonic() + LOCKED_SECONDS
+        while True:
+            try:
+                return self._attempt(work)
+            except _Locked:
+                if time.monotonic() > deadline:
+                    raise self._locked_for_too_long() from None
+            await asyncio.sleep(random.uniform(0.001, 0.01))
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            db = self._connection()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException as error:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise self._translated(error) from error
+            return result
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        deadline = time.monotonic() + LOCKED_SECONDS
+        while True:
+            with self._lock:
+                try:
+                    return query(self._connection())
+                except sqlite3.Error as error:
+                    translated = self._translated(error)
+                    if not isinstance(translated, _Locked):
+                        raise translated from error
+            if time.monotonic() > deadline:
+                raise self._locked_for_too_long()
+            time.sleep(0.002)  # readers meet a lock only while another process switches the file to WAL or recovers it
+
+    def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
+        row = db.execute("SELECT id, parent, parent_seq FROM runs WHERE run_id=?", (run_id,)).fetchone()
+        if row is None:
+            raise self._not_found(run_id)
+        key, parent, parent_seq = row
+        shared = self._load(db, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
+        end = upto_seq if upto_seq is not None else 2**62
+        after = -1
+        if steps_only:
+            last = db.execute(
+                "SELECT seq FROM events WHERE run=? AND seq<=? AND kind IN ('step','moved') ORDER BY seq DESC LIMIT 1", (key, end)
+            ).fetchone()
+            after = last[0] if last else -1
+        rows = db.execute(
+            f"SELECT seq, at, kind, body FROM events WHERE run=? AND seq<=? AND (seq>? OR kind IN {_STEPS}) ORDER BY seq", (key, end, after)
+        ).fetchall()
+        return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise StoreUnavailable(f"{self.path}: this store has been closed")
+        return self._db
+
+    def _keep(self, claim: Claim) -> None:
+        """Hold the claim, and renew its lease as long as the loop that took it runs."""
+        self._claims[claim.key] = claim
+        loop = asyncio.get_running_loop()
+        renewal = self._renewals.get(loop)
+        if renewal is None or renewal.done():
+            self._renewals = {other: task for other, task in self._renewals.items() if not other.is_closed()}
+            self._renewals[loop] = loop.create_task(self._renew(), name="convgraph-leases")
+
+    def _drop(self, claim: Claim) -> None:
+        self._claims.pop(claim.key, None)
+        if not self._claims:
+            for loop, task in list(self._renewals.items()):
+                if loop is asyncio.get_running_loop():
+                    task.cancel()
+                    del self._renewals[loop]
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            until = time.time() + self._lease
+            held = [(until, claim.key, claim.epoch) for claim in self._claims.values()]
+            await self._transaction(lambda db, held=held: db.executemany("UPDATE runs SET lease=? WHERE id=? AND epoch=?", held))
+
+    def _translated(self, error: BaseException) -> BaseException:
+        """The error in the words of convgraph.errors, for what SQLite reports."""
+        if not isinstance(error, sqlite3.Error):
+            return error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return _Locked()
+        if code == sqlite3.SQLITE_FULL:
+            return StoreUnavailable(
+                f"{self.path}: the disk is full; nothing of this step was written, all before it is safe. Make room and resume"
+            )
+        if code == sqlite3.SQLITE_READONLY:
+            return StoreUnavailable(f"{self.path}: the file (or its folder) is read-only; nothing was written")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return StoreCorrupt(f"{self.path}: the file is damaged: {error}. Restore a backup, or try `sqlite3 FILE .recover`")
+        return StoreUnavailable(f"{self.path}: {error}")
+
+    def _locked_for_too_long(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.path}: another process has kept the file locked for {LOCKED_SECONDS:.0f} s")
+
+    def _not_found(self, run_id: str) -> RunNotFound:
+        return RunNotFound(f"no run {run_id!r} in {self.path}")
+
+
+def _write(batches: Sequence[_Batch], db: sqlite3.Connection) -> None:
+    """Write each batch whose claim still holds; mark the others as fenced."""
+    now = time.time()
+    rows: list[Row] = []
+    for batch in batches:
+        claim = batch.claim
+        epoch = db.execute("SELECT epoch FROM runs WHERE id=?", (claim.key,)).fetchone()
+        batch.fenced = epoch is None or epoch[0] != claim.epoch
+        if not batch.fenced:
+            rows.extend(batch.rows)
+            _note(db, batch, now)
+    db.executemany("INSERT INTO events VALUES(?,?,?,?,?,?)", rows)
+
+
+def _note(db: sqlite3.Connection, batch: _Batch, now: float) -> None:
+    """Keep contents, open questions and the listing in step with what is appended."""
+    key = batch.claim.key
+    if batch.contents:
+        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(batch.contents.items()))
+    for event in batch.events:
+        if isinstance(event, EffectStarted) and event.question is not None:
+            question = event.question
+            db.execute(
+                "INSERT OR REPLACE INTO questions(run, id, prompt, schema, node, path, asked) VALUES(?,?,?,?,?,?,?)",
+                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path, now),
+            )
+        elif isinstance(event, EffectFinished) and event.question is not None:
+            db.execute("DELETE FROM questions WHERE run=? AND id=?", (key, event.question))
+        elif isinstance(event, Ended):
+            db.execute("UPDATE runs SET status=?, reason=?, updated=? WHERE id=?", (event.status, event.reason, now, key))
+            if event.status in ENDED:
+                db.execute("DELETE FROM questions WHERE run=?", (key,))
+
+
+def _run_info(row: tuple[Any, ...]) -> RunInfo:
+    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target = row
+    if status == "running" and (not owner or has_died(owner) or lease < time.time()):
+        status = "interrupted"
+    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target)

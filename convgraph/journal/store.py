@@ -1,0 +1,251 @@
+"""The contract of a store: where journals live, who may write them, and what is waiting for an answer."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from convgraph.errors import AnswerError, InputError
+from convgraph.journal.answers import check_answer
+from convgraph.journal.events import Event, Question, Recorded
+from convgraph.sync import run_sync
+
+RunStatus: TypeAlias = Literal["ready", "running", "interrupted", "finished", "stuck", "waiting", "limited", "cancelled", "failed"]
+STATUSES: tuple[RunStatus, ...] = (
+    "ready",
+    "running",
+    "interrupted",
+    "finished",
+    "stuck",
+    "waiting",
+    "limited",
+    "cancelled",
+    "failed",
+)
+ENDED: frozenset[RunStatus] = frozenset({"finished", "stuck"})
+LEASE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run as a store lists it. Times are seconds since 1970.
+
+    `status` is a `RunResult`'s, or `ready` (made by a fork, not yet run), `running`, or `interrupted` (its
+    owner has died; it can be resumed). `parent` and `parent_step` say what it was forked from.
+    """
+
+    run_id: str
+    graph: str
+    status: RunStatus
+    reason: str = ""
+    fingerprint: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+    epoch: int = 0
+    owner: str = ""
+    parent: str = ""
+    parent_step: int = 0
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """A question that waits for a person, or whose answer waits for its run to be resumed (`answered`)."""
+
+    run_id: str
+    id: str
+    prompt: str
+    schema: Mapping[str, Any]
+    node: str
+    path: str
+    asked: float
+    answered: bool = False
+    answer: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a store needs to make a run. `parent` and `parent_seq` name the prefix that a fork shares."""
+
+    run_id: str
+    graph: str
+    fingerprint: str
+    target: str = ""
+    parent: str = ""
+    parent_seq: int = 0
+    parent_step: int = 0
+
+
+@dataclass(slots=True)
+class Claim:
+    """The right to write one run: valid as long as nobody has claimed it with a higher epoch."""
+
+    run_id: str
+    key: int
+    epoch: int
+    next_seq: int
+    renewed: float = field(default_factory=time.monotonic)
+
+
+class Store(ABC):
+    """Journals, leases, questions. Subclasses implement the async half; the sync half is a thin face over it.
+
+    The rules that every store keeps: one writer at a time (a claim raises the run's epoch, an append with an
+    older one raises `Fenced` and writes nothing); an append is all or nothing; a committed event is never
+    lost or changed; one fenced run never fails another's append.
+    """
+
+    url: str = ""
+
+    @abstractmethod
+    async def create(
+        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+    ) -> Claim:
+        """Make a run with its first events, claimed by this process. Raises `RunExists`."""
+
+    @abstractmethod
+    async def claim(self, run_id: str) -> Claim:
+        """Take the run over. Raises `RunBusy` while a living owner holds its lease, `RunNotFound`."""
+
+    @abstractmethod
+    async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+        """Write events, all or none. Raises `Fenced`, `NotEncodable`, `StoreUnavailable`."""
+
+    @abstractmethod
+    async def release(self, claim: Claim) -> None:
+        """Give the run back, so that others need not wait for the lease to run out."""
+
+    @abstractmethod
+    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+        """The run's events in order, with those it shares with its parent.
+
+        With `steps_only`, effects, attempts and inner steps of finished turns are left out: enough to fold the
+        state and to re-enter the unfinished turn, at a cost that does not depend on what the turns did inside.
+        With `upto_step`, the events up to and including that step.
+        """
+
+    @abstractmethod
+    async def info(self, run_id: str) -> RunInfo:
+        """The run as it is listed. Raises `RunNotFound`."""
+
+    @abstractmethod
+    async def content(self, digest: str) -> str | None:
+        """A text stored once by its digest: a definition, a system prompt, a tool's schema."""
+
+    @abstractmethod
+    async def aruns(
+        self,
+        *,
+        status: RunStatus | None = None,
+        graph: str | None = None,
+        parent: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        """See `runs`."""
+
+    @abstractmethod
+    async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
+        """See `questions`."""
+
+    @abstractmethod
+    async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
+        """Put a checked answer beside its open question. Raises `AnswerError` if it is not open any more."""
+
+    @abstractmethod
+    async def adelete(self, run_id: str) -> None:
+        """See `delete`."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """See `close`."""
+
+    async def aanswer(self, run_id: str, question_id: str, value: Any) -> None:
+        """See `answer`."""
+        await self.info(run_id)
+        questions = {question.id: question for question in await self.aquestions(run_id)}
+        question = questions.get(question_id)
+        if question is None:
+            waiting = f"it waits for {sorted(questions)}" if questions else "it waits for no answer"
+            raise AnswerError(f"run {run_id!r} has no open question {question_id!r}; {waiting}")
+        if question.answered:
+            raise AnswerError(f"run {run_id!r}: question {question_id!r} has been answered already; resume the run to use the answer")
+        check_answer(Question(question.id, question.prompt, dict(question.schema)), value, run_id)
+        await self.deliver(run_id, question_id, value)
+
+    async def aprune(self, *, older_than: float | None = None, status: RunStatus | None = None, keep: int | None = None) -> int:
+        """See `prune`."""
+        if older_than is None and keep is None and status is None:
+            raise InputError("prune needs older_than=, status= or keep=; without one it would delete every run")
+        runs = await self.aruns(status=status)
+        parents = {run.parent for run in await self.aruns() if run.parent}
+        doomed = runs[keep:] if keep is not None else runs
+        before = time.time() - older_than if older_than is not None else None
+        deleted = 0
+        for run in doomed:
+            if run.status == "running" or run.run_id in parents or (before is not None and run.updated >= before):
+                continue
+            await self.adelete(run.run_id)
+            deleted += 1
+        return deleted
+
+    def runs(
+        self,
+        *,
+        status: RunStatus | None = None,
+        graph: str | None = None,
+        parent: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        """The runs in this store, the newest first, that fit every filter given.
+
+        `since` is a time in seconds since 1970 (of the last change). Raises `InputError` for an unknown status.
+        """
+        return run_sync(self.aruns(status=status, graph=graph, parent=parent, since=since, limit=limit))
+
+    def events(self, run_id: str) -> list[Recorded]:
+        """Everything that a run's journal holds, in order. Raises `RunNotFound`."""
+        return run_sync(self.load(run_id))
+
+    def questions(self, run_id: str | None = None) -> list[OpenQuestion]:
+        """The questions that wait for a person, of one run or of all."""
+        return run_sync(self.aquestions(run_id))
+
+    def answer(self, run_id: str, question_id: str, value: Any) -> None:
+        """Answer a question, from any process; the run uses it when it is resumed.
+
+        Raises `AnswerError`, before anything is written, for a question that is not open, that was answered
+        before, or whose schema the value does not fit.
+        """
+        run_sync(self.aanswer(run_id, question_id, value))
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run. Raises `InputError` while it runs or while forks of it share its events."""
+        run_sync(self.adelete(run_id))
+
+    def prune(self, *, older_than: float | None = None, status: RunStatus | None = None, keep: int | None = None) -> int:
+        """Delete runs not changed for `older_than` seconds, of one status, all but the newest `keep`; say how many.
+
+        Runs that are running, or whose events forks share, stay.
+        """
+        return run_sync(self.aprune(older_than=older_than, status=status, keep=keep))
+
+    def close(self) -> None:
+        """Release what the store holds open. Closing twice is allowed."""
+        run_sync(self.aclose())
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def check_status(status: str | None) -> None:
+    """Raise `InputError` for a status that no run can have."""
+    if status is not None and status not in STATUSES:
+        raise InputError(f"status={status!r} is none of {', '.join(STATUSES)}")

@@ -1,0 +1,101 @@
+"""One run's pen: collects what a step adds and writes it in one append."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from convgraph.journal.events import Delta, Event
+from convgraph.journal.store import Claim, Store
+
+Durability: TypeAlias = Literal["step", "exit"]
+Listener: TypeAlias = Callable[[Event | Delta], None]
+
+
+class Journal:
+    """Records events in order and commits them.
+
+    `record` is immediate and holds an event for the next commit, which comes at the latest in the next turn of
+    the event loop: so a model's answer and the step that it makes share one commit. `commit` returns when all
+    that was recorded is durable. With `durability="exit"` everything is written when the run stops.
+    """
+
+    def __init__(self, store: Store, claim: Claim, durability: Durability = "step", listener: Listener | None = None) -> None:
+        self.store = store
+        self.claim = claim
+        self._durability = durability
+        self._listener = listener
+        self._waiting: list[Event] = []
+        self._contents: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._writing: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def streaming(self) -> bool:
+        """Whether somebody listens, so that deltas are worth making."""
+        return self._listener is not None
+
+    def record(self, event: Event) -> None:
+        """Add an event. Raises what a background commit failed with."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiting.append(event)
+        if self._listener is not None:
+            self._listener(event)
+
+    def record_soon(self, event: Event) -> None:
+        """Add an event that nobody waits for, and see that it is committed within a turn of the loop."""
+        self.record(event)
+        if self._durability == "step" and len(self._waiting) == 1 and (loop := _running_loop()) is not None:
+            loop.call_soon(self._write_behind)
+
+    def content(self, digest: str, text: str) -> None:
+        """Keep a text that events refer to by digest: each is written once."""
+        if digest not in self._known:
+            self._known.add(digest)
+            self._contents[digest] = text
+
+    def tell(self, delta: Delta) -> None:
+        """Pass on what is streamed and not stored."""
+        if self._listener is not None:
+            self._listener(delta)
+
+    async def commit(self) -> None:
+        """Make all that was recorded durable."""
+        if self._durability == "step":
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits, whatever the durability."""
+        if self._writing is not None:
+            await self._writing
+        if self._failure is not None:
+            raise self._failure
+        if self._waiting:
+            events, self._waiting = self._waiting, []
+            contents, self._contents = self._contents, {}
+            await self.store.append(self.claim, events, contents)
+
+    def _write_behind(self) -> None:
+        if self._waiting and self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write(), name="convgraph-journal")
+
+    async def _write(self) -> None:
+        events, self._waiting = self._waiting, []
+        contents, self._contents = self._contents, {}
+        try:
+            await self.store.append(self.claim, events, contents)
+        except Exception as error:  # told to whoever records or commits next: a write behind has no caller of its own
+            self._failure = error
+        finally:
+            self._writing = None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of this thread; a node that is a plain function has none, and its step's commit takes its events along."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,245 @@
+"""The one way in which anything outside the conversation is touched: recorded as it finishes, and never done twice.
+
+Each effect has a place (path, kind, name, ordinal) and a digest of its request. Where the ledger knows its
+result, that is given back and nothing is done. What may have happened outside (a tool, code) writes an intent
+first; an intent without a result is *in doubt*: it is done again, under the same idempotency key, if it was
+declared idempotent, and otherwise a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from convgraph.errors import EffectFailed, NotEncodable
+from convgraph.graph.machine import ErrorInfo
+from convgraph.journal.answers import check_answer
+from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
+from convgraph.messages import ToolCall, Usage, digest_of
+from convgraph.protocols import Model, ModelReply, ModelRequest
+from convgraph.runtime.ledger import base
+from convgraph.runtime.run import Run, digest_text
+from convgraph.runtime.scope import Turning
+
+DOUBT_SCHEMA: JsonObject = {
+    "anyOf": [
+        {"enum": ["retry", "fail"]},
+        {"type": "object", "properties": {"result": {}}, "required": ["result"], "additionalProperties": False},
+    ]
+}
+
+
+async def outside(
+    run: Run, turning: Turning, kind: EffectKind, name: str, request: str, idempotent: bool, call: Callable[[str], Awaitable[Any]]
+) -> Any:
+    """Do something that may leave traces outside, once. `request` is canonical text, `call` is given the idempotency key."""
+    ordinal = turning.ordinal(kind, name)
+    digest = digest_text(request)
+    found = known(run, turning, kind, name, ordinal, digest)
+    if found is not None:
+        return _result(run, found)
+    doubt = run.ledger.doubtful(turning.path, kind, name, ordinal) if run.ledger else None
+    if doubt is not None and not idempotent:
+        decided = await _decide(run, turning, kind, name, ordinal, digest)
+        if decided is not None:
+            return _result(run, decided)
+    key = f"{run.run_id}:{base(turning.path)}:{name}:{ordinal}"
+    await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
+    started = run.clock()
+    try:
+        value = await call(key)
+    except Exception as error:
+        failed = EffectFinished(turning.path, kind, name, ordinal, digest, error=error_info(error, name), seconds=_since(run, started))
+        await run.keep(failed)
+        raise EffectFailed(name, type(error).__name__, str(error)) from error
+    return await _finish(run, EffectFinished(turning.path, kind, name, ordinal, digest, value, seconds=_since(run, started)))
+
+
+async def ask_model(run: Run, turning: Turning, node: str, model: Model, request: ModelRequest) -> ModelReply:
+    """Ask a model, once. The answer is recorded without waiting for the disk: the next commit takes it along."""
+    setup = run.setup_digest(model, request)
+    digest = f"{setup}.{digest_of(request.messages).hex()}"
+    ordinal = turning.ordinal("model", model.name)
+    found = known(run, turning, "model", model.name, ordinal, digest)
+    if found is not None:
+        return _model_reply(_result(run, found), found.usage)
+    started = run.clock()
+    turning.check_limits(started)
+    on_delta = (lambda text: run.journal.tell(Delta(turning.path, node, text))) if run.journal.streaming else None
+    asked: JsonObject = {"setup": setup, "messages": len(request.messages)}
+    try:
+        reply = await model.respond(request, on_delta)
+    except Exception as error:
+        info = error_info(error, model.name)
+        seconds = _since(run, started)
+        run.journal.record(EffectFinished(turning.path, "model", model.name, ordinal, digest, error=info, seconds=seconds, request=asked))
+        raise EffectFailed(model.name, info.type, info.message) from error
+    turning.spend(reply.usage)
+    result = _reply_document(run, reply)
+    seconds = _since(run, started)
+    run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
+    return reply
+
+
+async def ask_person(run: Run, turning: Turning, node: str, prompt: str, schema: JsonObject, wanted_id: str | None) -> Any:
+    """Ask a person, once; the answer as plain JSON. Raises `Parked` where the answer has to be waited for."""
+    digest = digest_text(f"{prompt}\n{schema!r}")
+    ordinal = turning.ordinal("human", node)
+    found = known(run, turning, "human", node, ordinal, digest)
+    if found is not None:
+        if found.question is not None:
+            turning.asked = (*turning.asked, found.question)
+        return _result(run, found)
+    intent = run.ledger.doubtful(turning.path, "human", node, ordinal) if run.ledger else None
+    if intent is not None and intent.digest == digest and intent.question is not None:
+        question = intent.question
+    else:
+        question = Question(_question_id(turning, node, ordinal, wanted_id), prompt, schema)
+    turning.asked = (*turning.asked, question.id)
+    delivered = run.people.delivered(question)
+    if delivered is not None:
+        check_answer(question, delivered[0], run.run_id)
+        return await _answered(run, turning, "human", node, ordinal, digest, question, delivered[0])
+    if intent is None or intent.question != question:
+        await run.keep(EffectStarted(turning.path, "human", node, ordinal, digest, question=question))
+    answer = await run.people.ask(question)
+    return await _answered(run, turning, "human", node, ordinal, digest, question, answer)
+
+
+def instant(run: Run, turning: Turning, kind: EffectKind, name: str, make: Callable[[], Any]) -> Any:
+    """A value that only this moment can give: the time, a random number, an id."""
+    ordinal = turning.ordinal(kind, name)
+    found = known(run, turning, kind, name, ordinal, "")
+    if found is not None:
+        return _result(run, found)
+    value = make()
+    run.journal.record_soon(EffectFinished(turning.path, kind, name, ordinal, "", run.codec.encode(value)))
+    return value
+
+
+def known(run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str) -> EffectFinished | None:
+    """The recorded result at this place, if there is one. A different request at the same place is a divergence."""
+    if not run.ledger:
+        return None
+    found = run.ledger.find(turning.path, kind, name, ordinal, digest)
+    if found is None:
+        if run.replaying is not None:
+            raise run.replaying.missing(turning.path, f"{kind} effect {name!r} (number {ordinal + 1})")
+        return None
+    if found.digest != digest:
+        from convgraph.runtime.divergence import different_request
+
+        raise different_request(run, turning, found, digest)
+    return found
+
+
+def error_info(error: BaseException, node: str) -> ErrorInfo:
+    """An exception as data."""
+    if isinstance(error, EffectFailed):
+        return ErrorInfo(error.error_type, error.message, node)
+    return ErrorInfo(type(error).__name__, str(error), node)
+
+
+def _since(run: Run, started: float) -> float:
+    return round(run.clock() - started, 6)
+
+
+async def _finish(run: Run, finished: EffectFinished) -> Any:
+    """Record a result; one that cannot be encoded is recorded as done without a value, and never asked for again."""
+    value = finished.result
+    try:
+        encoded = run.codec.encode(value, f"$.{finished.name}")
+        refused = None
+    except NotEncodable as error:
+        encoded, refused = None, error
+    error = None if refused is None else ErrorInfo("NotEncodable", str(refused), refused.path)
+    event = EffectFinished(
+        finished.path, finished.effect, finished.name, finished.ordinal, finished.digest, encoded, error, seconds=finished.seconds
+    )
+    await run.keep(event)
+    if refused is not None:
+        raise refused
+    return value
+
+
+def _result(run: Run, found: EffectFinished) -> Any:
+    if found.error is None:
+        return run.codec.decode(found.result)
+    if found.error.type == "NotEncodable":
+        raise NotEncodable(found.error.message, found.error.node)
+    raise EffectFailed(found.name, found.error.type, found.error.message)
+
+
+async def _decide(run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str) -> EffectFinished | None:
+    """Have a person say what became of an effect in doubt. None: do it again."""
+    place = base(turning.path)
+    question = Question(
+        f"doubt-{place.replace('/', '.')}-{name}-{ordinal}",
+        f"{kind} effect {name!r} of turn {place} was begun, and whether it happened is not known. "
+        'Answer "retry" to do it again, "fail" to let the turn fail, or {"result": …} to go on with that result.',
+        DOUBT_SCHEMA,
+    )
+    doubted = run.ledger.find(turning.path, "doubt", name, ordinal, digest) if run.ledger else None
+    if doubted is None:
+        delivered = run.people.delivered(question)
+        if delivered is None:
+            if run.ledger.doubtful(turning.path, "doubt", name, ordinal) is None:
+                await run.keep(EffectStarted(turning.path, "doubt", name, ordinal, digest, question=question))
+            decision = await run.people.ask(question)
+        else:
+            decision = delivered[0]
+            check_answer(question, decision, run.run_id)
+        await _answered(run, turning, "doubt", name, ordinal, digest, question, decision)
+    else:
+        decision = doubted.result
+    if decision == "retry":
+        return None
+    if decision == "fail":
+        error = ErrorInfo("InDoubt", f"{name!r} was begun, and whether it happened is not known", name)
+        finished = EffectFinished(turning.path, kind, name, ordinal, digest, error=error)
+    else:
+        finished = EffectFinished(turning.path, kind, name, ordinal, digest, decision["result"])
+    await run.keep(finished)
+    return finished
+
+
+async def _answered(
+    run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str, question: Question, answer: Any
+) -> Any:
+    await run.keep(EffectFinished(turning.path, kind, name, ordinal, digest, run.codec.encode(answer), question=question.id))
+    return answer
+
+
+def _question_id(turning: Turning, node: str, ordinal: int, wanted: str | None) -> str:
+    """An id that no other question of this run has: the one wanted, or the node's name and the turn."""
+    place = base(turning.path).replace("/", ".").rstrip(">")
+    question = wanted or (f"{node}-{place}" if ordinal == 0 else f"{node}-{place}-{ordinal + 1}")
+    scope = turning.scope
+    while scope.outer is not None:
+        scope = scope.outer.scope
+    taken = question in scope.state.asked or question in turning.asked
+    return f"{question}-{place}-{ordinal + 1}" if taken else question
+
+
+def _reply_document(run: Run, reply: ModelReply) -> JsonObject:
+    document: JsonObject = {"content": reply.content}
+    if reply.tool_calls:
+        document["tool_calls"] = [[call.id, call.name, call.arguments] for call in reply.tool_calls]
+    if reply.model:
+        document["model"] = reply.model
+    if reply.finish_reason != "stop":
+        document["finish_reason"] = reply.finish_reason
+    if reply.data is not None:
+        document["data"] = run.codec.encode(reply.data)
+    return document
+
+
+def _model_reply(document: JsonObject, usage: Usage) -> ModelReply:
+    return ModelReply(
+        document["content"],
+        tuple(ToolCall(*call) for call in document.get("tool_calls", ())),
+        usage,
+        document.get("model", ""),
+        document.get("finish_reason", "stop"),
+        document.get("data"),
+    )

@@ -1,0 +1,108 @@
+"""Why a step went where it went: recomputed from the fold, with what only the journal knows (opaque guards, a selector's answers)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from convgraph.graph.definition import Edge
+from convgraph.graph.machine import GuardValue, State, advance, guard_values, holds, outcome
+from convgraph.journal.events import EffectFinished, Recorded, Stepped, is_inner
+from convgraph.journal.store import Store
+from convgraph.runtime.fold import fold
+from convgraph.runtime.ledger import base
+from convgraph.runtime.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One step explained: who spoke, every way out with its guard's value, which was taken, and who chose it.
+
+    `answers` are what a selecting model or person answered, in order. `reason` says why the run stopped here, if it did.
+    """
+
+    run_id: str
+    step: int
+    node: str
+    guards: tuple[GuardValue, ...]
+    target: str | None
+    edge: Edge | None
+    chosen_by: str
+    answers: tuple[str, ...] = ()
+    reason: str = ""
+    error: str = ""
+    said: tuple[str, ...] = field(default=())
+
+    @property
+    def enabled(self) -> tuple[Edge, ...]:
+        """The transitions that were enabled."""
+        return tuple(guard.edge for guard in self.guards if guard.value is True)
+
+    def __str__(self) -> str:
+        lines = [f"step {self.step}: {self.node}" + (f" failed: {self.error}" if self.error else "")]
+        for guard in self.guards:
+            taken = self.edge is not None and guard.edge.index == self.edge.index
+            why = "taken" if taken else "enabled, not chosen" if guard.value is True else "not enabled"
+            lines.append(f"  {'->' if taken else '  '} {guard} [{why}]")
+        lines.extend(f"     the selector was answered: {answer!r}" for answer in self.answers)
+        lines.append(f"  next: {self.target}, chosen by {self.chosen_by!r}" if self.target else f"  the run stopped: {self.reason}")
+        return "\n".join(lines)
+
+
+async def explain(program: Program, run_id: str, store: Store, step: int) -> Explanation:
+    """Explain the transition after a step. Raises `InputError` where the run has no such step."""
+    events = await store.load(run_id, upto_step=step)
+    last = events[-1].event
+    if not isinstance(last, Stepped):
+        raise TypeError(f"step {step} of run {run_id!r} is a {last.kind}")
+    definition = program.definition
+    before = fold(definition, events[:-1], run_id).state._replace(status=None)
+    after = advance(definition, before, last.turn())
+    edge = definition.edges[last.edge] if last.edge is not None and last.edge < len(definition.edges) else None
+    on = "limit" if last.move_limit else outcome(after)
+    opaque = last.guards or {}
+
+    def evaluate(candidate: Edge, state: State) -> bool:
+        if candidate.guard is not None and candidate.guard.opaque:
+            return opaque.get(str(candidate.index), False)
+        return holds(candidate, state)
+
+    return Explanation(
+        run_id,
+        step,
+        last.node,
+        guard_values(definition, after, on, evaluate),
+        last.target,
+        edge,
+        last.chosen_by,
+        _answers(events, last.path),
+        "" if last.target else await _stop_reason(store, run_id, step),
+        f"{last.error.type}: {last.error.message}" if last.error else "",
+        tuple(message.text for message in last.messages),
+    )
+
+
+def _answers(events: list[Recorded], path: str) -> tuple[str, ...]:
+    answers: list[str] = []
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, EffectFinished) and event.path.endswith(">") and base(event.path) == f"{path}>" and not is_inner(path):
+            answers.append(f"error: {event.error.message}" if event.error else _text(event.result))
+    return tuple(answers)
+
+
+def _text(result: Any) -> str:
+    return str(result.get("content", "")) if isinstance(result, dict) else str(result)
+
+
+async def _stop_reason(store: Store, run_id: str, step: int) -> str:
+    """The reason of the first stop after this step."""
+    from convgraph.journal.events import Ended
+
+    made = 0
+    for recorded in await store.load(run_id):
+        if isinstance(recorded.event, Stepped) and not is_inner(recorded.event.path):
+            made += 1
+        elif isinstance(recorded.event, Ended) and made == step:
+            return f"{recorded.event.status}: {recorded.event.reason}"
+    return ""

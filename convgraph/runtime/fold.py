@@ -1,0 +1,93 @@
+"""From a journal to where the run stands: the state, its limits, and what is known of an unfinished turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from convgraph.errors import StoreCorrupt
+from convgraph.graph.definition import Definition, Limits
+from convgraph.graph.machine import Edit, End, Move, State, advance, begin, resumed
+from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped, is_inner
+from convgraph.runtime.ledger import Ledger
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where a run stands. `unfinished` tells of the turn it is in, `definition` is the digest of the graph it was last run with,
+    `pending` holds events that a migration adds when the run goes on."""
+
+    state: State
+    limits: Limits
+    unfinished: Ledger
+    fingerprint: str
+    definition: str
+    started: RunStarted
+    pending: list[Event] = field(default_factory=list[Event])
+
+
+def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Standing:
+    """Where the events lead. Raises `StoreCorrupt` for a journal that does not begin with `RunStarted`."""
+    iterator = iter(events)
+    first = next(iterator, None)
+    if first is None or not isinstance(first.event, RunStarted):
+        raise StoreCorrupt(f"run {run_id!r}: the journal does not begin with a run_started event", run_id, 0)
+    started = first.event
+    state = begin(definition, started.messages, started.state)
+    standing = Standing(state, limits_from(started.limits), Ledger(), started.fingerprint, started.definition, started)
+    for recorded in iterator:
+        state = _after(definition, state, recorded.event, standing)
+    standing.state = state
+    return standing
+
+
+def _after(definition: Definition, state: State, event: Any, standing: Standing) -> State:
+    if isinstance(event, Stepped) and not is_inner(event.path):
+        standing.unfinished.clear()
+        state = advance(definition, state, event.turn())
+        move = event.move()
+        return state if move is None else advance(definition, state, move)
+    if isinstance(event, Moved) and not is_inner(event.path):
+        standing.unfinished.clear()
+        return advance(definition, state, as_move(event))
+    if isinstance(event, Ended):
+        return advance(definition, state, End(event.status, event.reason))
+    if isinstance(event, Resumed):
+        if event.limits is not None:
+            standing.limits = limits_from(event.limits)
+        _note_graph(standing, event)
+        return resumed(state)
+    if isinstance(event, Edited):
+        _note_graph(standing, event)
+        if event.node is not None:
+            standing.unfinished.clear()
+        return advance(definition, state, as_edit(event))
+    standing.unfinished.add(event)
+    return state
+
+
+def as_edit(event: Edited) -> Edit:
+    """The edit, for the machine."""
+    return Edit(event.node, event.last, event.messages, event.update, event.data, event.choosing)
+
+
+def as_move(event: Moved) -> Move:
+    """The transition, for the machine."""
+    return Move(event.target, event.edge, event.usage, event.limit)
+
+
+def limits_from(document: dict[str, Any]) -> Limits:
+    """Limits from their journaled form."""
+    return Limits(**document)
+
+
+def limits_document(limits: Limits) -> dict[str, Any]:
+    """Limits in their journaled form: what is set, and nothing else."""
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in asdict(limits).items() if value is not None}
+
+
+def _note_graph(standing: Standing, event: Resumed | Edited) -> None:
+    if event.fingerprint:
+        standing.fingerprint = event.fingerprint
+        standing.definition = event.definition

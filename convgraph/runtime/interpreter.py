@@ -1,0 +1,289 @@
+"""The interpreter: walks a conversation one step at a time. Run, resume and replay are this one loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from convgraph.errors import InputError, InternalError, StoreError
+from convgraph.graph.definition import Node, Retry
+from convgraph.graph.machine import Edit, End, ErrorInfo, Move, State, Turn, Verdict, advance, enabled, verdict
+from convgraph.journal.events import JsonObject, Moved, Stepped
+from convgraph.messages import NO_USAGE, Message, Reply, as_message
+from convgraph.runtime.context import Context
+from convgraph.runtime.effects import error_info
+from convgraph.runtime.scope import Scope, Turning
+from convgraph.runtime.selection import Choice, choose
+from convgraph.runtime.signals import LimitStop
+
+
+async def converse(scope: Scope) -> State:
+    """Walk on from where the conversation stands until it stops. The state is kept at `scope.state`."""
+    definition = scope.program.definition
+    run = scope.run
+    while True:
+        state = scope.state
+        if run.replaying is not None and scope.outer is None:
+            state = scope.state = _edited(scope, run.replaying.edits(state.turn))
+        if state.status is not None:
+            return state
+        if state.choosing:
+            await _move_on(scope)
+            continue
+        path = f"{scope.prefix}{state.turn + 1}"
+        if run.replaying is not None and scope.outer is None:
+            scope.limits = run.replaying.limits(path, scope.limits)
+        try:
+            turn = await _take_turn(scope, definition.nodes[state.node], path)
+        except LimitStop as stop:
+            if stop.scope is not scope:
+                raise
+            if not _cut_short(scope, stop):
+                return scope.state
+            turn = Turn(state.node, limit=stop.limit, seconds=run.elapsed(path, run.clock()))
+        await _step(scope, turn, path)
+
+
+async def _step(scope: Scope, turn: Turn, path: str) -> None:
+    """Apply a turn, choose what comes after it, and write both in one append."""
+    run, definition = scope.run, scope.program.definition
+    state = advance(definition, scope.state, turn)
+    decided = verdict(definition, state, scope.limits, scope.evaluate)
+    if not decided.edges:
+        end = End(decided.status or "stuck", decided.reason)
+        if end.status == "failed":
+            # The turn is not part of the conversation: a resumed run makes it anew.
+            scope.state = advance(definition, scope.state, end)
+            await run.journal.commit()
+            return
+        choice = None
+        scope.state = advance(definition, state, end)
+    else:
+        choice = await _choose(scope, state, decided, path)
+        scope.state = advance(definition, state, Move(choice.edge.target, choice.edge.index, choice.usage, decided.limit))
+    run.journal.record(_stepped(scope, turn, path, choice, decided.limit))
+    await run.journal.commit()
+    if scope.outer is None:
+        if run.ledger and run.replaying is None:
+            run.ledger.clear()
+    else:
+        scope.outer.count_turns(1 + turn.inner_turns)
+        scope.outer.check_limits(run.clock())
+
+
+async def _move_on(scope: Scope) -> None:
+    """Choose again for a conversation that had stopped between a turn and its transition."""
+    run, definition, state = scope.run, scope.program.definition, scope.state
+    decided = verdict(definition, state, scope.limits, scope.evaluate)
+    if not decided.edges:
+        scope.state = advance(definition, state, End(decided.status or "stuck", decided.reason))
+        return
+    path = f"{scope.prefix}{state.turn}"
+    choice = await _choose(scope, state, decided, path)
+    edge = choice.edge
+    scope.state = advance(definition, state, Move(edge.target, edge.index, choice.usage, decided.limit))
+    run.journal.record(Moved(path, edge.target, edge.index, choice.usage, decided.limit, choice.by, scope.opaque_values()))
+    await run.journal.commit()
+
+
+async def _choose(scope: Scope, state: State, decided: Verdict, path: str) -> Choice:
+    edges = decided.edges
+    if len(edges) == 1:
+        return Choice(edges[0], _chosen_by(scope, state, decided))
+    run = scope.run
+    failed = len(run.attempts(path))
+    path = f"{path}~{failed + 1}>" if failed else f"{path}>"
+    turning = Turning(scope, path, scope.outer, run.ledger.usage_under(path) if run.ledger else NO_USAGE, run.clock())
+    return await choose(run, scope, turning, state, edges)
+
+
+def _chosen_by(scope: Scope, state: State, decided: Verdict) -> str:
+    """Who chose where there was nothing to choose from: `first` stops at the first enabled transition."""
+    if decided.limit:
+        return "limit"
+    if state.goto:
+        return "goto"
+    return "first" if scope.program.definition.select_at(state.node) == "first" else "only"
+
+
+async def _take_turn(scope: Scope, node: Node, path: str) -> Turn:
+    """Let the node speak, as often as its retry policy allows."""
+    run = scope.run
+    turning = scope.turning(path, run.clock())
+    failures = run.attempts(path)
+    number = len(failures) + 1
+    allowed = _attempts_left(node.retry, failures)
+    started = run.clock()
+    while True:
+        recorded = run.replaying.stopped_attempt(path, number) if run.replaying is not None else None
+        if recorded is not None:
+            # What the clock or a person ended cannot be re-executed; it is taken from the record.
+            info, cause = recorded.error, recorded.cause
+        else:
+            if number > 1:
+                turning = _again(turning, f"{path}~{number}")
+            outcome = await _attempt(scope, node, turning)
+            if isinstance(outcome, Turn):
+                return outcome._replace(seconds=run.elapsed(path, started), usage=turning.usage, inner_turns=turning.turns)
+            info, cause = outcome
+        run.attempt_failed(path, number, info, cause, round(run.clock() - started, 6))
+        number, allowed = number + 1, allowed - (cause != "redo")
+        if allowed <= 0 or not _worth_retrying(node.retry, info):
+            return Turn(node.name, error=info, usage=turning.usage, seconds=run.elapsed(path, started), asked=turning.asked)
+        await run.journal.commit()
+        await run.sleep(_wait(node.retry, number - 1))
+
+
+async def _attempt(scope: Scope, node: Node, turning: Turning) -> Turn | tuple[ErrorInfo, str]:
+    """One attempt: the turn it makes, or its error and what caused it."""
+    run, state = scope.run, scope.state
+    context = Context(run, turning, node.name, state, state.history)
+    try:
+        if node.timeout is None or run.replaying is not None:
+            reply = await speak(scope, node, turning, context)
+        else:
+            async with asyncio.timeout(node.timeout):
+                reply = await speak(scope, node, turning, context)
+        return _turn(scope, node, turning, reply)
+    except TimeoutError as error:
+        turning.closed = True
+        message = str(error) or f"no reply within {node.timeout:g} s"
+        return ErrorInfo("TimeoutError", message, node.name), "error" if str(error) else "timeout"
+    except (StoreError, InternalError):
+        raise
+    except Exception as error:
+        run.failure = error
+        return error_info(error, node.name), "error"
+
+
+async def speak(scope: Scope, node: Node, turning: Turning, context: Context) -> Any:
+    """What the node says, whatever its kind: a reply-like value, or a whole turn for a group."""
+    if node.kind == "graph":
+        from convgraph.runtime.nested import speak_nested
+
+        return await speak_nested(scope, node, turning, context)
+    if node.kind == "parallel" or node.kind == "foreach":
+        from convgraph.runtime.parallel import speak_together
+
+        return await speak_together(scope, node, turning, context)
+    return await scope.program.speakers[node.name].speak(context)
+
+
+def _turn(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
+    """The turn that a reply makes. A bad reply is an error of the node, found before anything is written."""
+    if type(value) is str:
+        return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
+    if value is None:
+        return Turn(node.name, asked=turning.asked)
+    if isinstance(value, Turn):
+        turn = value._replace(asked=turning.asked)
+    else:
+        messages, update, goto = reply_parts(scope, node.name, value, turning.path)
+        turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked)
+    if turn.updates or turn.goto is not None:
+        _check_turn(scope, turn)
+    return turn
+
+
+def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:
+    """A reply-like value as messages, an update in JSON, and a handover. Raises `InputError` for what cannot be one."""
+    reply = value if isinstance(value, Reply) else Reply(value)
+    where = f"graph {scope.program.definition.name!r}, node {name!r}, turn {path}"
+    try:
+        messages = () if reply.content is None else (as_message(reply.content, name),)
+    except InputError as error:
+        raise InputError(f"{where}: {error}; a node returns a str, a Message, a Reply or None") from None
+    return messages, _update(scope, reply, where), reply.goto
+
+
+def _update(scope: Scope, reply: Reply, where: str) -> JsonObject | None:
+    if not reply.update:
+        return None
+    schema = scope.program.definition.state
+    if schema is None:
+        raise InputError(f"{where}: the reply has an update, but the graph has no state; give it one with ConversationGraph(state=…)")
+    return schema.to_json(schema.check_update(reply.update, where), where)
+
+
+def _check_turn(scope: Scope, turn: Turn) -> None:
+    """See that the turn's update fits the state and that its handover names an enabled target, before it counts."""
+    definition = scope.program.definition
+    after = advance(definition, scope.state, turn)
+    if turn.goto is None:
+        return
+    targets = [edge.target for edge in enabled(definition, after, scope.evaluate)]
+    if turn.goto not in targets:
+        raise InputError(
+            f"node {turn.node!r} hands over to {turn.goto!r}, which is not an enabled target; it may name {', '.join(map(repr, targets)) or 'none'}"
+        )
+
+
+def _stepped(scope: Scope, turn: Turn, path: str, choice: Choice | None, limit: str | None) -> Stepped:
+    edge = choice.edge if choice is not None else None
+    return Stepped(
+        path,
+        turn.node,
+        turn.messages,
+        turn.updates,  # type: ignore[arg-type]  # updates are JSON objects by now
+        turn.goto,
+        turn.error,
+        turn.usage,
+        turn.seconds,
+        turn.inner_turns,
+        turn.visits,  # type: ignore[arg-type]
+        turn.limit,
+        turn.asked,
+        edge.target if edge is not None else None,
+        edge.index if edge is not None else None,
+        choice.usage if choice is not None else NO_USAGE,
+        limit,
+        choice.by if choice is not None else "",
+        scope.opaque_values(),
+    )
+
+
+def _cut_short(scope: Scope, stop: LimitStop) -> bool:
+    """Whether a turn that a limit cut short ends over a limit edge. If not, the conversation stops with the turn unfinished."""
+    definition = scope.program.definition
+    after = advance(definition, scope.state, Turn(scope.state.node, limit=stop.limit))
+    decided = verdict(definition, after, scope.limits, scope.evaluate)
+    if not decided.edges:
+        scope.state = advance(definition, scope.state, End("limited", stop.reason))
+    return bool(decided.edges)
+
+
+def _edited(scope: Scope, edits: Sequence[Edit]) -> State:
+    state = scope.state
+    for edit in edits:
+        state = advance(scope.program.definition, state, edit)
+    return state
+
+
+def _again(turning: Turning, path: str) -> Turning:
+    """The books for a further attempt at the same turn: new effects, but what was spent is spent."""
+    turning.closed = True
+    fresh = Turning(turning.scope, path, turning.outer, turning.usage, turning.started)
+    fresh.asked = turning.asked
+    return fresh
+
+
+def _attempts_left(retry: Retry | None, failures: Sequence[Any]) -> int:
+    """How many attempts the policy still allows. A run that was resumed after it had failed starts counting anew."""
+    allowed = retry.attempts if retry is not None else 1
+    counted = sum(1 for failure in failures if failure.cause != "redo")
+    return allowed - counted % allowed
+
+
+def _worth_retrying(retry: Retry | None, error: ErrorInfo) -> bool:
+    return retry is not None and (not retry.on or error.type in retry.on)
+
+
+def _wait(retry: Retry | None, attempt: int) -> float:
+    if retry is None:
+        return 0.0
+    from tenacity import RetryCallState, wait_exponential
+
+    state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # tenacity asks for a retry object that waiting does not read
+    state.attempt_number = attempt
+    return wait_exponential(multiplier=retry.wait, max=retry.max_wait)(state) if retry.wait else 0.0

@@ -1,0 +1,127 @@
+"""What is already known of the turns that are entered again: their effects, attempts, inner steps and branches.
+
+Resume fills it with the unfinished turn, replay with the whole record. An effect is found by its place (path,
+kind, name, ordinal); its request's digest must then agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from convgraph.journal.events import (
+    AttemptFailed,
+    BranchFinished,
+    EffectFinished,
+    EffectKind,
+    EffectStarted,
+    Moved,
+    Recorded,
+    Stepped,
+)
+from convgraph.messages import NO_USAGE, Usage
+
+Place: TypeAlias = tuple[str, str, str, int]
+"""A path, and an effect's kind, name and ordinal."""
+
+_ATTEMPT = re.compile(r"~\d+")
+KEPT_ACROSS_ATTEMPTS = frozenset({"tool", "code", "human"})
+
+
+def base(path: str) -> str:
+    """The path without its attempt numbers: the same for every attempt at a turn."""
+    return _ATTEMPT.sub("", path) if "~" in path else path
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The known effects and inner events of turns that are being re-entered."""
+
+    finished: dict[Place, EffectFinished] = field(default_factory=dict[Place, EffectFinished])
+    started: dict[Place, EffectStarted] = field(default_factory=dict[Place, EffectStarted])
+    kept: dict[Place, list[EffectFinished]] = field(default_factory=dict[Place, list[EffectFinished]])
+    attempts: dict[str, list[AttemptFailed]] = field(default_factory=dict[str, list[AttemptFailed]])
+    steps: dict[str, list[Stepped | Moved]] = field(default_factory=dict[str, list[Stepped | Moved]])
+    branches: dict[str, BranchFinished] = field(default_factory=dict[str, BranchFinished])
+    usage: dict[str, Usage] = field(default_factory=dict[str, Usage])
+    used: set[Place] = field(default_factory=set[Place])
+
+    @classmethod
+    def of(cls, events: Iterable[Recorded]) -> Ledger:
+        """A ledger of what `events` say."""
+        ledger = cls()
+        for recorded in events:
+            ledger.add(recorded.event)
+        return ledger
+
+    def __bool__(self) -> bool:
+        return bool(self.finished or self.started or self.attempts or self.steps or self.branches)
+
+    def add(self, event: object) -> None:
+        """Take note of an event; those that say nothing about the inside of a turn are passed over."""
+        if isinstance(event, EffectFinished):
+            self._add_finished(event)
+        elif isinstance(event, EffectStarted):
+            self.started[base(event.path), event.effect, event.name, event.ordinal] = event
+        elif isinstance(event, AttemptFailed):
+            self.attempts.setdefault(event.path, []).append(event)
+        elif isinstance(event, BranchFinished):
+            self.branches[event.path] = event
+        elif isinstance(event, Stepped | Moved):
+            self.steps.setdefault(_parent(event.path), []).append(event)
+
+    def find(self, path: str, kind: EffectKind, name: str, ordinal: int, digest: str) -> EffectFinished | None:
+        """The recorded result for this place, of this attempt or, for what must not happen twice, of an earlier one."""
+        if not self.finished:
+            return None
+        place = (path, kind, name, ordinal)
+        found = self.finished.get(place)
+        if found is None and kind in KEPT_ACROSS_ATTEMPTS:
+            for earlier in self.kept.get((base(path), kind, name, ordinal), ()):
+                if earlier.digest == digest:
+                    return earlier
+        if found is not None:
+            self.used.add(place)
+        return found
+
+    def doubtful(self, path: str, kind: EffectKind, name: str, ordinal: int) -> EffectStarted | None:
+        """The intent at this place, of any attempt, that has no result beside it: nobody knows whether it happened."""
+        intent = self.started.get((base(path), kind, name, ordinal))
+        return None if intent is None or (intent.path, kind, name, ordinal) in self.finished else intent
+
+    def clear(self) -> None:
+        """Forget everything: the turn that it was about is over."""
+        for known in (self.finished, self.started, self.kept, self.attempts, self.steps, self.branches, self.usage, self.used):
+            known.clear()
+
+    def inner_steps(self, path: str) -> list[Stepped | Moved]:
+        """The steps of the conversation that is nested in the turn (or branch) at `path`."""
+        return self.steps.get(path, [])
+
+    def usage_under(self, path: str) -> Usage:
+        """What the model calls recorded in this turn have cost, all attempts and everything nested included."""
+        return self.usage.get(base(path), NO_USAGE)
+
+    def unused_under(self, path: str) -> Iterator[EffectFinished]:
+        """The recorded effects at exactly this path that nobody has asked for."""
+        for place, event in self.finished.items():
+            if place[0] == path and place not in self.used and event.effect != "doubt":
+                yield event
+
+    def _add_finished(self, event: EffectFinished) -> None:
+        place = (event.path, event.effect, event.name, event.ordinal)
+        self.finished[place] = event
+        keepable = event.error is None or event.error.type == "NotEncodable"
+        if event.effect in KEPT_ACROSS_ATTEMPTS and keepable:
+            self.kept.setdefault((base(event.path), *place[1:]), []).append(event)
+        if event.usage is not NO_USAGE and any(event.usage):
+            path = base(event.path)
+            while path:
+                self.usage[path] = self.usage.get(path, NO_USAGE) + event.usage
+                path = path.rpartition("/")[0]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]

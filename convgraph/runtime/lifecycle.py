@@ -1,0 +1,342 @@
+"""A run's life: it starts, stops, is resumed, forked, continued. Each verb ends in the one interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convgraph.errors import AnswerError, GraphChanged, InputError, InternalError, StoreError
+from convgraph.graph.definition import UNLIMITED, Limits
+from convgraph.graph.machine import End, ErrorInfo, advance, begin, resumed
+from convgraph.journal.answers import check_answer
+from convgraph.journal.events import Edited, Ended, Event, Question, Recorded, Resumed, RunStarted, Stepped
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
+from convgraph.journal.writer import Durability, Journal, Listener
+from convgraph.messages import Message, as_message
+from convgraph.runtime.divergence import as_error
+from convgraph.runtime.fold import Standing, as_edit, fold, limits_document
+from convgraph.runtime.interpreter import converse
+from convgraph.runtime.people import Human, People
+from convgraph.runtime.program import Program
+from convgraph.runtime.result import RunResult, result_of
+from convgraph.runtime.run import Run, digest_text
+from convgraph.runtime.scope import Scope
+from convgraph.runtime.signals import Diverged, Parked
+
+log = logging.getLogger("convgraph")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is to be executed. None of it is part of the conversation."""
+
+    deps: Any = None
+    human: Human = "auto"
+    durability: Durability = "step"
+    listener: Listener | None = None
+    target: str = ""
+
+
+async def start(
+    program: Program, said: Any, state: Any, store: Store, run_id: str | None, limits: Limits | None, options: Options
+) -> RunResult:
+    """Start a run and go on until it stops. Raises `InputError` before anything is written."""
+    definition = program.definition
+    messages = tuple(input_messages(said))
+    limits = definition.limits if limits is None else limits
+    check_prices(program, limits)
+    first = begin(definition, messages, state)
+    name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
+    digest = digest_text(program.document_text)
+    started = RunStarted(
+        definition.name,
+        program.fingerprint,
+        digest,
+        messages,
+        first.dump_data() if first.data is not None else None,
+        limits_document(limits),
+        options.target,
+    )
+    new = NewRun(name, definition.name, program.fingerprint, options.target)
+    claim = await store.create(new, [started], {digest: program.document_text})
+    if options.listener is not None:
+        options.listener(started)
+    run = _run(program, name, store, claim, options, {})
+    return await execute(Scope(run, program, first, limits=limits), store, claim)
+
+
+async def resume(
+    program: Program,
+    run_id: str,
+    store: Store,
+    answers: Mapping[str, Any] | None,
+    limits: Limits | None,
+    redo_turn: bool,
+    options: Options,
+) -> RunResult:
+    """Go on with a run from its last complete step. A run that is finished or stuck is given back as it is stored."""
+    info = await store.info(run_id)
+    events = await store.load(run_id, steps_only=True)
+    standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
+    questions = await store.aquestions(run_id)
+    check_answers(run_id, answers or {}, questions, standing)
+    if standing.state.status in ENDED:
+        return result_of(run_id, standing.state, store)
+    if limits is not None:
+        check_prices(program, limits)
+    given = {question.id: question.answer for question in questions if question.answered} | dict(answers or {})
+    if _nothing_new(standing, options.human, given):
+        return result_of(run_id, standing.state, store, tuple(questions))
+    claim = await store.claim(run_id)
+    if claim.epoch != info.epoch + 1:
+        # Somebody else ran it between the look and the claim: look again, now that nobody else can.
+        events = await store.load(run_id, steps_only=True)
+        standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
+        if standing.state.status in ENDED:
+            await _give_back(store, claim, standing)
+            return result_of(run_id, standing.state, store)
+    run = _run(program, run_id, store, claim, options, given)
+    run.ledger = standing.unfinished
+    _record_return(run, program, standing, limits, redo_turn)
+    scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
+    return await execute(scope, store, claim)
+
+
+async def fork(
+    program: Program,
+    run_id: str,
+    store: Store,
+    at: int,
+    message: Any,
+    update: Mapping[str, Any] | None,
+    new_id: str | None,
+    *,
+    changed: bool = False,
+) -> str:
+    """Make a run that shares steps 1 to `at` with another and may differ from there. Returns its id; `resume` runs it.
+
+    With `changed`, the fork goes on with this graph even where it differs from the one the run was made with.
+    """
+    if isinstance(at, bool) or not isinstance(at, int) or at < 1:
+        raise InputError(f"fork(at={at!r}): at is the number of a step, from 1")
+    info = await store.info(run_id)
+    events = await store.load(run_id, upto_step=at)
+    document = None if changed else await _stored_document(store, program, events)
+    standing = _checked_standing(program, events, info, document)
+    last = events[-1].event
+    if not isinstance(last, Stepped):
+        raise InternalError(f"run {run_id!r}: step {at} is not a step")
+    edited = message is not None or update is not None
+    definition = program.definition
+    if update is not None:
+        if definition.state is None:
+            raise InputError(f"fork(state=…): graph {definition.name!r} has no state")
+        update = definition.state.to_json(definition.state.check_update(update, "fork(state=…)"), "fork(state=…)")
+    mark = Edited(
+        "forked",
+        node=last.node if edited else None,
+        last=as_message(message, standing.state.history[-1].sender) if message is not None else None,
+        update=dict(update) if update is not None else None,
+        choosing=True if edited else None,
+        parent=run_id,
+        step=at,
+        fingerprint=program.fingerprint if changed else "",
+        definition=digest_text(program.document_text) if changed else "",
+    )
+    advance(definition, standing.state, as_edit(mark))
+    name = check_run_id(new_id) if new_id is not None else uuid.uuid4().hex
+    new = NewRun(name, info.graph, info.fingerprint, info.target, run_id, events[-1].seq, at)
+    await store.create(new, [mark], {digest_text(program.document_text): program.document_text} if changed else None, claim=False)
+    return name
+
+
+async def carry_on(program: Program, run_id: str, said: Any, store: Store, limits: Limits | None, options: Options) -> RunResult:
+    """Go on with an ended conversation: the next message of its user, answered from the start node."""
+    messages = tuple(input_messages(said))
+    if not messages:
+        raise InputError("continue_ needs the next message of the user")
+    info = await store.info(run_id)
+    events = await store.load(run_id, steps_only=True)
+    standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
+    if standing.state.status not in ("finished", "stuck", "limited"):
+        raise InputError(f"run {run_id!r} is {info.status}, not ended; resume it before continuing the conversation")
+    claim = await store.claim(run_id)
+    run = _run(program, run_id, store, claim, options, {})
+    mark = Edited("continued", node=program.definition.start, messages=messages, choosing=False)
+    run.journal.record(mark)
+    if limits is not None:
+        run.journal.record(Resumed(limits_document(limits)))
+    scope = Scope(run, program, advance(program.definition, standing.state, as_edit(mark)), limits=limits or standing.limits)
+    return await execute(scope, store, claim)
+
+
+async def execute(scope: Scope, store: Store, claim: Claim) -> RunResult:
+    """Run the conversation until it stops, write why, and give the run back whatever happens."""
+    run = scope.run
+    journal = run.journal
+    if not isinstance(journal, Journal):
+        raise InternalError("execute() is for runs with a store")
+    try:
+        try:
+            await settle(scope)
+        except asyncio.CancelledError:
+            scope.state = advance(
+                scope.program.definition, scope.state, End("cancelled", "cancelled; resume goes on with the unfinished turn")
+            )
+            await _write_end(scope, journal)
+            raise
+        await _write_end(scope, journal)
+    except Diverged as diverged:
+        raise await as_error(diverged, store, run.run_id) from None
+    finally:
+        await _release(store, claim)
+    questions = await store.aquestions(run.run_id) if scope.state.status == "waiting" else []
+    return result_of(run.run_id, scope.state, store, tuple(questions), tuple(run.warnings), run.failure)
+
+
+async def settle(scope: Scope) -> None:
+    """Converse until the conversation stops, and turn what stopped it into its state. A failing run is not an exception."""
+    run, definition = scope.run, scope.program.definition
+    try:
+        await converse(scope)
+    except Parked as parked:
+        scope.state = advance(definition, scope.state, End("waiting", f"waiting for an answer to {parked.question_id!r}"))
+    except (StoreError, InternalError):
+        raise
+    except Exception as error:
+        log.debug("run %s failed outside a node", run.run_id, exc_info=error)
+        run.failure = error
+        state = scope.state
+        path = str(state.turn if state.choosing else state.turn + 1)
+        attempt = len(run.attempts(path)) + 1
+        run.attempt_failed(path, attempt, ErrorInfo(type(error).__name__, str(error), state.node), "error", 0.0)
+        scope.state = advance(definition, state, End("failed", str(error)))
+
+
+def input_messages(said: Any) -> list[Message]:
+    """The messages that a run starts from: none, one, or several; their sender and role are `user` unless they say otherwise."""
+    if said is None:
+        return []
+    if isinstance(said, Sequence) and not isinstance(said, str) and not (said and isinstance(said[0], dict) and "type" in said[0]):
+        return [as_message(item, "user", "user") for item in said]
+    return [as_message(said, "user", "user")]
+
+
+def check_run_id(run_id: Any) -> str:
+    """Raise `InputError` unless this can be a run's id."""
+    if not isinstance(run_id, str) or not run_id or len(run_id) > 200 or not run_id.isprintable():
+        raise InputError(f"run_id={run_id!r:.100} cannot be a run's id; use 1 to 200 printable characters")
+    return run_id
+
+
+def check_prices(program: Program, limits: Limits) -> None:
+    """Raise `InputError` where a limit in US dollars could not be kept, since a model has no price."""
+    if limits is UNLIMITED or limits.usd is None:
+        return
+    unpriced = program.unpriced_models()
+    if unpriced:
+        raise InputError(
+            f"graph {program.definition.name!r} has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known; give the model price=(input, output) per 1,000 tokens"
+        )
+
+
+def check_answers(run_id: str, answers: Mapping[str, Any], questions: Sequence[OpenQuestion], standing: Standing) -> None:
+    """Raise `AnswerError` for an answer that is unknown, stale, a duplicate or ill-typed. Nothing has been written yet."""
+    open_now = {question.id: question for question in questions}
+    for name, value in answers.items():
+        question = open_now.get(name)
+        if question is None:
+            if name in standing.state.asked:
+                raise AnswerError(
+                    f"run {run_id!r}: question {name!r} was answered in turn {standing.state.asked[name]}; a late answer is not used"
+                )
+            waiting = f"it waits for {sorted(open_now)}" if open_now else "it waits for no answer"
+            raise AnswerError(f"run {run_id!r} has no open question {name!r}; {waiting}")
+        if question.answered:
+            raise AnswerError(f"run {run_id!r}: question {name!r} has been answered already")
+        check_answer(Question(question.id, question.prompt, dict(question.schema)), value, run_id)
+
+
+def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:
+    journal = Journal(store, claim, options.durability, options.listener)
+    return Run(run_id, journal, program.codec, People(run_id, options.human, answers), deps=options.deps)
+
+
+async def _stored_document(store: Store, program: Program, events: Sequence[Recorded]) -> str | None:
+    """The document of the graph that the run was last run with, if it is not this one."""
+    fingerprint, digest = "", ""
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, RunStarted | Resumed | Edited) and event.fingerprint:
+            fingerprint, digest = event.fingerprint, event.definition
+    return None if fingerprint == program.fingerprint else await store.content(digest)
+
+
+def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInfo, document: str | None) -> Standing:
+    """Where the run stands, if this graph may go on with it. Raises `GraphChanged` with the difference."""
+    if document is None:
+        return fold(program.definition, events, info.run_id)
+    from convgraph.graph.difference import summary
+
+    changes = program.changes_from(json.loads(document))
+    if all(change.compatible for change in changes):
+        return fold(program.definition, events, info.run_id)
+    if info.fingerprint in program.migrations:
+        from convgraph.runtime.migration import migrated_standing
+
+        return migrated_standing(program, events, info)
+    raise GraphChanged(
+        f"run {info.run_id!r} was made with another version of graph {info.graph!r}; it cannot go on with this one:\n{summary(changes)}\n"
+        "Resume it with the graph it was made with, or register a migration: graph.add_migration(old_fingerprint, fn)",
+        changes,
+    )
+
+
+def _record_return(run: Run, program: Program, standing: Standing, limits: Limits | None, redo_turn: bool) -> None:
+    changed = standing.fingerprint != program.fingerprint
+    digest = digest_text(program.document_text) if changed else ""
+    if changed:
+        run.journal.content(digest, program.document_text)
+    run.journal.record(
+        Resumed(limits_document(limits) if limits is not None else None, redo_turn, program.fingerprint if changed else "", digest)
+    )
+    for event in standing.pending:
+        run.journal.record(event)
+    if redo_turn and not standing.state.choosing:
+        path = str(standing.state.turn + 1)
+        run.attempt_failed(path, len(run.attempts(path)) + 1, ErrorInfo("Redo", "a new attempt was asked for"), "redo", 0.0)
+
+
+def _nothing_new(standing: Standing, human: Human, answers: Mapping[str, Any]) -> bool:
+    """Whether a run that waits for a person would only wait again."""
+    if standing.state.status != "waiting" or answers or callable(human) or human == "console":
+        return False
+    return human == "park" or sys.stdin is None or not sys.stdin.isatty()
+
+
+async def _write_end(scope: Scope, journal: Journal) -> None:
+    state = scope.state
+    if state.status is None:
+        raise InternalError("a conversation stopped without a status")
+    journal.record(Ended(state.status, state.reason))
+    await journal.flush()
+
+
+async def _give_back(store: Store, claim: Claim, standing: Standing) -> None:
+    """Undo a claim that turned out to be for a run that is over: its status is written again."""
+    ended: Event = Ended(standing.state.status or "finished", standing.state.reason)
+    await store.append(claim, [ended])
+    await _release(store, claim)
+
+
+async def _release(store: Store, claim: Claim) -> None:
+    try:
+        await store.release(claim)
+    except StoreError as error:  # the lease runs out by itself; the error that matters is already on its way
+        log.debug("run %s: the claim could not be released: %s", claim.run_id, error)

@@ -1,0 +1,64 @@
+"""Questions to people: answered from what was delivered, at a console, by a callback, or by parking the run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+from convgraph.errors import AnswerError, InputError
+from convgraph.journal.answers import check_answer, parse_answer
+from convgraph.journal.events import Question
+from convgraph.runtime.signals import Parked
+
+Human: TypeAlias = Literal["auto", "console", "park"] | Callable[[Question], Any]
+"""How people are asked. `auto`: at the console where standard input is a terminal, else the run parks."""
+
+
+class People:
+    """The people of one run. `answers` are those delivered before the run was resumed, by question id."""
+
+    def __init__(self, run_id: str, human: Human = "auto", answers: dict[str, Any] | None = None) -> None:
+        if not callable(human) and human not in ("auto", "console", "park"):
+            raise InputError(f"human={human!r} is none of 'auto', 'console', 'park' or a callable that takes a Question")
+        self._run_id = run_id
+        self._human = human
+        self._answers = answers or {}
+        self._at_console = asyncio.Lock()
+
+    def delivered(self, question: Question) -> tuple[Any] | None:
+        """The answer that has been delivered for this question, in a tuple; None if there is none."""
+        if question.id not in self._answers:
+            return None
+        return (self._answers.pop(question.id),)
+
+    async def ask(self, question: Question) -> Any:
+        """Ask now. Raises `Parked` where nobody can be asked at this moment, `AnswerError` for a callback's unfit answer."""
+        if callable(self._human):
+            answer = self._human(question)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            check_answer(question, answer, self._run_id)
+            return answer
+        if self._human == "console" or (self._human == "auto" and sys.stdin is not None and sys.stdin.isatty()):
+            async with self._at_console:
+                return await self._ask_at_console(question)
+        raise Parked(question.id)
+
+    async def _ask_at_console(self, question: Question) -> Any:
+        choices = question.schema.get("enum")
+        hint = f" [{'/'.join(map(str, choices))}]" if choices else ""
+        while True:
+            try:
+                text = await asyncio.to_thread(input, f"{question.prompt}{hint} ")
+            except EOFError:
+                raise Parked(question.id) from None
+            answer = parse_answer(question.schema, text)
+            try:
+                check_answer(question, answer, self._run_id)
+            except AnswerError as error:
+                print(f"That does not fit: {error}", file=sys.stderr)
+                continue
+            return answer

@@ -1,0 +1,83 @@
+"""A graph ready to run: its definition, and the live objects that the definition only describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from convgraph.graph.definition import Definition
+from convgraph.graph.guards import GuardView
+from convgraph.journal.codec import ValueCodec
+from convgraph.protocols import Model, Speaker
+
+if TYPE_CHECKING:
+    from convgraph.graph.difference import Change
+
+Selector: TypeAlias = Callable[[GuardView, tuple[str, ...]], Any]
+"""A selector of one's own: given a view of the conversation and the names of the enabled targets, it returns one of them."""
+
+Migration: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""Given `{"node": …, "state": {…}}` of a stopped run, the same for the changed graph."""
+
+GRAPH = ""
+"""The key under which a program keeps what belongs to the graph as a whole, rather than to a node."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A definition with its speakers (by node, or `group/branch`), nested programs, and selectors."""
+
+    definition: Definition
+    speakers: Mapping[str, Speaker]
+    inner: Mapping[str, Program] = field(default_factory=dict[str, "Program"])
+    selectors: Mapping[str, Selector] = field(default_factory=dict[str, Selector])
+    selector_model: Model | None = None
+    models: tuple[Model, ...] = ()
+    codec: ValueCodec = field(default_factory=ValueCodec)
+    migrations: Mapping[str, Migration] = field(default_factory=dict[str, Migration])
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The definition as plain data: what a run stores of its graph."""
+        from convgraph.graph.document import to_document
+
+        return to_document(self.definition)
+
+    @cached_property
+    def document_text(self) -> str:
+        """The document as canonical JSON."""
+        from convgraph.graph.document import canonical_json
+
+        return canonical_json(self.document)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The hash of the canonical document."""
+        from convgraph.graph.document import fingerprint
+
+        return fingerprint(self.definition)
+
+    def changes_from(self, document: Mapping[str, Any]) -> list[Change]:
+        """How this graph differs from the one that `document` describes."""
+        from convgraph.graph.difference import difference
+
+        return difference(document, self.document)
+
+    @cached_property
+    def has_opaque_guards(self) -> bool:
+        """Whether any guard is a Python callable, whose values must be journaled."""
+        return any(edge.guard is not None and edge.guard.opaque for edge in self.definition.edges)
+
+    def selector_at(self, node: str) -> Selector:
+        """The callable selector that applies after `node`."""
+        return self.selectors.get(node) or self.selectors[GRAPH]
+
+    def unpriced_models(self) -> list[str]:
+        """The names of the models whose calls cannot be counted in US dollars, nested graphs included."""
+        own = [model for model in (*self.models, self.selector_model) if model is not None]
+        names = [model.name for model in own if not model.priced]
+        for program in self.inner.values():
+            names.extend(program.unpriced_models())
+        return sorted(set(names))

@@ -1,0 +1,224 @@
+"""Replay: the same interpreter, given recorded effects only, and a journal that compares instead of writing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from convgraph.errors import ReplayDivergence
+from convgraph.graph.definition import Limits
+from convgraph.graph.machine import Edit, State, begin, resumed
+from convgraph.journal.codec import encode_event
+from convgraph.journal.events import (
+    AttemptFailed,
+    BranchFinished,
+    Delta,
+    Edited,
+    Ended,
+    Event,
+    Moved,
+    Recorded,
+    Resumed,
+    Stepped,
+    is_inner,
+)
+from convgraph.journal.store import Store
+from convgraph.runtime.divergence import as_error
+from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
+from convgraph.runtime.ledger import Ledger, base
+from convgraph.runtime.lifecycle import Options, execute, fork, settle
+from convgraph.runtime.people import People
+from convgraph.runtime.program import Program
+from convgraph.runtime.result import RunResult, result_of
+from convgraph.runtime.run import Run
+from convgraph.runtime.scope import Scope
+from convgraph.runtime.signals import Diverged, EndOfRecord
+
+Milestone = Stepped | Moved | BranchFinished | AttemptFailed
+
+
+class Record:
+    """A run's record as a replay reads it: what is expected next, what came from outside, and what the clock did."""
+
+    streaming = False
+
+    def __init__(self, events: Sequence[Recorded]) -> None:
+        self.ledger = Ledger.of(recorded for recorded in events if not isinstance(recorded.event, AttemptFailed))
+        self._expected: dict[tuple[str, str, int], Recorded] = {}
+        self._outside = [recorded for recorded in events if isinstance(recorded.event, Edited | Resumed)]
+        self._turns: set[str] = set()
+        for recorded in events:
+            if isinstance(recorded.event, Milestone):
+                self._expected[_key(recorded.event)] = recorded
+                if isinstance(recorded.event, Stepped):
+                    self._turns.add(base(recorded.event.path))
+        self.position = 0
+
+    def record(self, event: Event) -> None:
+        """Compare an event with the one recorded at its place."""
+        if not isinstance(event, Milestone):
+            return
+        where = f"turn {event.path}"
+        recorded = self._expected.pop(_key(event), None)
+        if recorded is None:
+            raise self.missing(event.path, f"a {event.kind} event")
+        expected, actual = _comparable(recorded.event), _comparable(event)
+        if expected != actual:
+            raise Diverged(where, f"the {event.kind} is not the recorded one", expected, actual)
+        for unused in self.ledger.unused_under(event.path):
+            raise Diverged(
+                where,
+                f"the record has {unused.effect} effect {unused.name!r} (number {unused.ordinal + 1}), which the code no longer asks for",
+            )
+        self.position = max(self.position, recorded.seq)
+
+    record_soon = record
+
+    def content(self, digest: str, text: str) -> None:
+        """Contents are in the store already."""
+
+    def tell(self, delta: Delta) -> None:
+        """Nothing is streamed: the model is not asked."""
+
+    async def commit(self) -> None:
+        """Nothing is written."""
+
+    def missing(self, path: str, what: str) -> BaseException:
+        """What to raise where the record has nothing: it ends here, or the code does more than it did."""
+        turn = base(path).partition("/")[0].rstrip(">")
+        if turn not in self._turns:
+            return EndOfRecord(path)
+        return Diverged(f"turn {path}", f"the code asks for {what}, which the record does not have")
+
+    def seconds(self, path: str) -> float:
+        """How long the turn took when it was made."""
+        recorded = self._expected.get(("step", path, 0))
+        return recorded.event.seconds if recorded is not None and isinstance(recorded.event, Stepped) else 0.0
+
+    def limits(self, path: str, current: Limits) -> Limits:
+        """The limits in force when the turn at `path` was made: a resume may have set new ones."""
+        recorded = self._expected.get(("step", path, 0))
+        if recorded is None:
+            return current
+        for outside in self._outside:
+            event = outside.event
+            if outside.seq < recorded.seq and isinstance(event, Resumed) and event.limits is not None:
+                current = limits_from(event.limits)
+        return current
+
+    def edits(self, turn: int) -> Sequence[Edit]:
+        """The edits that were made from outside after this turn and before the next."""
+        upcoming = [self._expected[key].seq for key in (("step", str(turn + 1), 0), ("moved", str(turn), 0)) if key in self._expected]
+        before = min(upcoming, default=2**62)
+        due = [recorded for recorded in self._outside if isinstance(recorded.event, Edited) and self.position < recorded.seq < before]
+        for recorded in due:
+            self._outside.remove(recorded)
+        return [as_edit(recorded.event) for recorded in due if isinstance(recorded.event, Edited)]
+
+    def stopped_attempt(self, path: str, attempt: int) -> AttemptFailed | None:
+        """The recorded attempt, if it was ended by the clock or by a person: that cannot be re-executed."""
+        recorded = self._expected.get(("attempt_failed", path, attempt))
+        event = recorded.event if recorded is not None else None
+        return event if isinstance(event, AttemptFailed) and event.cause != "error" else None
+
+    def next_return(self) -> Resumed | None:
+        """The next time the run was resumed after where the replay is now."""
+        for recorded in self._outside:
+            if recorded.seq > self.position and isinstance(recorded.event, Resumed):
+                self.position = recorded.seq
+                return recorded.event
+        return None
+
+    def left(self) -> Recorded | None:
+        """The first recorded milestone that the replay has not come to, if it is one that it should have."""
+        rest = [recorded for key, recorded in self._expected.items() if base(key[1]).partition("/")[0] in self._turns]
+        return min(rest, key=lambda recorded: recorded.seq, default=None)
+
+
+async def replay(program: Program, run_id: str, store: Store, options: Options, *, live: bool = False) -> RunResult:
+    """Re-execute a run with its recorded effects: no call is made, nothing is written.
+
+    Works against a changed graph as long as it does what the record says. Raises `ReplayDivergence` at the
+    first difference; with `live`, goes on from there for real, as a new run forked at the last step that agreed.
+    """
+    info = await store.info(run_id)
+    events = await store.load(run_id)
+    recorded = fold(program.definition, events, run_id)
+    record = Record(events)
+    run = Run(run_id, record, program.codec, People(run_id, "park"), record.ledger, options.deps, replaying=record, sleep=_no_sleep)
+    if info.fingerprint != program.fingerprint:
+        run.warnings.append(f"graph {program.definition.name!r} is not the version that run {run_id!r} was made with")
+    scope = Scope(
+        run,
+        program,
+        begin(program.definition, recorded.started.messages, recorded.started.state),
+        limits=limits_from(recorded.started.limits),
+    )
+    try:
+        state = await _walk(scope, record, recorded, events)
+    except Diverged as diverged:
+        error = await as_error(diverged, store, run_id)
+        if not live or error.step < 2:
+            raise error from None
+        return await _go_live(program, run_id, store, options, error)
+    return result_of(run_id, state, store, warnings=tuple(run.warnings))
+
+
+async def _walk(scope: Scope, record: Record, recorded: Standing, events: Sequence[Recorded]) -> State:
+    try:
+        while True:
+            await settle(scope)
+            back = record.next_return()
+            if back is None:
+                break
+            scope.state = resumed(scope.state)
+            if back.limits is not None:
+                scope.limits = limits_from(back.limits)
+    except EndOfRecord:
+        return recorded.state
+    left = record.left()
+    if left is not None:
+        path = getattr(left.event, "path", "")
+        raise Diverged(
+            f"turn {path}",
+            "the code stops before what the record has here",
+            _comparable(left.event),
+            f"{scope.state.status}: {scope.state.reason}",
+        )
+    last = events[-1].event
+    if (
+        isinstance(last, Ended)
+        and last.status not in ("waiting", "cancelled")
+        and (last.status, last.reason) != (scope.state.status, scope.state.reason)
+    ):
+        now = f"{scope.state.status}: {scope.state.reason}"
+        raise Diverged(f"turn {scope.state.turn}", "the run ends in another way", f"{last.status}: {last.reason}", now)
+    return scope.state if scope.state.status == recorded.state.status else recorded.state
+
+
+async def _go_live(program: Program, run_id: str, store: Store, options: Options, divergence: ReplayDivergence) -> RunResult:
+    """Go on for real, as a fork at the last step that agreed with the record."""
+    from convgraph.runtime.lifecycle import resume
+
+    forked = await fork(program, run_id, store, divergence.step - 1, None, None, None, changed=True)
+    result = await resume(program, forked, store, None, None, False, options)
+    return replace(result, warnings=(*result.warnings, f"went live at step {divergence.step}: {divergence.args[0].splitlines()[0]}"))
+
+
+def _key(event: Any) -> tuple[str, str, int]:
+    return event.kind, event.path, event.attempt if isinstance(event, AttemptFailed) else 0
+
+
+def _comparable(event: Any) -> str:
+    """The event as text, without what depends on the moment."""
+    document = json.loads(encode_event(event))
+    for name in ("seconds", "guards"):
+        document.pop(name, None)
+    return json.dumps(document, sort_keys=True)
+
+
+async def _no_sleep(_: float) -> None:
+    await asyncio.sleep(0)

@@ -1,0 +1,64 @@
+"""What a run leaves its caller with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from convgraph.graph.machine import State, Status
+from convgraph.journal.store import OpenQuestion, Store
+from convgraph.messages import Message, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The outcome of a run, or of the part of it that has run so far.
+
+    `status`: `finished` (reached END), `stuck` (no transition was enabled), `waiting` (for a person),
+    `limited`, `cancelled` or `failed`; `stop_reason` says why in words. `messages` are all messages of the
+    conversation, the input first; `state` is the typed state; `usage` counts every model call once, those of
+    selections and nested conversations included; `steps` is the number of turns. `questions` lists what a
+    `waiting` run waits for.
+    """
+
+    run_id: str
+    status: Status
+    stop_reason: str
+    messages: list[Message]
+    state: Any = None
+    usage: Usage = Usage()
+    steps: int = 0
+    questions: tuple[OpenQuestion, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exception: Exception | None = field(default=None, repr=False, compare=False)
+    """The exception that a `failed` run failed with, where it was raised in this process."""
+    store: Store | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def last(self) -> Message | None:
+        """The last message, or None."""
+        return self.messages[-1] if self.messages else None
+
+
+def result_of(
+    run_id: str,
+    state: State,
+    store: Store,
+    questions: tuple[OpenQuestion, ...] = (),
+    warnings: tuple[str, ...] = (),
+    exception: Exception | None = None,
+) -> RunResult:
+    """The result that a state amounts to."""
+    return RunResult(
+        run_id,
+        state.status or "cancelled",
+        state.reason,
+        list(state.history),
+        state.data,
+        state.usage,
+        state.turn,
+        questions,
+        warnings,
+        exception if state.status == "failed" else None,
+        store,
+    )

@@ -1,0 +1,118 @@
+"""What all turns of one execution share: the journal, what is known already, people, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from convgraph.graph.definition import Limits
+from convgraph.graph.machine import Edit, ErrorInfo
+from convgraph.journal.codec import ValueCodec, canonical
+from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
+from convgraph.protocols import Model, ModelRequest
+from convgraph.runtime.ledger import Ledger
+from convgraph.runtime.people import People
+
+
+class Recorder(Protocol):
+    """Where events go: to a store, or, in a replay, to be compared with the record."""
+
+    @property
+    def streaming(self) -> bool: ...
+
+    def record(self, event: Event) -> None: ...
+
+    def record_soon(self, event: Event) -> None: ...
+
+    def content(self, digest: str, text: str) -> None: ...
+
+    def tell(self, delta: Delta) -> None: ...
+
+    async def commit(self) -> None: ...
+
+
+class Replaying(Protocol):
+    """What a replay knows of the record beyond the ledger: what came from outside, and what the clock did."""
+
+    def missing(self, path: str, what: str) -> BaseException: ...
+
+    def seconds(self, path: str) -> float: ...
+
+    def limits(self, path: str, current: Limits) -> Limits: ...
+
+    def edits(self, turn: int) -> Sequence[Edit]: ...
+
+    def stopped_attempt(self, path: str, attempt: int) -> AttemptFailed | None: ...
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution of a run. `replaying` is None when it is for real."""
+
+    run_id: str
+    journal: Recorder
+    codec: ValueCodec
+    people: People
+    ledger: Ledger = field(default_factory=Ledger)
+    deps: Any = None
+    replaying: Replaying | None = None
+    clock: Callable[[], float] = time.perf_counter
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    warnings: list[str] = field(default_factory=list[str])
+    failure: Exception | None = None
+    setup_texts: dict[str, str] = field(default_factory=dict[str, str])
+    _setups: dict[tuple[Any, ...], tuple[tuple[Any, ...], str]] = field(default_factory=dict[tuple[Any, ...], tuple[tuple[Any, ...], str]])
+
+    async def keep(self, event: EffectStarted | EffectFinished) -> None:
+        """Make an effect durable, and known to a further attempt at its turn."""
+        self.journal.record(event)
+        self.ledger.add(event)
+        await self.journal.commit()
+
+    def elapsed(self, path: str, started: float) -> float:
+        """How long the turn at `path` took; in a replay, how long it took then."""
+        if self.replaying is not None:
+            return self.replaying.seconds(path)
+        return round(self.clock() - started, 6)
+
+    def attempts(self, path: str) -> list[AttemptFailed]:
+        """The failed attempts at the turn at `path` so far."""
+        return self.ledger.attempts.get(path, []) if self.ledger.attempts else []
+
+    def attempt_failed(self, path: str, attempt: int, error: ErrorInfo, cause: str, seconds: float) -> None:
+        """Record that an attempt failed."""
+        event = AttemptFailed(path, attempt, error, cause, seconds)  # type: ignore[arg-type]  # cause is one of the literals
+        self.journal.record(event)
+        self.ledger.add(event)
+
+    def setup_digest(self, model: Model, request: ModelRequest) -> str:
+        """The digest of everything in a model request but its messages, which is journaled once as a content."""
+        key = (id(model), request.system, id(request.tools), id(request.schema), id(request.params), request.speaker)
+        known = self._setups.get(key)
+        if known is not None:
+            return known[1]
+        text = canonical(
+            {
+                "model": model.describe(),
+                "speaker": request.speaker,
+                "system": request.system,
+                "tools": list(request.tools),
+                "schema": request.schema,
+                "params": dict(request.params),
+            }
+        )
+        digest = digest_text(text)
+        self.journal.content(digest, text)
+        self.setup_texts[digest] = text
+        # The objects are kept beside the digest: an id is only unique as long as its object lives.
+        self._setups[key] = ((model, request.tools, request.schema, request.params), digest)
+        return digest
+
+
+def digest_text(text: str) -> str:
+    """A short hash of a text: the name under which it is stored once."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

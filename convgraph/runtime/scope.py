@@ -1,0 +1,121 @@
+"""A conversation in progress: the run's own, or one nested in a turn of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from convgraph.errors import InputError
+from convgraph.graph.definition import UNLIMITED, Edge, Limits
+from convgraph.graph.machine import State, limit_reached
+from convgraph.messages import NO_USAGE, Usage
+from convgraph.protocols import ModelRequest
+from convgraph.runtime.program import Program
+from convgraph.runtime.signals import LimitStop
+
+if TYPE_CHECKING:
+    from convgraph.runtime.run import Run
+
+
+class Turning:
+    """The books of one turn: where it is, what its effects are called, and what it has cost so far.
+
+    A turn inside another (of a nested conversation, of a branch) reports its cost to the outer one.
+    """
+
+    __slots__ = ("asked", "closed", "ordinals", "outer", "path", "scope", "started", "turns", "usage")
+
+    def __init__(self, scope: Scope, path: str, outer: Turning | None, usage: Usage, started: float) -> None:
+        self.scope = scope
+        self.path = path
+        self.outer = outer
+        self.usage = usage
+        self.started = started
+        self.turns = 0
+        self.ordinals: dict[tuple[str, str], int] | None = None
+        self.asked: tuple[str, ...] = ()
+        self.closed = False
+
+    def ordinal(self, kind: str, name: str) -> int:
+        """The number of this effect among those of its kind and name in this turn, from 0.
+
+        Raises `InputError` once the turn is over: a thread that outlived its node's timeout can do nothing more.
+        """
+        if self.closed:
+            raise InputError(f"{kind} effect {name!r}: turn {self.path} is over (it timed out), nothing was done")
+        if self.ordinals is None:
+            self.ordinals = {}
+        number = self.ordinals.get((kind, name), 0)
+        self.ordinals[kind, name] = number + 1
+        return number
+
+    def spend(self, usage: Usage) -> None:
+        """Count what a model call has cost, here and in every turn around this one."""
+        turning: Turning | None = self
+        while turning is not None:
+            turning.usage = turning.usage + usage
+            turning = turning.outer
+
+    def count_turns(self, turns: int) -> None:
+        """Count turns of a nested conversation, here and in every turn around this one."""
+        turning: Turning | None = self
+        while turning is not None:
+            turning.turns += turns
+            turning = turning.outer
+
+    def check_limits(self, now: float) -> None:
+        """Raise `LimitStop` where a limit is reached already, so that no further call is made.
+
+        Looks at this conversation's limits and at those of every conversation around it.
+        """
+        turning: Turning | None = self
+        while turning is not None:
+            scope, outermost = turning.scope, turning
+            while outermost.outer is not None and outermost.outer.scope is scope:
+                outermost = outermost.outer
+            if scope.limits is not UNLIMITED:
+                state = scope.state._replace(choosing=False, seconds=scope.state.seconds + now - outermost.started)
+                found = limit_reached(scope.limits, state, outermost.usage, outermost.turns)
+                if found is not None and found[0] not in state.spent_limits:
+                    raise LimitStop(scope, *found)
+            turning = outermost.outer
+
+
+class Scope:
+    """One conversation: its program, the prefix of its paths, its limits, and the state as it stands."""
+
+    __slots__ = ("evaluate", "limits", "opaque", "outer", "prefix", "program", "requests", "run", "state")
+
+    def __init__(
+        self, run: Run, program: Program, state: State, *, prefix: str = "", outer: Turning | None = None, limits: Limits | None = None
+    ) -> None:
+        self.run = run
+        self.program = program
+        self.state = state
+        self.prefix = prefix
+        self.outer = outer
+        self.limits = program.definition.limits if limits is None else limits
+        self.opaque: dict[str, bool] | None = {} if program.has_opaque_guards else None
+        self.requests: dict[tuple[str, tuple[str, ...]], ModelRequest] = {}
+        self.evaluate: Callable[[Edge, State], bool] = self._evaluate_and_note
+
+    def _evaluate_and_note(self, edge: Edge, state: State) -> bool:
+        guard = edge.guard
+        if guard is None:
+            return True
+        value = guard(state)
+        if guard.opaque and self.opaque is not None:
+            self.opaque[str(edge.index)] = value
+        return value
+
+    def opaque_values(self) -> dict[str, bool] | None:
+        """The opaque guards' values of the choice just made, by edge index; the next choice starts afresh."""
+        if not self.opaque:
+            return None
+        values, self.opaque = self.opaque, {}
+        return values
+
+    def turning(self, path: str, now: float) -> Turning:
+        """The books for a turn at `path`, with what earlier entries into it have cost."""
+        ledger = self.run.ledger
+        return Turning(self, path, self.outer, ledger.usage_under(path) if ledger else NO_USAGE, now)

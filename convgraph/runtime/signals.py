@@ -1,0 +1,45 @@
+"""Ways to leave a turn that are not errors. They derive from BaseException, so that no `except Exception` in a node swallows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convgraph.runtime.scope import Scope
+
+
+class Parked(BaseException):
+    """The turn waits for a person's answer; the run stops here and goes on when it is there."""
+
+    def __init__(self, question_id: str) -> None:
+        super().__init__(question_id)
+        self.question_id = question_id
+
+
+class LimitStop(BaseException):
+    """A limit was reached in the middle of a turn. `scope` is the conversation whose limit it is."""
+
+    def __init__(self, scope: Scope, limit: str, reason: str) -> None:
+        super().__init__(reason)
+        self.scope = scope
+        self.limit = limit
+        self.reason = reason
+
+
+class Diverged(BaseException):
+    """The code does not do what the record says. Whoever runs the conversation turns it into a `ReplayDivergence` with a diff.
+
+    `old` and `new` are texts to compare, or digests of contents that the store holds (`stored`).
+    """
+
+    def __init__(self, where: str, what: str, old: str = "", new: str = "", *, stored: bool = False) -> None:
+        super().__init__(f"{where}: {what}")
+        self.where = where
+        self.what = what
+        self.old = old
+        self.new = new
+        self.stored = stored
+
+
+class EndOfRecord(BaseException):
+    """A replay has come to where the record ends."""
