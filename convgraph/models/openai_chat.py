@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from convgraph.errors import ModelConfigError
@@ -59,13 +60,13 @@ class OpenAIChatModel:
         sleep: Sleep = asyncio.sleep,
         **params: Any,
     ) -> None:
-        self._model = model
-        self._api_key = api_key
-        self._base_url = base_url
-        self._price = _price(price)
-        self._timeout = _seconds(timeout)
-        self._max_retries = max_retries
-        self._stream = stream
+        self._model = _checked("model", model)
+        self._api_key = _checked("api_key", api_key)
+        self._base_url = _checked("base_url", base_url)
+        self._price = _pair(_checked("price", price))
+        self._timeout = _checked("timeout", timeout)
+        self._max_retries = _checked("max_retries", max_retries)
+        self._stream = _checked("stream", stream)
         self._sleep = sleep
         self._params = _json_params(params if temperature is None else {"temperature": temperature, **params})
         self._pool = ConnectionPool()
@@ -101,9 +102,7 @@ class OpenAIChatModel:
         return with_data(await call.answer(self._max_retries, self._sleep), request)
 
     def _endpoint(self) -> Endpoint:
-        base_url = self._base_url or os.environ.get("OPENAI_BASE_URL") or ""
-        if base_url and urlsplit(base_url).scheme not in ("http", "https"):
-            raise ModelConfigError(f"base_url is to start with http:// or https://, not {base_url!r:.100}")
+        base_url = self._base_url or _checked("base_url", os.environ.get("OPENAI_BASE_URL")) or ""
         api_key = self._api_key or os.environ.get("OPENAI_API_KEY") or ""
         if not api_key and not base_url:
             raise ModelConfigError(
@@ -113,19 +112,44 @@ class OpenAIChatModel:
         return Endpoint(base_url or DEFAULT_URL, api_key, self._timeout)
 
 
-def _price(price: Any) -> Price | None:
+T = TypeVar("T")
+
+_SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "model": (lambda value: value is None or (isinstance(value, str) and value != ""), "a model's name"),
+    "api_key": (lambda value: value is None or isinstance(value, str), "a str"),
+    "base_url": (
+        lambda value: not value or (isinstance(value, str) and urlsplit(value).scheme in ("http", "https")),
+        "an address that starts with http:// or https://",
+    ),
+    "price": (lambda value: value is None or _is_price(value), "US dollars for 1,000 tokens: [input, output], or one number for both"),
+    "timeout": (lambda value: _is_amount(value) and value > 0, "a number of seconds above 0"),
+    "max_retries": (lambda value: isinstance(value, int) and value >= 0, "a whole number from 0"),
+    "stream": (lambda value: value is None or isinstance(value, bool), "True, False or None"),
+}
+"""Settings come from JSON files as well as from code: what each must be, whatever its annotation says."""
+
+
+def _checked(setting: str, value: T) -> T:
+    fits, expected = _SETTINGS[setting]
+    if not fits(value):
+        shown = type(value).__name__ if setting == "api_key" else f"{value!r:.100}"
+        raise ModelConfigError(f"{setting}= is {expected}, not {shown}")
+    return value
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value < math.inf
+
+
+def _is_price(value: Any) -> bool:
+    parts = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value, value]
+    return len(parts) == 2 and all(map(_is_amount, parts))
+
+
+def _pair(price: Sequence[float] | float | None) -> Price | None:
     if price is None:
         return None
-    pair: list[Any] = [price, price] if isinstance(price, int | float) else list(price)
-    if len(pair) != 2 or not all(isinstance(part, int | float) and part >= 0 for part in pair):
-        raise ModelConfigError(f"price= is [US dollars for 1,000 input tokens, for 1,000 output tokens], not {price!r:.100}")
-    return float(pair[0]), float(pair[1])
-
-
-def _seconds(timeout: Any) -> float:
-    if not isinstance(timeout, int | float) or not timeout > 0:
-        raise ModelConfigError(f"timeout= is a number of seconds above 0, not {timeout!r:.100}")
-    return timeout
+    return (price, price) if isinstance(price, int | float) else (price[0], price[1])
 
 
 def _json_params(params: dict[str, Any]) -> dict[str, Any]:
@@ -133,5 +157,5 @@ def _json_params(params: dict[str, Any]) -> dict[str, Any]:
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ModelConfigError(f"parameter {key!r} goes to the model as JSON, and {value!r:.100} cannot be that: {error}") from error
+            raise ModelConfigError(f"{key}= goes to the model as JSON, and {value!r:.100} cannot be that: {error}") from error
     return params

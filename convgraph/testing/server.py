@@ -47,8 +47,8 @@ class ScriptedServer:
 
     `script` is a list, whose lines are given in order (and then status 500, unless `repeat`), or a function of the
     request's JSON. `latency` is added to each answer, in seconds. `log` holds each exchange in order of arrival;
-    `usage` adds up the calls and tokens that clients have been told of. Use it as a context manager, or call
-    `start()` and `stop()`. Port 0 takes a free one.
+    `usage` adds up the calls and tokens that clients have been told of; `connections` counts what they opened.
+    Use it as a context manager, or call `start()` and `stop()`. Port 0 takes a free one.
     """
 
     script: Script
@@ -57,6 +57,8 @@ class ScriptedServer:
     model: str = "scripted"
     repeat: bool = False
     log: list[Exchange] = field(default_factory=list[Exchange])
+
+    connections: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -141,6 +143,7 @@ class _HttpServer(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._open_lock:
             self._open.add(request)
+            self.scripted.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
