@@ -74,9 +74,7 @@ def _measure(plan: Sequence[Measurement], rounds: int) -> Samples:
         for measurement in plan:
             times = max(1, round(measurement.times * rounds / OFTEN))
             if number % (rounds // times) == 0 and number // (rounds // times) < times:
-                print(
-                    f"round {number + 1}/{rounds}: {measurement.row} {measurement.column}".ljust(70), end="\r", file=sys.stderr, flush=True
-                )
+                _progress(f"round {number + 1}/{rounds}: {measurement.row} {measurement.column}")
                 samples[measurement.row, measurement.column].append(_once(measurement))
     _progress("")
     return samples

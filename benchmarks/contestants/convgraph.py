@@ -40,11 +40,12 @@ def _taking_turns(graph: ConversationGraph, turns: int) -> ConversationGraph:
     for name, other in zip(AGENTS, reversed(AGENTS), strict=True):
         graph.add_edge(name, END, when=f"turn >= {turns}")
         graph.add_edge(name, other)
-    return graph.set_start(AGENTS[0])
+    graph.set_start(AGENTS[0])
+    return graph
 
 
 def _store(task: Task) -> Any:
-    return open_store(f"sqlite:///{task.database}" + ("" if task.synchronous == "FULL" else f"?synchronous={task.synchronous}"))
+    return open_store(task.database) if task.synchronous == "FULL" else open_store(task.database, synchronous=task.synchronous)
 
 
 async def b1(task: Task) -> None:
@@ -122,7 +123,8 @@ async def b7(task: Task) -> None:
         for other in MEMBERS:
             if other != name:
                 graph.add_edge(name, other)
-    result = await task.timed(graph.set_start(MEMBERS[0]).arun("go"))
+    graph.set_start(MEMBERS[0])
+    result = await task.timed(graph.arun("go"))
     _check(result, task.n)
     must(asked >= task.n - 1, "selections")
 
