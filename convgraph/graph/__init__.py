@@ -1,0 +1,1 @@
+"""The pure part: definition, guards, the machine, checks, documents, differences, paths, simulation."""

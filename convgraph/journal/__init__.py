@@ -1,0 +1,1 @@
+"""Events, their codec, and the stores that keep them."""
