@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, overload
 
 from convgraph.errors import InputError
 
@@ -100,10 +100,10 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     if isinstance(value, str):
         return Message(sender, str(value), role)
     if isinstance(value, Mapping):
-        return _message_from_mapping(value, sender, role)
+        return _message_from_mapping(cast(Mapping[str, Any], value), sender, role)
     if isinstance(value, list):
         _check_content(value)
-        return Message(sender, value, role)
+        return Message(sender, cast(list[Part], value), role)
     raise InputError(
         f"a message is a str, a Message, a list of content parts or a mapping with 'content', not {type(value).__name__}: {value!r:.200}"
     )
@@ -131,7 +131,7 @@ def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> 
 def _check_content(content: Any) -> None:
     if isinstance(content, str):
         return
-    if isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in content):
+    if isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in cast(list[Any], content)):
         return
     raise InputError(f"a message's content is a str or a list of parts like {{'type': 'text', 'text': …}}, not {content!r:.200}")
 
@@ -257,6 +257,19 @@ def digest_of(messages: Sequence[Message]) -> bytes:
 
 def message_bytes(message: Message) -> bytes:
     """The message as bytes for hashing: equal messages give equal bytes, in every process."""
-    return repr(
-        (message.sender, message.content, message.role, message.name, message.tool_calls, message.tool_call_id, message.data)
-    ).encode("utf-8", "surrogatepass")
+    content, data = message.content, message.data
+    if type(content) is not str or data is not None:
+        content, data = _ordered(content), _ordered(data)
+    return repr((message.sender, content, message.role, message.name, message.tool_calls, message.tool_call_id, data)).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def _ordered(value: Any) -> Any:
+    """A JSON value with the keys of its objects in one order, and its texts as plain `str`: what reading it back may change."""
+    if isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value)
+        return {_ordered(key): _ordered(items[key]) for key in sorted(items, key=repr)}
+    if isinstance(value, list):
+        return [_ordered(inner) for inner in cast(list[Any], value)]
+    return str.__str__(value) if isinstance(value, str) else value
