@@ -140,7 +140,7 @@ def _by_pattern(script: Mapping[str, Any], name: str, repeat: bool) -> _Choose:
     patterns = [(_pattern(key, name), choose) for key, choose in choosers.items()]
 
     def choose(request: ModelRequest) -> Line | Awaitable[Line]:
-        if request.speaker in choosers:
+        if request.speaker and request.speaker in choosers:
             return choosers[request.speaker](request)
         last = request.messages[-1].text if request.messages else ""
         for pattern, chosen in patterns:

@@ -124,10 +124,9 @@ class ScriptedServer:
             return as_scripted(lines[-1])
         return HttpError(500, f"the script's {len(lines)} answers are used up", headers={"x-should-retry": "false"})
 
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the server is being stopped."""
-        if seconds > 0:
-            self._stopping.wait(seconds)
+    def pause(self, seconds: float) -> bool:
+        """Wait; False when the server was stopped meanwhile."""
+        return not self._stopping.wait(seconds)
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -195,8 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         exchange = Exchange(request, dict(self.headers))
         answer = self._scripted.take(exchange)
-        self._scripted.pause(self._scripted.latency + (answer.latency if isinstance(answer, Answer) else 0.0))
-        self._answer(exchange, answer)
+        latency = self._scripted.latency + (answer.latency if isinstance(answer, Answer) else 0.0)
+        if self._scripted.pause(latency):
+            self._answer(exchange, answer)
+        else:
+            self._hang_up()
 
     def _answer(self, exchange: Exchange, answer: Scripted) -> None:
         streaming = bool(exchange.request.get("stream"))

@@ -1,0 +1,228 @@
+"""AutoGen's configurations: read, filtered, made into models, and refused with a reason."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convgraph.errors import ModelConfigError, ModelError, ModelOutputError, ModelUnavailable
+from convgraph.messages import Message, Usage
+from convgraph.models.config import config_list_from_json, filter_config, model_from_config
+from convgraph.models.fallback import FallbackModel
+from convgraph.models.scripted import ScriptedModel
+from convgraph.protocols import Model, ModelReply, ModelRequest
+from convgraph.testing import Answer, Drop, HttpError, RawBody, ScriptedServer
+
+HELLO = ModelRequest([Message("user", "hello", "user")], speaker="a")
+CONFIGS = [
+    {"model": "gpt-5.5", "api_key": "1", "tags": ["fast", "cheap"]},
+    {"model": "gpt-5.5-mini", "api_key": "2", "tags": ["cheap"]},
+    {"model": "local", "base_url": "http://localhost:1"},
+]
+
+
+def models(configs: list[dict[str, Any]]) -> list[str]:
+    return [config["model"] for config in configs]
+
+
+def answer(llm_config: Any, **asked: Any) -> ModelReply:
+    return asyncio.run(model_from_config(llm_config).respond(HELLO, **asked))
+
+
+def test_a_config_list_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "OAI_CONFIG_LIST").write_text(json.dumps(CONFIGS))
+
+    assert config_list_from_json("OAI_CONFIG_LIST", file_location=tmp_path) == CONFIGS
+    assert models(config_list_from_json("OAI_CONFIG_LIST", str(tmp_path), {"model": ["local"]})) == ["local"]
+
+
+def test_a_config_list_is_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable holds the list itself, or says where it is."""
+    monkeypatch.setenv("MY_MODELS", json.dumps(CONFIGS))
+    assert config_list_from_json("MY_MODELS") == CONFIGS
+
+    file = tmp_path / "models.json"
+    file.write_text(json.dumps(CONFIGS[:1]))
+    monkeypatch.setenv("MY_MODELS", str(file))
+    assert config_list_from_json("MY_MODELS") == CONFIGS[:1]
+
+
+@pytest.mark.parametrize(("content", "told"), [("{oops", "does not hold JSON"), ("{}", "list of objects"), ("[1]", "list of objects")])
+def test_a_config_list_that_is_none_is_refused(content: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_MODELS", content)
+    with pytest.raises(ModelConfigError, match=told):
+        config_list_from_json("MY_MODELS")
+
+
+def test_a_config_list_that_is_nowhere_names_both_places(tmp_path: Path) -> None:
+    with pytest.raises(ModelConfigError, match="environment variable 'NOPE' nor a file"):
+        config_list_from_json("NOPE", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (None, ["gpt-5.5", "gpt-5.5-mini", "local"]),
+        ({}, ["gpt-5.5", "gpt-5.5-mini", "local"]),
+        ({"model": "gpt-5.5"}, ["gpt-5.5"]),
+        ({"model": ["gpt-5.5", "local"]}, ["gpt-5.5", "local"]),
+        ({"model": "gpt"}, []),
+        ({"tags": ["cheap"]}, ["gpt-5.5", "gpt-5.5-mini"]),
+        ({"tags": "fast"}, ["gpt-5.5"]),
+        ({"tags": ["fast", "cheap"], "model": ["gpt-5.5-mini"]}, ["gpt-5.5-mini"]),
+        ({"tags": [None]}, ["local"]),
+        ({"api_key": "3"}, []),
+    ],
+)
+def test_a_filter_takes_equal_values_or_common_ones_and_its_opposite_the_rest(wanted: dict[str, Any] | None, found: list[str]) -> None:
+    assert models(filter_config(CONFIGS, wanted)) == found
+    if wanted:
+        assert models(filter_config(CONFIGS, wanted, exclude=True)) == [name for name in models(CONFIGS) if name not in found]
+
+
+def test_a_filter_gives_copies() -> None:
+    filter_config(CONFIGS, None)[0]["api_key"] = "changed"
+    assert CONFIGS[0]["api_key"] == "1"
+
+
+def test_shared_settings_hold_for_each_entry_and_an_entrys_own_win() -> None:
+    with ScriptedServer(["a", HttpError(401), "b"]) as server:
+        entries = [
+            {"model": "first", "base_url": server.base_url, "api_key": "k1", "tags": ["x"], "temperature": 1},
+            {"model": "second", "base_url": server.base_url, "api_key": "k2"},
+        ]
+        config = {"config_list": entries, "temperature": 0, "top_p": 0.5, "timeout": 30, "cache_seed": 42, "price": [1, 1]}
+        answer(config)
+        reply = answer(config)
+
+    assert [(sent["model"], sent["temperature"], sent["top_p"]) for sent in server.requests] == [
+        ("first", 1, 0.5),
+        ("first", 1, 0.5),
+        ("second", 0, 0.5),
+    ]
+    assert [set(sent) for sent in server.requests] == [{"model", "messages", "temperature", "top_p"}] * 3
+    assert [exchange.headers["authorization"] for exchange in server.log] == ["Bearer k1", "Bearer k1", "Bearer k2"]
+    assert reply.usage.usd > 0
+
+
+def test_one_entry_alone_a_list_and_a_model_are_configurations_too() -> None:
+    scripted = ScriptedModel(["x"])
+
+    assert model_from_config(scripted) is scripted
+    assert model_from_config({"model": "m", "api_key": "k"}).name == "m"
+    assert model_from_config([{"model": "m"}]).name == "m"
+    assert model_from_config({"config_list": [{"model_client": scripted}]}) is scripted
+    assert answer({"config_list": [{"model": "ignored", "model_client": scripted}]}).content == "x"
+
+
+def test_default_headers_are_sent() -> None:
+    with ScriptedServer(["a"]) as server:
+        answer({"model": "m", "base_url": server.base_url, "default_headers": {"x-team": "blue"}})
+
+    assert server.log[0].headers["x-team"] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({}, "llm_config is empty"),
+        ({"config_list": []}, "at least one"),
+        ([], "at least one"),
+        ({"config_list": {"model": "m"}}, "list"),
+        ({"config_list": ["gpt"]}, r"config_list\[0\] is to be a mapping"),
+        ({"config_list": [{}]}, "names no model"),
+        ({"temperature": 0}, "names no model"),
+        ({"model": None}, "names no model"),
+        (None, "NoneType"),
+        (False, "bool"),
+        ("sk-secret", "str"),
+        (7, "int"),
+        ({"model": "m", "api_type": "azure"}, "base_url"),
+        ({"model": "m", "api_type": "anthropic"}, "base_url"),
+        ({"model": "m", "api_version": "2024-02-01"}, "base_url"),
+        ({"model": "m", "model_client_cls": "Mine"}, "model_client"),
+        ({"model": "m", "api_rate_limit": 1.0}, "retry-after"),
+        ({"model": "m", "model_client": object()}, r"convgraph\.protocols\.Model"),
+        ({"config_list": [{"model": "m"}, {"model": "n", "timeout": -1}]}, r"config_list\[1\]: timeout="),
+        ({"model": "m", "api_key": 5}, "api_key= is a str, not int"),
+        ({"model": "m", "http_client": object()}, "http_client"),
+    ],
+)
+def test_a_bad_configuration_is_refused_with_what_to_do(config: Any, told: str) -> None:
+    with pytest.raises(ModelConfigError, match=told) as caught:
+        model_from_config(config)
+
+    assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [HttpError(401), HttpError(404), HttpError(429, code="insufficient_quota"), HttpError(500), Drop(), RawBody(b"<html>", "text/html")],
+)
+@pytest.mark.parametrize("listen", [False, True])
+def test_any_failure_of_one_provider_leads_to_the_next(fault: Any, listen: bool) -> None:
+    with ScriptedServer([fault], repeat=True) as broken, ScriptedServer(["saved"], model="second") as sound:
+        config = [{"model": "first", "base_url": broken.base_url, "max_retries": 0}, {"model": "second", "base_url": sound.base_url}]
+        reply = answer(config, on_delta=(lambda _: None) if listen else None)
+
+    assert (reply.content, reply.model) == ("saved", "second")
+    assert len(broken.log) == 1
+
+
+def test_a_stream_that_breaks_leads_to_the_next_whose_answer_is_whole() -> None:
+    with ScriptedServer([Drop("half of", after=2)]) as broken, ScriptedServer(["all of it"]) as sound:
+        reply = answer([{"model": "1", "base_url": broken.base_url}, {"model": "2", "base_url": sound.base_url}], on_delta=lambda _: None)
+
+    assert reply.content == "all of it"
+
+
+def test_when_all_fail_the_error_says_why_each_did() -> None:
+    model = FallbackModel([ScriptedModel([ModelUnavailable("down")], name="a"), ScriptedModel([ModelConfigError("no key")], name="b")])
+
+    with pytest.raises(ModelUnavailable, match=r"(?s)all 2 models failed:.*a: down.*b: no key"):
+        asyncio.run(model.respond(HELLO))
+
+
+def test_when_all_are_misconfigured_the_error_is_of_that_kind() -> None:
+    model = FallbackModel([ScriptedModel([ModelConfigError("x")]), ScriptedModel([ModelConfigError("y")])])
+
+    with pytest.raises(ModelConfigError):
+        asyncio.run(model.respond(HELLO))
+
+
+def test_what_a_failed_model_has_cost_is_added() -> None:
+    request = ModelRequest(HELLO.messages, schema={"type": "integer"})
+    model = FallbackModel([ScriptedModel(["not a number"], usage=Usage(1, 5, 3)), ScriptedModel(["7"], usage=Usage(1, 4, 1))])
+    reply = asyncio.run(model.respond(request))
+
+    assert (reply.data, reply.usage) == (7, Usage(2, 9, 4))
+
+
+def test_what_is_not_a_models_failure_is_not_fallen_back_from() -> None:
+    def bug(request: ModelRequest) -> str:
+        raise KeyError("a bug in the script")
+
+    with pytest.raises(KeyError):
+        asyncio.run(FallbackModel([ScriptedModel(bug), ScriptedModel(["x"])]).respond(HELLO))
+
+
+def test_a_fallback_is_a_model_and_priced_when_all_are() -> None:
+    priced = model_from_config([{"model": "a", "price": [1, 2]}, {"model": "b", "price": 0.5}])
+    unpriced = model_from_config([{"model": "a", "price": [1, 2]}, {"model": "b"}])
+
+    assert isinstance(priced, Model)
+    assert (priced.priced, unpriced.priced, priced.name) == (True, False, "a")
+    assert [entry["model"] for entry in priced.describe()["models"]] == ["a", "b"]
+    with pytest.raises(ModelConfigError):
+        FallbackModel([])
+
+
+def test_errors_of_the_model_floor_have_one_base() -> None:
+    assert {ModelConfigError, ModelUnavailable, ModelOutputError} <= set(ModelError.__subclasses__())
+
+
+def test_usage_of_an_answer_is_what_the_server_said() -> None:
+    with ScriptedServer([Answer("x", usage=(2000, 1000))]) as server:
+        assert answer({"model": "m", "base_url": server.base_url, "price": 0.5}).usage == Usage(1, 2000, 1000, 1.5)

@@ -1,0 +1,159 @@
+"""Schemas: what is sent to a provider, and what fits, judged by the jsonschema library."""
+
+import json
+from typing import Any, Literal
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from convgraph.errors import ModelConfigError
+from convgraph.models.json_schema import violations
+from convgraph.models.structured import parse_json, response_format, strict_schema, with_data
+from convgraph.protocols import ModelReply, ModelRequest
+
+
+class Address(BaseModel):
+    street: str
+    zip: int | None = None
+
+
+class Person(BaseModel):
+    name: str
+    home: Address
+    mood: Literal["good", "bad"] = "good"
+    friends: list["Person"] = []
+
+
+class Tree(BaseModel):
+    children: list["Tree"] = []
+
+
+def sent(schema: dict[str, Any]) -> dict[str, Any]:
+    format_ = response_format(ModelRequest([], schema=schema))
+    assert format_ is not None
+    return format_["json_schema"]
+
+
+def objects_in(schema: Any) -> list[dict[str, Any]]:
+    if isinstance(schema, list):
+        return [found for item in schema for found in objects_in(item)]
+    if not isinstance(schema, dict):
+        return []
+    own = [schema] if schema.get("type") == "object" else []
+    return own + [found for value in schema.values() for found in objects_in(value)]
+
+
+@pytest.mark.parametrize("model", [Person, Address, Tree])
+def test_a_pydantic_model_becomes_a_strict_schema(model: type[BaseModel]) -> None:
+    described = sent(model.model_json_schema())
+
+    assert described["strict"] is True
+    assert described["schema"]["type"] == "object"
+    for schema in objects_in(described["schema"]):
+        assert schema["additionalProperties"] is False
+        assert schema["required"] == list(schema["properties"])
+    assert '"default"' not in json.dumps(described["schema"])
+
+
+def test_the_schema_given_is_not_changed() -> None:
+    schema = Person.model_json_schema()
+    before = json.dumps(schema)
+    strict_schema(schema)
+
+    assert json.dumps(schema) == before
+
+
+def test_a_reference_with_siblings_is_replaced_by_what_it_means() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"home": {"$ref": "#/$defs/Home", "description": "where"}},
+        "$defs": {"Home": {"type": "object", "properties": {"street": {"type": "string"}}}},
+    }
+    made = strict_schema(schema)
+
+    assert made is not None
+    assert made["properties"]["home"]["description"] == "where"
+    assert made["properties"]["home"]["required"] == ["street"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "object", "properties": {"free": {"type": "object"}}},
+        {"type": "object", "properties": {"any": True}},
+    ],
+)
+def test_a_schema_with_free_keys_is_sent_as_it_is_and_not_as_strict(schema: dict[str, Any]) -> None:
+    assert (sent(schema)["strict"], sent(schema)["schema"]) == (False, schema)
+
+
+def test_a_wrapped_schema_keeps_its_definitions_where_references_look_for_them() -> None:
+    schema = {"type": "array", "items": {"$ref": "#/$defs/N"}, "$defs": {"N": {"type": "integer"}}}
+
+    jsonschema.validate({"value": [1, 2]}, sent(schema)["schema"])
+    assert with_data(ModelReply('{"value": [1, 2]}'), ModelRequest([], schema=schema)).data == [1, 2]
+
+
+def test_a_reference_to_nowhere_is_a_matter_of_configuration() -> None:
+    with pytest.raises(ModelConfigError, match="#/\\$defs/Missing"):
+        response_format(ModelRequest([], schema={"$ref": "#/$defs/Missing"}))
+
+
+def test_a_reply_that_calls_tools_has_not_answered_yet() -> None:
+    reply = ModelReply("", tool_calls=(object(),))  # type: ignore[arg-type]
+    assert with_data(reply, ModelRequest([], schema={"type": "object"})) is reply
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "{", "[" * 100_000])
+def test_what_is_not_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 2.5]) | st.sampled_from(["", "a", "ab", "abc"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+TYPES = st.sampled_from(["string", "integer", "number", "boolean", "null", "array", "object"])
+SCHEMAS = st.recursive(
+    st.one_of(
+        st.just({}),
+        st.fixed_dictionaries({"type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True)}),
+        st.fixed_dictionaries({"enum": st.lists(JSON, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"const": JSON}),
+        st.fixed_dictionaries({"minimum": st.integers(-2, 2), "exclusiveMaximum": st.integers(-2, 3)}),
+        st.fixed_dictionaries({"minLength": st.integers(0, 2), "pattern": st.just("^a")}),
+        st.just({"$ref": "#/$defs/N"}),
+    ),
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"items": inner, "maxItems": st.integers(0, 3)}),
+        st.fixed_dictionaries(
+            {
+                "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+                "required": st.lists(st.sampled_from("abc"), max_size=2),
+            }
+        ),
+        st.fixed_dictionaries({"additionalProperties": inner | st.booleans(), "properties": st.just({"a": {}})}),
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"allOf": st.lists(inner, min_size=1, max_size=2)}),
+    ),
+    max_leaves=5,
+)
+
+
+@given(JSON, SCHEMAS)
+def test_what_fits_is_what_the_jsonschema_library_says_fits(value: Any, schema: dict[str, Any]) -> None:
+    rooted = {**schema, "$defs": {"N": {"type": "integer", "minimum": 0}}}
+    expected = jsonschema.Draft202012Validator(rooted).is_valid(value)
+
+    assert (not list(violations(value, rooted))) == expected
+
+
+@given(JSON)
+def test_any_json_can_be_told_from_what_is_expected_without_an_exception(value: Any) -> None:
+    list(violations(value, Person.model_json_schema()))
