@@ -54,6 +54,7 @@ STATE = StateSchema.of(
 )
 OPENING = Message("user", "go", "user")
 
+node_names: st.SearchStrategy[str] = st.sampled_from(list(NAMES))
 guards = st.none() | st.sampled_from(GUARDS)
 few = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -74,8 +75,9 @@ def graphs(draw: st.DrawFn) -> Definition:
 @st.composite
 def limit_sets(draw: st.DrawFn) -> Limits:
     """Limits of every sort, low enough to be reached."""
-    each: st.SearchStrategy[str] = st.sampled_from(NAMES)
-    visits: st.SearchStrategy[int | Mapping[str, int] | None] = st.none() | st.integers(1, 4) | st.dictionaries(each, st.integers(1, 4))
+    visits: st.SearchStrategy[int | Mapping[str, int] | None] = (
+        st.none() | st.integers(1, 4) | st.dictionaries(node_names, st.integers(1, 4))
+    )
     return Limits(
         draw(st.none() | st.integers(1, 8)), draw(visits), draw(st.sampled_from([None, 5.0])), draw(st.sampled_from([None, 12])), None
     )
