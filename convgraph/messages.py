@@ -210,17 +210,17 @@ class History(Sequence[Message]):
 
 
 class Joined(Sequence[Message]):
-    """A history with a few messages after it that are not part of it. Costs what is added, not what is there."""
+    """Messages followed by a few more that are not part of them. Costs what is added, not what is there."""
 
     __slots__ = ("_added", "_history")
 
-    def __init__(self, history: History, added: tuple[Message, ...]) -> None:
+    def __init__(self, history: Sequence[Message], added: tuple[Message, ...]) -> None:
         self._history = history
         self._added = added
 
     def digest(self) -> bytes:
         """A hash over all messages, equal to that of a history that holds the same."""
-        digest = self._history.digest()
+        digest = digest_of(self._history)
         for message in self._added:
             digest = hashlib.blake2b(digest + message_bytes(message), digest_size=16).digest()
         return digest

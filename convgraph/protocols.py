@@ -34,7 +34,11 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """What a model answered. `data` is the parsed answer where the request had a schema."""
+    """What a model answered.
+
+    `data` is the parsed answer where the request had a schema, and `misfit` says why there is none: the answer
+    does not fit it. Such an answer is paid for all the same; whoever asked decides what becomes of it.
+    """
 
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -42,6 +46,7 @@ class ModelReply:
     model: str = ""
     finish_reason: str = "stop"
     data: Any = None
+    misfit: str = ""
 
 
 @runtime_checkable

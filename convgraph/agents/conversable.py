@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from convgraph.agents.agent import Agent
-from convgraph.errors import DefinitionError
-from convgraph.messages import Message, ReplyLike
-from convgraph.protocols import Model, ModelRequest
+from convgraph.errors import DefinitionError, ModelOutputError
+from convgraph.messages import Joined, Message, ReplyLike
+from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 
 LlmConfig: TypeAlias = Mapping[str, Any] | Literal[False] | None
+CORRECTIONS = 2
+"""How often a model is shown that its answer does not fit the schema, before the turn fails."""
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful AI Assistant."
 
 
@@ -73,8 +75,19 @@ class ConversableAgent(Agent):
         """Answer with the model, or with the default reply. Raises `EffectFailed` where the model fails."""
         if self._model is None:
             return self._default_auto_reply or None
-        reply = await ctx.call_model(self._model, self._request(ctx.messages))
+        reply = await self._answer(ctx, self._model)
         return Message(self.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
+
+    async def _answer(self, ctx: Context, model: Model) -> ModelReply:
+        """The model's answer. One that does not fit the schema is shown to the model with what is wrong, a bounded number of times."""
+        said: tuple[Message, ...] = ()
+        for _ in range(1 + CORRECTIONS):
+            history = Joined(ctx.messages, said) if said else ctx.messages
+            reply = await ctx.call_model(model, self._request(history))
+            if not reply.misfit:
+                return reply
+            said = (Message(self.name, reply.content), Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user"))
+        raise ModelOutputError(f"agent {self.name!r}: no answer fits {self._schema_name!r} after {1 + CORRECTIONS} attempts: {reply.misfit}")
 
     def _request(self, messages: Sequence[Message]) -> ModelRequest:
         return ModelRequest(messages, self.name, self.system_message, self._tools, self._schema, self._schema_name, self._params)

@@ -9,9 +9,10 @@ declared idempotent, and otherwise a person decides.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
-from convgraph.errors import EffectFailed, NotEncodable
+from convgraph.errors import EffectFailed, ModelOutputError, NotEncodable
 from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
@@ -65,10 +66,10 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
         return _model_reply(_result(run, found), found.usage)
     started = run.clock()
     turning.check_limits(started)
-    on_delta = (lambda text: run.journal.tell(Delta(turning.path, node, text))) if run.journal.streaming else None
+    on_delta = _teller(run, turning, node) if run.journal.streaming else None
     asked: JsonObject = {"setup": setup, "messages": len(request.messages)}
     try:
-        reply = await model.respond(request, on_delta)
+        reply = await _respond(model, request, on_delta)
     except Exception as error:
         info = error_info(error, model.name)
         seconds = _since(run, started)
@@ -79,6 +80,23 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     seconds = _since(run, started)
     run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
     return reply
+
+
+async def _respond(model: Model, request: ModelRequest, on_delta: Callable[[str], None] | None) -> ModelReply:
+    """The model's answer; one that does not fit the schema is an answer too, with the reason beside it."""
+    try:
+        return await model.respond(request, on_delta)
+    except ModelOutputError as error:
+        if error.reply is None or request.schema is None:
+            raise
+        return replace(error.reply, misfit=str(error))
+
+
+def _teller(run: Run, turning: Turning, node: str) -> Callable[[str], None]:
+    def tell(text: str) -> None:
+        run.journal.tell(Delta(turning.path, node, text))
+
+    return tell
 
 
 async def ask_person(run: Run, turning: Turning, node: str, prompt: str, schema: JsonObject, wanted_id: str | None) -> Any:
@@ -231,6 +249,8 @@ def _reply_document(run: Run, reply: ModelReply) -> JsonObject:
         document["finish_reason"] = reply.finish_reason
     if reply.data is not None:
         document["data"] = run.codec.encode(reply.data)
+    if reply.misfit:
+        document["misfit"] = reply.misfit
     return document
 
 
@@ -242,4 +262,5 @@ def _model_reply(document: JsonObject, usage: Usage) -> ModelReply:
         document.get("model", ""),
         document.get("finish_reason", "stop"),
         document.get("data"),
+        document.get("misfit", ""),
     )
