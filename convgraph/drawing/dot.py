@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from convgraph.drawing import palette
 from convgraph.drawing.labels import Line, cluster_lines, edge_lines, edge_tooltip, node_lines, node_tooltip, title_lines
@@ -76,8 +77,9 @@ def _body(picture: Picture) -> Iterator[str]:
     yield from _inside(picture, "")
     yield "{ rank=source; " + quoted(START) + " }"
     yield from _levels(picture)
+    below = _spokes_below(picture)
     for edge in picture.edges:
-        yield from _edge(edge, picture.run is not None)
+        yield from _edge(_turned(edge) if edge.id in below else edge, picture.run is not None)
 
 
 def _inside(picture: Picture, cluster: str) -> Iterator[str]:
@@ -153,6 +155,19 @@ def _edge(edge: PictureEdge, has_run: bool) -> Iterator[str]:
         yield f"{source} -> {target} " + _attributes(attributes | tail | head, _edge_label(edge, has_run))
 
 
+def _spokes_below(picture: Picture) -> set[str]:
+    """Half the spokes of a large hub: turned round, they put their members below the hub instead of in one long row above."""
+    hubs: dict[str, list[str]] = {}
+    for edge in picture.edges:
+        if edge.both:
+            hubs.setdefault(edge.target, []).append(edge.id)
+    return {spoke for spokes in hubs.values() if len(spokes) > 6 for spoke in spokes[len(spokes) // 2 :]}
+
+
+def _turned(edge: PictureEdge) -> PictureEdge:
+    return replace(edge, source=edge.target, target=edge.source, leaves=edge.enters, enters=edge.leaves)
+
+
 def _arrow(edge: PictureEdge, has_run: bool) -> dict[str, str]:
     attributes = {
         "id": dom_id("edge", edge.id),
@@ -200,7 +215,7 @@ def _node_class(shape: str, activity: Activity | None) -> str:
 
 
 def _edge_class(edge: PictureEdge) -> str:
-    words = ("edge", edge.style, "hub-spoke" if edge.both else "", "opaque" if edge.opaque else "")
+    words = (edge.style, "hub-spoke" if edge.both else "", "opaque" if edge.opaque else "")
     run = ("taken" if edge.taken else "untaken", "refused" if edge.refused else "") if edge.taken is not None else ()
     return " ".join(word for word in (*words, *run) if word)
 

@@ -61,7 +61,7 @@ def edge_lines(edge: PictureEdge, ink: str = palette.INK) -> list[Line]:
         heading = palette.EDGES[edge.style] if edge.style in ("error", "limit") and ink == palette.INK else ink
         lines += [Line(part, 10, heading, bold=True) for part in wrap(head, 34, 2)]
     if not edge.both:
-        lines += [Line(part, 9, soft, mono=True, italic=edge.opaque) for part in wrap(guard_text(edge), 38, 4)]
+        lines += [Line(part, 9, soft, mono=True, italic=edge.opaque) for part in wrap(guard_text(edge), 38, 6)]
     if run := edge_run_text(edge):
         lines.append(Line(run, 9.5, palette.TAKEN if edge.taken else palette.FAINT_INK, bold=bool(edge.taken), italic=not edge.taken))
     return [line._replace(text=f"{_BLANK}{line.text}{_BLANK}") for line in lines]

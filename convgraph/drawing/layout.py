@@ -12,10 +12,10 @@ FORMATS: Final = ("svg", "png", "pdf", "dot")
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
-_LAYOUTS: Final = (
-    ("dot", (), 4.0),
-    ("dot", ("-Gsplines=polyline", "-Gnslimit=1", "-Gmclimit=0.3", "-Gnslimit1=1"), 4.0),
-    ("sfdp", ("-Goverlap=prism", "-Gsplines=line", "-GK=1.4"), 10.0),
+LAYOUTS: Final = (
+    ("dot", (), 3.0),
+    ("dot", ("-Gsplines=polyline", "-Gnslimit=1", "-Gmclimit=0.3", "-Gnslimit1=1"), 3.0),
+    ("sfdp", ("-Goverlap=prism", "-Gsep=+90", "-GK=5", "-Gsplines=line", "-Goutputorder=edgesfirst"), 10.0),
 )
 """Engine, options and seconds, tried one after the other: the last ones are for graphs too dense for a layered drawing."""
 
@@ -26,11 +26,11 @@ def render(dot: str, format: str = "svg") -> bytes:
         raise InputError(f"format={format!r}: a drawing is one of {', '.join(FORMATS)}")
     if format == "dot":
         return dot.encode()
-    for engine, options, seconds in _LAYOUTS:
+    for engine, options, seconds in LAYOUTS:
         drawn = _layout(dot, format, engine, options, seconds)
         if drawn is not None:
             return safe_svg(drawn) if format == "svg" else drawn
-    spent = sum(seconds for _, _, seconds in _LAYOUTS)
+    spent = sum(seconds for _, _, seconds in LAYOUTS)
     raise DrawingError(
         f"Graphviz found no layout within {spent:g} s: the graph is too dense. "
         "Draw it with depth= or collapse=, or use to_mermaid(), which needs no layout here"
@@ -77,25 +77,16 @@ def safe_svg(svg: bytes) -> bytes:
 
 
 def _unwrap_links(group: ElementTree.Element) -> str:
-    """Put the children of the links in this group in the links' place; the tooltip that they carried."""
+    """Put what the links in this group hold in the links' place; returns the tooltip that they carried."""
     tooltip = ""
     children: list[ElementTree.Element] = []
-    for child in list(group):
-        inner = [child]
-        while any(element.tag == f"{{{_SVG}}}a" or _only_holds_link(element) for element in inner):
-            for element in inner:
-                tooltip = element.get(f"{{{_XLINK}}}title", "").strip() or tooltip
-            inner = [
-                grand
-                for element in inner
-                for grand in (list(element) if element.tag == f"{{{_SVG}}}a" or _only_holds_link(element) else [element])
-            ]
-        children.extend(inner)
+    for child in group:
+        wrapped = child.get("id", "").startswith("a_") and len(child) == 1
+        link = child[0] if wrapped else child
+        if link.tag != f"{{{_SVG}}}a":
+            children.append(child)
+            continue
+        tooltip = link.get(f"{{{_XLINK}}}title", "").strip() or tooltip
+        children.extend(link)
     group[:] = children
     return tooltip
-
-
-def _only_holds_link(element: ElementTree.Element) -> bool:
-    return (
-        element.tag == f"{{{_SVG}}}g" and element.get("id", "").startswith("a_") and len(element) == 1 and element[0].tag == f"{{{_SVG}}}a"
-    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-SANS: Final = "Helvetica,Arial,sans-serif"
-MONO: Final = "Menlo,Consolas,DejaVu Sans Mono,monospace"
+# Families of one width: what Graphviz measures on one machine fits its box on another.
+SANS: Final = "DejaVu Sans,Verdana,Helvetica,Arial,sans-serif"
+MONO: Final = "DejaVu Sans Mono,Menlo,Consolas,monospace"
 
 INK: Final = "#263238"
 SOFT_INK: Final = "#5f6f78"

@@ -222,7 +222,7 @@ class _Scene:
     def _add_hub(self, graph: Definition, hub: Hub, path: str, cluster: str, id: str) -> set[int]:
         methods = dict.fromkeys(graph.select_at(name) for name in hub.members)
         shown = hub.inside[0]
-        notes = [f"select: {' / '.join(methods)}"]
+        notes = ["select: " + " / ".join("first, as declared" if method == "first" else method for method in methods)]
         if shown.label:
             notes.append(shown.label)
         if shown.guard is not None:
