@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from convgraph.drawing.dot import to_dot
-from convgraph.drawing.mermaid import to_mermaid
 from convgraph.drawing.layout import FORMATS, render
+from convgraph.drawing.mermaid import to_mermaid
 from convgraph.errors import DrawingError, InputError
 from convgraph.graph.definition import Definition
 from convgraph.graph.picture import Overlay, picture_of

@@ -25,7 +25,7 @@ def to_sequence_mermaid(sequence: Sequence, *, width: int = 80) -> str:
     """A sequence diagram as mermaid text."""
     ids = {name: f"p{number}" for number, name in enumerate(sequence.participants)}
     lines = ["sequenceDiagram"]
-    for name, participant in (ids or {"": "p0"}).items():
+    for name, participant in (ids or {"run": "p0"}).items():
         kind = "actor" if name in (USER, PERSON) else "participant"
         lines.append(f"    {kind} {participant} as {_escaped(name, width)}")
     lines += (f"    {line}" for line in _items(sequence.items, ids, width))
@@ -47,11 +47,10 @@ def _items(items: Iterable[Item], ids: Mapping[str, str], width: int) -> Iterato
 
 def _arrow(item: Arrow, ids: Mapping[str, str], width: int) -> str:
     line = {"say": "->>", "ask": "-->>", "error": "-x"}[item.kind]
-    text = _escaped(item.text, width)
-    reason = f"<br/>({_escaped(item.reason, width)})" if item.reason else ""
-    return f"{ids[item.source]}{line}{ids[item.target]}: {text}{reason}"
+    parts = [_escaped(item.text, width), f"({_escaped(item.reason, width)})" if item.reason else ""]
+    return f"{ids[item.source]}{line}{ids[item.target]}: " + ("<br/>".join(filter(None, parts)) or "#8203;")
 
 
 def _escaped(text: str, width: int) -> str:
     """The text with every sign that could mean something to mermaid as an entity code."""
-    return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shorten(text, width)) or " "
+    return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shorten(text, width))

@@ -83,7 +83,7 @@ def test_no_text_becomes_markup_link_or_script(graph_of: Any) -> None:
         "text",
         "polyline",
     }
-    assert not [name for element in svg.iter() for name in element.keys() if "href" in name or name.startswith("on")]
+    assert not [name for element in svg.iter() for name in element.attrib if "href" in name or name.startswith("on")]
     assert 'last.content == "</text><b>"' in texts(svg)
     assert any("<script>alert" in tooltip for tooltip in tooltips(svg))
 
@@ -117,7 +117,7 @@ def test_clusters_open_and_closed_are_drawn(publishing: Definition) -> None:
     assert {"cluster-review", "cluster-panel.tech", "node-review.critic", "edge-review.1", "edge-2", "edge-2_back"} <= opened
     closed = {group.get("id") for group in svg_of(publishing, depth=0).iter(f"{SVG}g")}
     assert {"node-review", "node-panel", "edge-2"} <= closed
-    assert not [id for id in closed if id and id.startswith("cluster")]
+    assert not [one for one in closed if one and one.startswith("cluster")]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_format_follows_from_the_path(essay: Definition, tmp_path: Path, suf
 
 
 def test_what_cannot_be_drawn_is_refused_before_anything_is_written(essay: Definition, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gif.*svg, png, pdf, dot, mermaid"):
+    with pytest.raises(InputError, match=r"gif.*svg, png, pdf, dot, mermaid"):
         draw(essay, format="gif")
     with pytest.raises(InputError, match=r"essay\.gif.*suffix"):
         draw(essay, path=tmp_path / "essay.gif")
@@ -146,7 +146,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(essay: Defin
 def test_without_the_program_the_error_names_the_way_out(essay: Definition, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DrawingError, match="'dot' program.*to_mermaid"):
+    with pytest.raises(DrawingError, match=r"'dot' program.*to_mermaid"):
         draw(essay)
     assert bytes(draw(essay, format="dot")).startswith(b"digraph")  # type: ignore[arg-type]
     assert list(mimebundle(essay)) == ["text/plain"]

@@ -114,7 +114,7 @@ def test_every_arrow_ends_at_something_that_is_drawn_and_every_id_is_its_own(gra
     assert {end for edge in picture.edges for end in (edge.source, edge.target)} <= set(nodes)
     assert {node.cluster for node in picture.nodes} | {cluster.parent for cluster in picture.clusters} <= clusters | {""}
     for kind, ids in (("node", nodes), ("edge", [edge.id for edge in picture.edges]), ("cluster", list(clusters))):
-        assert len({dom_id(kind, id) for id in ids}) == len(ids)
+        assert len({dom_id(kind, one) for one in ids}) == len(ids)
     assert to_dot(picture) == to_dot(picture_of(graph, depth=depth))
 
 
@@ -210,5 +210,5 @@ def test_start_and_end_have_their_own_symbols(essay: Definition) -> None:
     "bad", [{"depth": -1}, {"depth": True}, {"collapse": {"author"}}, {"collapse": {"nobody"}}, {"collapse": "review"}]
 )
 def test_what_cannot_be_closed_is_refused(publishing: Definition, bad: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="depth|collapse"):
+    with pytest.raises(InputError, match=r"depth|collapse"):
         picture_of(publishing, **bad)

@@ -1,0 +1,280 @@
+"""A run on its graph: what the overlay counts is what the machine did."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from convgraph.drawing import draw, to_dot, to_mermaid
+from convgraph.drawing.overlay import overlay
+from convgraph.errors import InputError
+from convgraph.graph.definition import END, Definition
+from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, verdict
+from convgraph.graph.picture import Overlay, Picture, PictureEdge, picture_of
+from convgraph.journal.events import (
+    AttemptFailed,
+    BranchFinished,
+    Edited,
+    EffectFinished,
+    Ended,
+    Event,
+    Moved,
+    Recorded,
+    Resumed,
+    RunStarted,
+    Stepped,
+)
+from convgraph.messages import Message, Usage
+
+HELLO = Message("user", "hello", "user")
+
+
+def said(node: str, text: str = "well") -> tuple[Message, ...]:
+    return (Message(node, text),)
+
+
+def started() -> RunStarted:
+    return RunStarted("g", "", "", (HELLO,))
+
+
+def model(path: str, tokens: int, usd: float = 0.0) -> EffectFinished:
+    return EffectFinished(path, "model", "m", 0, "", usage=Usage(1, tokens, 0, usd))
+
+
+def edge_of(picture: Picture, id: str) -> PictureEdge:
+    return next(edge for edge in picture.edges if edge.id == id)
+
+
+def walk(graph: Definition, seed: int) -> tuple[list[Event], State]:
+    """A run of the machine with words and choices by chance, as the interpreter would have journaled it."""
+    chance = random.Random(seed)
+    state = begin(graph, (HELLO,))
+    events: list[Event] = [started()]
+    for number in range(1, chance.randint(2, 12)):
+        error = ErrorInfo("ValueError", "no", state.node) if chance.random() < 0.1 else None
+        spoken = said(state.node, chance.choice(["APPROVED", "no", "TERMINATE"])) if error is None else ()
+        turn = Turn(state.node, spoken, error=error, usage=Usage(1, chance.randint(1, 9), 1, 0.25))
+        state = advance(graph, state, turn)
+        guards = {str(edge.index): bool(edge.guard(state)) for edge in graph.out(state.node) if edge.guard and edge.guard.opaque}
+        decided = verdict(graph, state, graph.limits)
+        edge = chance.choice(decided.edges) if decided.edges else None
+        target, index = (edge.target, edge.index) if edge else (None, None)
+        events.append(
+            Stepped(str(number), turn.node, turn.messages, error=error, usage=turn.usage, target=target, edge=index, guards=guards or None)
+        )
+        if edge is None:
+            return [*events, Ended(decided.status or "stuck", decided.reason)], state
+        state = advance(graph, state, Move(edge.target, edge.index))
+        if state.node == END:
+            return [*events, Ended("finished", "reached END")], state
+    return events, state
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_overlay_counts_what_the_machine_did(essay: Definition, team: Definition, seed: int) -> None:
+    for graph in (essay, team):
+        events, state = walk(graph, seed)
+        found = overlay(graph, events)
+        assert {node: count for node, count in state.visits.items() if count} == found.visits
+        assert sum(found.usage.values(), Usage()) == state.usage
+        moves = Counter(f"#{event.edge}" for event in events if isinstance(event, Stepped) and event.edge is not None)
+        assert {edge: len(steps) for edge, steps in found.taken.items()} == moves
+        assert found.current == (None if state.node == END else state.node)
+        latest = {event.node: event for event in events if isinstance(event, Stepped)}
+        assert not found.refused & {f"#{event.edge}" for event in latest.values()}, "an edge that was taken last was not refused last"
+
+
+def test_edges_refused_are_those_whose_guard_was_false_when_last_asked(essay: Definition) -> None:
+    events: list[Event] = [
+        started(),
+        Stepped("1", "writer", said("writer"), target="critic", edge=0),
+        Stepped("2", "critic", said("critic", "no"), target="writer", edge=3, guards={"2": False}),
+    ]
+    assert overlay(essay, events).refused == {"#1", "#2"}
+    approved = [
+        *events,
+        Stepped("3", "writer", said("writer"), target="critic", edge=0),
+        Stepped("4", "critic", said("critic", "APPROVED"), target=END, edge=1, guards={"2": False}),
+    ]
+    assert overlay(essay, approved).refused == {"#2"}
+
+
+def test_a_graph_that_stopped_stuck_shows_all_ways_refused(graph_of: Any) -> None:
+    graph = graph_of("g", ["a"], [("a", END, {"when": "turn > 5"}), ("a", END, {"when": "last.data.score > 1"})])
+    events = [started(), Stepped("1", "a", said("a")), Ended("stuck", "no transition is enabled")]
+    found = overlay(graph, events)
+    assert found.refused == {"#0", "#1"}  # a guard that cannot be evaluated does not let anybody through either
+    assert (found.status, found.reason, found.current) == ("stuck", "no transition is enabled", "a")
+
+
+def test_nested_turns_count_inside_their_cluster_and_for_it(publishing: Definition) -> None:
+    found = overlay(
+        publishing,
+        [
+            started(),
+            Stepped("1", "author", said("author"), usage=Usage(1, 5, 0, 0.5), target="review", edge=0),
+            model("2/1", 7),
+            Stepped("2/1", "critic", said("critic"), usage=Usage(1, 7, 0), target="judge", edge=0),
+            model("2/2", 2),
+        ],
+    )
+    assert found.current == "review/judge"
+    assert found.visits == {"author": 1, "review/critic": 1}
+    assert {place: usage.tokens for place, usage in found.usage.items()} == {
+        "author": 5,
+        "review": 9,
+        "review/critic": 7,
+        "review/judge": 2,
+    }
+    assert found.taken == {"#0": ("1",), "review#0": ("2/1",)}
+
+
+def test_branches_count_once_however_often_they_are_told(publishing: Definition) -> None:
+    until_panel = [
+        started(),
+        Stepped("1", "author", said("author"), target="review", edge=0),
+        Stepped("2", "review", said("review"), inner_turns=2, target="panel", edge=3),
+    ]
+    inside: list[Event] = [
+        model("3/legal", 4),
+        BranchFinished("3/legal", "legal", said("legal")),
+        Stepped("3/tech/1", "ask", said("ask"), target="tell", edge=0),
+    ]
+    found = overlay(publishing, [*until_panel, *inside])
+    assert {place: found.visits.get(place) for place in ("panel", "panel/legal", "panel/tech/ask", "panel/tech")} == {
+        "panel": None,
+        "panel/legal": 1,
+        "panel/tech/ask": 1,
+        "panel/tech": None,
+    }
+    assert found.current == "panel/tech/tell"
+    done = Stepped("3", "panel", said("legal"), usage=Usage(1, 4, 0), visits={"legal": 1, "tech": 1, "sales": 1}, target="each", edge=5)
+    items: list[Event] = [BranchFinished("4/#0", "translate", said("translate")), model("4/#1", 3), BranchFinished("4/#1", "translate", ())]
+    found = overlay(publishing, [*until_panel, *inside, done, *items])
+    assert found.visits["panel"] == found.visits["panel/legal"] == found.visits["panel/sales"] == 1
+    assert found.visits["each/translate"] == 2
+    assert found.usage["each/translate"].tokens == 3
+
+
+def test_attempts_at_a_turn_are_one_turn_but_cost_what_they_cost(publishing: Definition) -> None:
+    found = overlay(
+        publishing,
+        [
+            started(),
+            Stepped("1", "author", said("author"), target="review", edge=0),
+            Stepped("2/1", "critic", said("critic"), usage=Usage(1, 7, 0), target="judge", edge=0),
+            AttemptFailed("2", 1, ErrorInfo("TimeoutError", "late")),
+            model("2~2/1", 5),
+        ],
+    )
+    assert found.current == "review/critic"
+    assert found.taken["review#0"] == ("2/1",)
+
+
+def test_what_no_picture_shows_still_costs(essay: Definition) -> None:
+    """A conversation that a node opened by itself, and a selector's model call, have no place of their own."""
+    found = overlay(
+        essay,
+        [
+            started(),
+            model("1/consult/1", 8),
+            Stepped("1/consult/1", "expert", said("expert"), target=END, edge=0),
+            model("1>", 100),
+        ],
+    )
+    assert {place: usage.tokens for place, usage in found.usage.items()} == {"writer": 8}
+    assert found.visits == {}
+
+
+def test_stops_resumes_and_edits_move_the_current_node(essay: Definition) -> None:
+    events: list[Event] = [started(), Ended("waiting", "a person is asked")]
+    assert (overlay(essay, events).status, overlay(essay, events).current) == ("waiting", "writer")
+    events += [Resumed(), Stepped("1", "writer", said("writer"), target="critic", edge=0)]
+    assert (overlay(essay, events).status, overlay(essay, events).current) == ("running", "critic")
+    events += [Edited("forked", node="writer", choosing=False)]
+    assert overlay(essay, events).current == "writer"
+    events += [Stepped("2", "writer", said("writer")), Ended("limited", "turns"), Resumed(), Moved("2", "critic", 0)]
+    found = overlay(essay, events)
+    assert (found.current, found.taken["#0"]) == ("critic", ("1", "2"))
+
+
+def test_recorded_events_are_taken_as_well(essay: Definition) -> None:
+    events = [Recorded(0, 1.0, started()), Recorded(1, 2.0, Stepped("1", "writer", said("writer"), target="critic", edge=0))]
+    assert overlay(essay, events, run_id="r1") == overlay(essay, [one.event for one in events], run_id="r1")
+    assert overlay(essay, events, run_id="r1").run_id == "r1"
+
+
+def test_a_run_of_another_graph_is_refused(essay: Definition) -> None:
+    with pytest.raises(InputError, match=r"'poet'.*'essay'"):
+        overlay(essay, [started(), Stepped("1", "poet", said("poet"))])
+
+
+def test_a_picture_shows_the_run(essay: Definition) -> None:
+    run = Overlay(
+        "r7",
+        "waiting",
+        "a person is asked",
+        "critic",
+        {"writer": 2, "critic": 1},
+        {"writer": Usage(2, 1000, 204, 0.0031)},
+        {"#0": ("1", "3"), "#3": ("2",)},
+        frozenset({"#1"}),
+    )
+    picture = picture_of(essay, overlay=run)
+    assert edge_of(picture, "#0").taken == ("1", "3")
+    assert edge_of(picture, "#1").refused
+    svg = bytes(draw(essay, overlay=run)).decode()  # type: ignore[arg-type]
+    for text in (
+        "2 visits · 1,204 tokens · $0.0031",
+        "run r7: waiting (a person is asked)",
+        "the run is here",
+        "refused",
+        "taken 2 times: step 1, 3",
+    ):
+        assert text in svg
+    for words in (
+        'class="node agent visited current"',
+        'class="node function unvisited"',
+        'class="edge reply taken"',
+        'class="edge reply untaken refused"',
+    ):
+        assert words in svg
+    mermaid = to_mermaid(picture)
+    assert '==>|"2\u00d7"|' in mermaid
+    assert "style n_critic stroke:" in mermaid
+    assert 'style="dashed"' in next(line for line in to_dot(picture).splitlines() if '"edge-1"' in line)
+
+
+def test_a_path_taken_often_is_heavier(essay: Definition) -> None:
+    def width(times: int) -> float:
+        dot = to_dot(picture_of(essay, overlay=Overlay(taken={"#0": ("1",) * times})))
+        line = next(line for line in dot.splitlines() if '"edge-0"' in line)
+        return float(line.split('penwidth="')[1].split('"')[0])
+
+    assert width(1) < width(3) < width(30) < 6
+
+
+def test_a_hub_shows_what_was_taken_of_its_edges(team: Definition) -> None:
+    run = Overlay(current="coder", visits={"admin": 1}, taken={"#25": ("1",), "#26": ("3",)})
+    picture = picture_of(team, overlay=run)
+    assert edge_of(picture, ":hub1:admin").taken == ("1", "3")
+    assert edge_of(picture, ":hub1:coder").taken == ()
+
+
+def test_a_collapsed_node_stands_for_what_is_inside(publishing: Definition) -> None:
+    run = Overlay(current="review/critic", visits={"review": 1, "review/critic": 2})
+    (closed,) = [node for node in picture_of(publishing, overlay=run, depth=0).nodes if node.id == "review"]
+    assert closed.activity is not None
+    assert (closed.activity.visits, closed.activity.current) == (1, True)
+    (cluster,) = [one for one in picture_of(publishing, overlay=run).clusters if one.id == "review"]
+    assert cluster.activity is not None
+    assert not cluster.activity.current, "the node inside is marked, not the whole"
+
+
+def test_a_picture_without_a_run_has_no_trace_of_one(essay: Definition) -> None:
+    picture = picture_of(essay)
+    assert all(node.activity is None for node in picture.nodes)
+    assert all(edge.taken is None and not edge.refused for edge in picture.edges)
