@@ -87,7 +87,7 @@ def _progress(text: str) -> None:
 
 def _once(measurement: Measurement) -> dict[str, Any]:
     python = sys.executable if measurement.contestant in {"floor", "convgraph"} else str(PEERS)
-    if measurement.row == "b6":
+    if measurement.row.startswith("b6"):
         return _figures([python, "-c", _IMPORT.format(module=measurement.workload)])
     folder = BUILD / "work"
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,9 @@ from benchmarks.plan import LINES, MEASUREMENTS, OURS, Mark
 from benchmarks.report import table
 
 ROOT = Path(__file__).parents[2]
-OWN = sorted({(m.contestant, m.workload) for m in MEASUREMENTS if m.contestant in {"floor", "convgraph"} and m.row not in {"b4", "b6"}})
+OWN = sorted(
+    {(m.contestant, m.workload) for m in MEASUREMENTS if m.contestant in {"floor", "convgraph"} and m.row not in {"b4", "b6", "b6_bare"}}
+)
 
 
 def measure(contestant: str, workload: str, n: int, folder: Path) -> dict[str, float]:
