@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreCorrupt, StoreError, StoreUnavailable
+from convgraph.errors import AnswerError, ConvgraphError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreCorrupt, StoreError, StoreUnavailable
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
 from convgraph.journal.memory import check_deletable, upto
@@ -29,23 +29,38 @@ from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQue
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
-Row: TypeAlias = tuple[int, int, int, float, str, str]
 
 LOCKED_SECONDS = 30.0
+_INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 _STEPS = "('step','moved','run_started','resumed','edited','ended')"
 _COLUMNS = "run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target"
 
 
 @dataclass(slots=True)
-class _Batch:
-    """What one run wants written."""
+class _Waiting:
+    """Work that waits for the next commit, and who waits for its result."""
 
-    claim: Claim
-    rows: list[Row]
-    events: Sequence[Event]
-    contents: Mapping[str, str]
-    written: asyncio.Future[None] | None = None
-    fenced: bool = False
+    work: Callable[[sqlite3.Connection], Any]
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a piece of work gave, or the error of ours that it raised."""
+
+    value: Any = None
+    error: ConvgraphError | None = None
+
+    def result(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def settle(self, done: asyncio.Future[Any]) -> None:
+        if self.error is not None:
+            done.set_exception(self.error)
+        else:
+            done.set_result(self.value)
 
 
 class _Locked(Exception):
@@ -71,7 +86,7 @@ class SqliteStore(Store):
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = opened(self.path, synchronous)
         self._claims: dict[int, Claim] = {}
-        self._pending: dict[asyncio.AbstractEventLoop, list[_Batch]] = {}
+        self._waiting: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         self._renewals: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     async def create(
@@ -106,9 +121,8 @@ class SqliteStore(Store):
             except sqlite3.IntegrityError:
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
             taken.key = made.lastrowid or 0
-            rows = [(taken.key, first + place, 1, now, kind, body) for place, (kind, body) in enumerate(bodies)]
-            db.executemany("INSERT INTO events VALUES(?,?,?,?,?,?)", rows)
-            _note(db, _Batch(taken, rows, events, contents or {}), now)
+            db.executemany(_INSERT, [(taken.key, first + place, 1, now, kind, body) for place, (kind, body) in enumerate(bodies)])
+            _note(db, taken.key, events, contents, now)
 
         await self._transaction(work)
         taken.next_seq = first + len(bodies)
@@ -139,17 +153,25 @@ class SqliteStore(Store):
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
-        batch = _Batch(claim, rows, events, contents or {})
-        if len(self._claims) <= 1:
-            await self._transaction(lambda db: _write([batch], db))
-        else:
-            await self._share_commit(batch)
-        if batch.fenced:
-            self._claims.pop(key, None)
-            raise Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
+
+        def work(db: sqlite3.Connection) -> None:
+            if db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (key, epoch)).fetchone() is None:
+                raise Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
+            db.executemany(_INSERT, rows)
+            _note(db, key, events, contents, now)
+
+        try:
+            await self._transaction(work)
+        except Fenced:
+            self._drop(claim)
+            raise
         claim.next_seq = seq + len(rows)
+        if isinstance(events[-1], Ended):
+            self._drop(claim)
 
     async def release(self, claim: Claim) -> None:
+        if claim.key not in self._claims:
+            return
         self._drop(claim)
         await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
 
@@ -241,59 +263,55 @@ class SqliteStore(Store):
                 self._db.close()
                 self._db = None
 
-    async def _share_commit(self, batch: _Batch) -> None:
-        """Wait for the commit that takes this batch along with whatever other runs append at the same moment."""
-        loop = asyncio.get_running_loop()
-        batch.written = loop.create_future()
-        waiting = self._pending.get(loop)
-        if waiting is None:
-            self._pending[loop] = [batch]
-            loop.call_soon(self._commit_pending, loop, time.monotonic() + LOCKED_SECONDS)
-        else:
-            waiting.append(batch)
-        await batch.written
+    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in a transaction: at once for a single run, together with what others want at the moment for many.
 
-    def _commit_pending(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        batches = self._pending[loop]
+        `work` raises before it writes, or not at all: what it raises fails nobody else's.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = self._waiting.get(loop)
+        if waiting is None and len(self._claims) <= 1:
+            try:
+                return self._attempt([work])[0].result()
+            except _Locked:
+                pass  # another process writes at the moment: wait in turn, and let the loop do other work
+        done: asyncio.Future[T] = loop.create_future()
+        if waiting is None:
+            self._waiting[loop] = [_Waiting(work, done)]
+            loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
+        else:
+            waiting.append(_Waiting(work, done))
+        return await done
+
+    def _commit_waiting(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        waiting = self._waiting[loop]
         try:
-            self._attempt(lambda db: _write(batches, db))
+            outcomes = self._attempt([item.work for item in waiting])
         except _Locked:
             if time.monotonic() < deadline:
-                loop.call_later(random.uniform(0.001, 0.01), self._commit_pending, loop, deadline)
+                loop.call_later(random.uniform(0.001, 0.01), self._commit_waiting, loop, deadline)
                 return
-            failure: BaseException | None = self._locked_for_too_long()
+            outcomes = [_Outcome(error=self._locked_for_too_long()) for _ in waiting]
         except StoreError as error:
-            failure = error
-        else:
-            failure = None
-        del self._pending[loop]
-        for batch in batches:
-            if batch.written is not None and not batch.written.done():
-                batch.written.set_exception(failure) if failure else batch.written.set_result(None)
+            outcomes = [_Outcome(error=error) for _ in waiting]
+        del self._waiting[loop]
+        for item, outcome in zip(waiting, outcomes, strict=True):
+            if not item.done.done():
+                outcome.settle(item.done)
 
-    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in a transaction of its own, waiting in turn while another process writes."""
-        deadline = time.monotonic() + LOCKED_SECONDS
-        while True:
-            try:
-                return self._attempt(work)
-            except _Locked:
-                if time.monotonic() > deadline:
-                    raise self._locked_for_too_long() from None
-            await asyncio.sleep(random.uniform(0.001, 0.01))
-
-    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _attempt(self, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[_Outcome]:
+        """Do all `works` in one transaction. Raises `_Locked` or a `StoreError` where the transaction as a whole fails."""
         with self._lock:
             db = self._connection()
             try:
                 db.execute("BEGIN IMMEDIATE")
-                result = work(db)
+                outcomes = [_outcome(work, db) for work in works]
                 db.execute("COMMIT")
             except BaseException as error:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise self._translated(error) from error
-            return result
+            return outcomes
 
     def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         deadline = time.monotonic() + LOCKED_SECONDS
@@ -380,26 +398,18 @@ class SqliteStore(Store):
         return RunNotFound(f"no run {run_id!r} in {self.path}")
 
 
-def _write(batches: Sequence[_Batch], db: sqlite3.Connection) -> None:
-    """Write each batch whose claim still holds; mark the others as fenced."""
-    now = time.time()
-    rows: list[Row] = []
-    for batch in batches:
-        claim = batch.claim
-        epoch = db.execute("SELECT epoch FROM runs WHERE id=?", (claim.key,)).fetchone()
-        batch.fenced = epoch is None or epoch[0] != claim.epoch
-        if not batch.fenced:
-            rows.extend(batch.rows)
-            _note(db, batch, now)
-    db.executemany("INSERT INTO events VALUES(?,?,?,?,?,?)", rows)
+def _outcome(work: Callable[[sqlite3.Connection], Any], db: sqlite3.Connection) -> _Outcome:
+    try:
+        return _Outcome(work(db))
+    except ConvgraphError as error:
+        return _Outcome(error=error)
 
 
-def _note(db: sqlite3.Connection, batch: _Batch, now: float) -> None:
-    """Keep contents, open questions and the listing in step with what is appended."""
-    key = batch.claim.key
-    if batch.contents:
-        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(batch.contents.items()))
-    for event in batch.events:
+def _note(db: sqlite3.Connection, key: int, events: Sequence[Event], contents: Mapping[str, str] | None, now: float) -> None:
+    """Keep contents, open questions and the listing in step with what is appended. A run that ended has no owner."""
+    if contents:
+        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(contents.items()))
+    for event in events:
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question
             db.execute(
@@ -409,7 +419,9 @@ def _note(db: sqlite3.Connection, batch: _Batch, now: float) -> None:
         elif isinstance(event, EffectFinished) and event.question is not None:
             db.execute("DELETE FROM questions WHERE run=? AND id=?", (key, event.question))
         elif isinstance(event, Ended):
-            db.execute("UPDATE runs SET status=?, reason=?, updated=? WHERE id=?", (event.status, event.reason, now, key))
+            db.execute(
+                "UPDATE runs SET status=?, reason=?, updated=?, owner='', lease=0 WHERE id=?", (event.status, event.reason, now, key)
+            )
             if event.status in ENDED:
                 db.execute("DELETE FROM questions WHERE run=?", (key,))
 

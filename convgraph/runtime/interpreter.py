@@ -63,7 +63,9 @@ async def _step(scope: Scope, turn: Turn, path: str) -> None:
         choice = await _choose(scope, state, decided, path)
         scope.state = advance(definition, state, Move(choice.edge.target, choice.edge.index, choice.usage, decided.limit))
     run.journal.record(_stepped(scope, turn, path, choice, decided.limit))
-    await run.journal.commit()
+    if scope.state.status is None or scope.outer is not None:
+        await run.journal.commit()
+    # A run's last step is committed together with its end.
     if scope.outer is None:
         if run.ledger and run.replaying is None:
             run.ledger.clear()

@@ -11,6 +11,7 @@ from convgraph.errors import EffectFailed, InternalError, SelectionFailed
 from convgraph.graph.definition import END, Edge
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
+from convgraph.graph.rotation import longest_waiting
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.effects import ask_model, ask_person, instant
@@ -55,21 +56,6 @@ async def choose(run: Run, scope: Scope, turning: Turning, state: State, edges: 
     if picked is not None:
         return Choice(picked, method, usage)
     return Choice(_fallback(scope, state, edges), "fallback", usage)
-
-
-def longest_waiting(state: State, edges: tuple[Edge, ...]) -> Edge:
-    """The transition whose target has waited longest for its turn; those that never spoke come first, in order of declaration.
-
-    In a group where everybody may follow everybody this is AutoGen's round robin; after a router it takes its
-    targets in turn. A guarded transition to the end is taken as soon as it is enabled, an unguarded one last.
-    """
-
-    def rank(edge: Edge) -> tuple[int, int]:
-        if edge.target == END:
-            return (-1, edge.index) if edge.guard is not None else (state.turn, edge.index)
-        return state.last_turn.get(edge.target, 0), edge.index
-
-    return min(edges, key=rank)
 
 
 def _random() -> float:
