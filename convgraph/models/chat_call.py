@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE
@@ -50,13 +50,12 @@ class ChatCall:
         """The endpoint's answer; its usage includes that of attempts which gave no answer. Raises `ModelError`."""
         try:
             reply = await retried(self._attempt, max_retries=max_retries, sleep=sleep, still_allowed=lambda: not self._handed_out)
-        except Exception as error:
-            if isinstance(error, ModelOutputError) and error.reply is not None:
+        except OpenAIError as error:
+            raise as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.api_key) from error
+        except ModelOutputError as error:
+            if error.reply is not None:
                 error.reply = replace(error.reply, usage=self._spent)
-            raised = as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.api_key)
-            if raised is error:
-                raise
-            raise raised from error
+            raise
         return replace(reply, usage=reply.usage + self._spent)
 
     @property

@@ -115,7 +115,13 @@ def _violated_bounds(value: Any, rules: Schema, path: str) -> Iterator[str]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality as JSON has it: true is not 1."""
+    """Equality as JSON has it: true is not 1, at any depth."""
+    if isinstance(one, list) and isinstance(other, list):
+        ours, theirs = cast("list[Any]", one), cast("list[Any]", other)
+        return len(ours) == len(theirs) and all(map(_same, ours, theirs))
+    if isinstance(one, dict) and isinstance(other, dict):
+        mine, yours = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        return mine.keys() == yours.keys() and all(_same(mine[key], yours[key]) for key in mine)
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 

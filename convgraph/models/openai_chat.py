@@ -103,7 +103,7 @@ class OpenAIChatModel:
 
     def _endpoint(self) -> Endpoint:
         base_url = self._base_url or _checked("base_url", os.environ.get("OPENAI_BASE_URL")) or ""
-        api_key = self._api_key or os.environ.get("OPENAI_API_KEY") or ""
+        api_key = (self._api_key or _checked("api_key", os.environ.get("OPENAI_API_KEY")) or "").strip()
         if not api_key and not base_url:
             raise ModelConfigError(
                 f"there is no API key for {self.name!r}: set OPENAI_API_KEY or pass api_key=; "
@@ -116,11 +116,8 @@ T = TypeVar("T")
 
 _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "model": (lambda value: value is None or (isinstance(value, str) and value != ""), "a model's name"),
-    "api_key": (lambda value: value is None or isinstance(value, str), "a str"),
-    "base_url": (
-        lambda value: not value or (isinstance(value, str) and urlsplit(value).scheme in ("http", "https")),
-        "an address that starts with http:// or https://",
-    ),
+    "api_key": (lambda value: value is None or _is_key(value), "a str of ASCII characters, as a header can carry"),
+    "base_url": (lambda value: value is None or value == "" or _is_address(value), "an address like https://host/v1"),
     "price": (lambda value: value is None or _is_price(value), "US dollars for 1,000 tokens: [input, output], or one number for both"),
     "timeout": (lambda value: _is_amount(value) and value > 0, "a number of seconds above 0"),
     "max_retries": (lambda value: isinstance(value, int) and value >= 0, "a whole number from 0"),
@@ -135,6 +132,21 @@ def _checked(setting: str, value: T) -> T:
         shown = type(value).__name__ if setting == "api_key" else f"{value!r:.100}"
         raise ModelConfigError(f"{setting}= is {expected}, not {shown}")
     return value
+
+
+def _is_key(value: Any) -> bool:
+    # White space around a key is what copying and files leave; it is taken off when the key is used.
+    return isinstance(value, str) and value.isascii() and (value == "" or value.strip().isprintable())
+
+
+def _is_address(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        return False
 
 
 def _is_amount(value: Any) -> bool:

@@ -98,22 +98,20 @@ def _log(state: RetryCallState) -> None:
     logger.info("attempt %d failed (%s); the next in %.1f s", state.attempt_number, type(error).__name__, state.upcoming_sleep)
 
 
-def as_model_error(error: Exception, model: str, url: str, secret: str) -> ModelError:
-    """The error in convgraph's terms, saying who failed and what can be done. The key is cut out of whatever the endpoint says."""
-    if isinstance(error, ModelError):
-        return error
-    said = (str(error).replace(secret, "***") if secret else str(error))[:500]
+def as_model_error(error: openai.OpenAIError, model: str, url: str, secret: str) -> ModelError:
+    """The SDK's error in convgraph's terms, saying who failed and what can be done, with the key cut out of it."""
+    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
+    said = (str(cause).replace(secret, "***") if secret else str(cause))[:500]
     who = f"model {model!r} at {url}"
     if isinstance(error, openai.APITimeoutError):
         return ModelUnavailable(f"{who} did not answer in time; raise timeout=, or see whether it is overloaded")
     if isinstance(error, openai.APIConnectionError):
-        return ModelUnavailable(f"{who} cannot be reached, or hung up: {error.__cause__ or said}")
+        return ModelUnavailable(f"{who} cannot be reached, or hung up: {said}")
     if isinstance(error, openai.APIStatusError):
         return _status_error(error, f"{who} answered {error.status_code}: {said}")
-    if isinstance(error, openai.APIError):
-        kind = ModelConfigError if _is_final(error) else ModelUnavailable
-        return kind(f"{who} broke off its answer with an error: {said}")
-    return ModelConfigError(f"{who} cannot be asked: {said}")
+    if isinstance(error, openai.APIError) and not _is_final(error):
+        return ModelUnavailable(f"{who} broke off its answer with an error: {said}")
+    return ModelConfigError(f"{who} does not take the request: {said}")
 
 
 def _status_error(error: openai.APIStatusError, text: str) -> ModelError:

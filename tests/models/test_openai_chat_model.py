@@ -29,6 +29,12 @@ def ask(server: ScriptedServer, request: ModelRequest = HELLO, **settings: Any) 
     return asyncio.run(model.respond(request))
 
 
+def sse(*choices: dict[str, Any]) -> bytes:
+    """A stream of chunks with one choice each, as a server would send it."""
+    lines = [*(json.dumps({"choices": [choice]}) for choice in choices), "[DONE]"]
+    return "".join(f"data: {line}\n\n" for line in lines).encode()
+
+
 def test_it_is_a_model() -> None:
     assert isinstance(OpenAIChatModel("m"), Model)
 
@@ -78,6 +84,15 @@ def test_tool_calls_come_back_whole(stream: bool) -> None:
 
     assert reply.tool_calls == (ToolCall("a", "search", '{"query": "graph theory, briefly"}'), ToolCall("b", "now", "{}"))
     assert (reply.content, reply.finish_reason) == ("let me see", "tool_calls")
+
+
+def test_a_server_that_repeats_a_tools_name_in_every_chunk_is_understood() -> None:
+    deltas = [{"tool_calls": [{"index": 0, "id": "a", "function": {"name": "search", "arguments": part}}]} for part in ('{"q":', ' "x"}')]
+    body = sse(*({"delta": delta} for delta in deltas), {"delta": {}, "finish_reason": "tool_calls"})
+    with ScriptedServer([RawBody(body, "text/event-stream")]) as server:
+        reply = ask(server, stream=True)
+
+    assert reply.tool_calls == (ToolCall("a", "search", '{"q": "x"}'),)
 
 
 def test_a_listener_hears_the_text_in_pieces_that_add_up() -> None:
@@ -166,10 +181,7 @@ def test_lone_surrogates_in_an_answer_are_replaced_and_pairs_joined(stream: bool
 
 
 def test_a_pair_that_the_stream_cuts_in_two_is_heard_whole() -> None:
-    events = [{"content": "\ud83d"}, {"content": "\ude00!"}]
-    lines = [json.dumps({"choices": [{"index": 0, "delta": delta}]}) for delta in events]
-    lines.append('{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}')
-    body = "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
+    body = sse({"delta": {"content": "\ud83d"}}, {"delta": {"content": "\ude00!"}}, {"delta": {}, "finish_reason": "stop"})
     heard: list[str] = []
     with ScriptedServer([RawBody(body, "text/event-stream")]) as server:
         reply = asyncio.run(OpenAIChatModel("m", base_url=server.base_url).respond(HELLO, heard.append))
@@ -229,19 +241,42 @@ def test_without_key_and_address_nothing_is_asked(monkeypatch: pytest.MonkeyPatc
         ({"max_retries": -1}, "max_retries="),
         ({"temperature": float("nan")}, "temperature"),
         ({"http_client": object()}, "http_client"),
-        ({"base_url": "localhost:8000"}, "http://"),
+        ({"base_url": "localhost:8000"}, "base_url="),
+        ({"base_url": "http://"}, "base_url="),
+        ({"base_url": "http://[::1/v1"}, "base_url="),
+        ({"base_url": "http://host:port/v1"}, "base_url="),
+        ({"base_url": 7}, "base_url="),
+        ({"api_key": "sk-…"}, "api_key="),
+        ({"api_key": "sk-1\nsk-2"}, "api_key="),
         ({"model": ""}, "model="),
         ({"model": 7}, "model="),
     ],
 )
 def test_settings_that_cannot_work_are_refused_when_the_model_is_made(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(ModelConfigError, match=told):
+    with pytest.raises(ModelConfigError, match=told) as caught:
         OpenAIChatModel(**{"model": "m", **settings})
+
+    assert "sk-" not in str(caught.value)
+
+
+def test_white_space_around_a_key_is_no_part_of_it() -> None:
+    with ScriptedServer(["hi"]) as server:
+        asyncio.run(OpenAIChatModel("m", base_url=server.base_url, api_key=" sk-1\n").respond(HELLO))
+
+    assert server.log[0].headers["authorization"] == "Bearer sk-1"
+
+
+def test_a_listener_that_fails_is_not_taken_for_the_model() -> None:
+    def deaf(text: str) -> None:
+        raise LookupError("cannot hear")
+
+    with ScriptedServer(["hi"]) as server, pytest.raises(LookupError, match="cannot hear"):
+        asyncio.run(OpenAIChatModel("m", base_url=server.base_url).respond(HELLO, deaf))
 
 
 def test_an_address_from_the_environment_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
-    with pytest.raises(ModelConfigError, match="http://"):
+    with pytest.raises(ModelConfigError, match="base_url="):
         asyncio.run(OpenAIChatModel("m").respond(HELLO))
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -79,6 +79,12 @@ def test_a_reference_with_siblings_is_replaced_by_what_it_means() -> None:
     assert made["properties"]["home"]["required"] == ["street"]
 
 
+def test_a_reference_with_siblings_that_leads_back_to_itself_is_not_followed_for_ever() -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node", "description": "or none"}}}
+
+    assert strict_schema({"type": "object", "properties": {"first": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": node}}) is None
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -147,6 +153,9 @@ SCHEMAS = st.recursive(
 
 
 @given(JSON, SCHEMAS)
+@example(True, {"const": 1})
+@example([{"a": 0}], {"enum": [[{"a": False}]]})
+@example(1.0, {"const": 1})
 def test_what_fits_is_what_the_jsonschema_library_says_fits(value: Any, schema: dict[str, Any]) -> None:
     rooted = {**schema, "$defs": {"N": {"type": "integer", "minimum": 0}}}
     expected = jsonschema.Draft202012Validator(rooted).is_valid(value)

@@ -95,6 +95,12 @@ def test_an_id_that_is_used_again_belongs_to_the_nearest_call() -> None:
     assert [message.get("content") for message in wire] == [None, "first", None, "second"]
 
 
+def test_a_late_result_does_not_go_to_an_older_call_that_was_never_answered() -> None:
+    wire = told([calling("writer", "0", text="old"), calling("writer", "0", text="new"), result("0")])
+
+    assert [message["content"] for message in wire] == ["old\n[called look({})]", "new", "found"]
+
+
 def test_names_are_made_acceptable_or_left_out() -> None:
     assert wire_name("writer_2-b") == "writer_2-b"
     assert wire_name("Dr. Ada Lovelace!") == "Dr_Ada_Lovelace"
