@@ -167,7 +167,7 @@ class Explorer:
         state, verdict = self.judge(at, turn)
         if not isinstance(verdict, Verdict):
             return
-        for edge in verdict.edges:
+        for edge in {edge.target: edge for edge in reversed(verdict.edges)}.values():  # selectors choose among targets
             after = advance(self.graph, state, Move(edge.target, edge.index, limit=verdict.limit))
             scripted = replace(turn, edge=edge.index, target=edge.target, chosen=len(verdict.edges) > 1, limit=verdict.limit)
             yield Step(scripted, edge, at._replace(state=after))

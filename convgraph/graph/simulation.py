@@ -18,6 +18,7 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition, Edge, Limits
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, enabled, holds, verdict
+from convgraph.graph.rotation import longest_waiting
 from convgraph.graph.scripts import names_of
 from convgraph.graph.table import table
 from convgraph.messages import NO_USAGE, Message, Usage
@@ -247,9 +248,9 @@ class _Walk:
         return value
 
     def _choose(self, state: State, edges: tuple[Edge, ...]) -> Edge:
-        """The transition that a selector might choose; `round_robin` goes through the enabled ones in turn."""
+        """The transition that a selector might choose; `round_robin` is a rule, the others are drawn."""
         if self.graph.select_at(state.node) == "round_robin":
-            return edges[(state.visits[state.node] - 1) % len(edges)]
+            return longest_waiting(state, edges)
         return self._weighed(edges)
 
     def _weighed(self, edges: tuple[Edge, ...]) -> Edge:

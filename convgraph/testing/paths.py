@@ -1,0 +1,183 @@
+"""Playing a scripted conversation against a real graph: what the generated pytest files call.
+
+The graph runs for real, with its own guards, priorities, limits and transitions, and a journal in memory. Only what a
+script must decide is replaced: the speakers, the selectors that would choose among several transitions, and the guards
+that the path assumes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from convgraph.errors import InputError
+from convgraph.graph.definition import Definition, Edge, Limits, Node
+from convgraph.graph.guards import GuardView
+from convgraph.graph.machine import State
+from convgraph.graph.scripts import ScriptedPath, ScriptedTurn
+from convgraph.journal.events import Recorded, Stepped, is_inner
+from convgraph.journal.memory import MemoryStore
+from convgraph.messages import NO_USAGE, Message, Reply, ReplyLike, Usage
+from convgraph.protocols import ModelReply, ModelRequest
+from convgraph.runtime.context import Context
+from convgraph.runtime.lifecycle import Options, start
+from convgraph.runtime.program import GRAPH, Program
+from convgraph.runtime.result import RunResult
+from convgraph.sync import run_sync
+
+
+class HasProgram(Protocol):
+    """A graph that can be run: a `ConversationGraph`."""
+
+    def program(self) -> Program: ...
+
+
+def follow(graph: HasProgram, path: ScriptedPath) -> RunResult:
+    """Run `graph` with the speakers replaced by the script of `path`, and return the run's result.
+
+    Raises `AssertionError` with the first turn at which the conversation leaves the path, or where it ends
+    otherwise than expected, and `InputError` for a path that belongs to another graph.
+    """
+    program = _program_at(graph.program(), path.graph)
+    _check_belongs(program.definition, path)
+    taken: list[Stepped] = []
+
+    def note(recorded: Any) -> None:
+        event = recorded.event if isinstance(recorded, Recorded) else recorded
+        if isinstance(event, Stepped) and not is_inner(event.path):
+            taken.append(event)
+
+    result = run_sync(start(scripted(program, path), path.input, path.state, MemoryStore(), None, _bounded(path), Options(listener=note)))
+    _compare(program.definition, path, taken, result)
+    return result
+
+
+def scripted(program: Program, path: ScriptedPath) -> Program:
+    """The program with every speaker, sub-graph and group replaced by the script of `path`, and choices made by it."""
+    definition = program.definition
+    nodes = {name: _scripted_node(node) for name, node in definition.nodes.items()}
+    edges = tuple(_with_assumed_guard(edge, path.assume) for edge in definition.edges)
+    twin = replace(definition, nodes=nodes, edges=edges, select="first" if definition.select == "first" else "callable")
+    return Program(
+        twin,
+        {name: _Script(name, path.turns) for name in nodes},
+        selectors={GRAPH: _selector(path.turns)},
+        codec=program.codec,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """A speaker that says what is written for the turn, whoever it is."""
+
+    name: str
+    turns: tuple[ScriptedTurn, ...]
+    description: str = ""
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"type": "script"}
+
+    async def speak(self, ctx: Context) -> ReplyLike:
+        if ctx.turn > len(self.turns) or self.turns[ctx.turn - 1].node != self.name:
+            raise asyncio.CancelledError("the conversation has left its script")
+        turn = self.turns[ctx.turn - 1]
+        if turn.usage != NO_USAGE:
+            await ctx.call_model(_Spending(turn.usage), ModelRequest(()))
+        if turn.error is not None:
+            raise type(turn.error.type, (Exception,), {})(turn.error.message)
+        said = None if turn.content is None else Message(self.name, turn.content, data=turn.data)
+        return Reply(said, turn.update, turn.goto)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spending:
+    """A model whose answer is empty and costs what the script says."""
+
+    usage: Usage
+    name: str = "script"
+    priced: bool = True
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"type": "script"}
+
+    async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:  # noqa: ARG002
+        return ModelReply(usage=self.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Assumed:
+    """A guard with a fixed value, under the text of the one that it stands for."""
+
+    text: str
+    value: bool
+    opaque: bool = True
+    reads: frozenset[str] = field(default_factory=frozenset[str])
+
+    def __call__(self, state: State) -> bool:  # noqa: ARG002
+        return self.value
+
+
+def _scripted_node(node: Node) -> Node:
+    """The node as a single speaker; what was a retry or a timeout is part of the script."""
+    select = node.select if node.select in (None, "first") else "callable"
+    return replace(node, kind="function", inner=None, over=None, detail={"type": "script"}, select=select, retry=None, timeout=None)
+
+
+def _with_assumed_guard(edge: Edge, assume: Mapping[int, bool]) -> Edge:
+    if edge.index not in assume:
+        return edge
+    return replace(edge, guard=_Assumed(edge.guard.text if edge.guard else "", assume[edge.index]))
+
+
+def _selector(turns: tuple[ScriptedTurn, ...]) -> Callable[[GuardView, tuple[str, ...]], str | None]:
+    def choose(view: GuardView, targets: tuple[str, ...]) -> str | None:
+        target = turns[view.turn - 1].target
+        return target if target in targets else None
+
+    return choose
+
+
+def _bounded(path: ScriptedPath) -> Limits:
+    """The path's limits; where there is none on turns, one that stops a conversation which has left its script."""
+    return path.limits if path.limits.turns is not None else replace(path.limits, turns=len(path.turns) + 1)
+
+
+def _program_at(program: Program, way: tuple[str, ...]) -> Program:
+    """The program of the graph inside: the way names nodes, and branches of groups."""
+    names = list(way)
+    while names:
+        key = next((key for key in ("/".join(names[:2]), names[0]) if key in program.inner), None)
+        if key is None:
+            raise InputError(f"graph {program.definition.name!r} has no graph inside at {'/'.join(names)!r}; make the paths anew")
+        program = program.inner[key]
+        names = names[key.count("/") + 1 :]
+    return program
+
+
+def _check_belongs(definition: Definition, path: ScriptedPath) -> None:
+    edges = definition.edges
+    for turn in path.turns:
+        fits = turn.edge is None or (0 <= turn.edge < len(edges) and edges[turn.edge].source == turn.node)
+        if turn.node not in definition.nodes or not fits:
+            raise InputError(f"graph {definition.name!r} has not what the path expects: {turn}; make the paths anew")
+
+
+def _compare(definition: Definition, path: ScriptedPath, taken: list[Stepped], result: RunResult) -> None:
+    """Raise `AssertionError` at the first difference between the path and the run."""
+    for number, turn in enumerate(path.turns, 1):
+        step = taken[number - 1] if number <= len(taken) else None
+        if step is None:
+            if turn.edge is not None or path.status != "failed":  # a turn that fails the run is no part of the conversation
+                raise AssertionError(_difference(path, number, f"the run ended {result.status}: {result.stop_reason}"))
+        elif (step.node, step.edge) != (turn.node, turn.edge):
+            way = "the run ended" if step.edge is None else f"{definition.edges[step.edge]} was taken (edge {step.edge})"
+            raise AssertionError(_difference(path, number, f"{step.node} had the turn and {way}"))
+    if result.status != path.status:
+        raise AssertionError(f"{path.name}\nshould end {path.status}, but is {result.status}: {result.stop_reason}")
+
+
+def _difference(path: ScriptedPath, number: int, happened: str) -> str:
+    expected = path.turns[number - 1]
+    return f"{path.name}\nturn {number}: {expected} (edge {expected.edge})\nbut {happened}"
