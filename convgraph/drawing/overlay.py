@@ -8,7 +8,8 @@ event is laid on the picture's ids: the turn `12` of node `review` and its inner
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from convgraph.errors import GuardError, InputError
 from convgraph.graph.definition import END, Definition, Edge, Node
@@ -31,24 +32,41 @@ def overlay(graph: Definition, events: Iterable[Recorded | Event], *, run_id: st
     return tracer.overlay(run_id)
 
 
+@dataclass(slots=True)
 class _Talk:
     """One conversation of the run: the outermost, or one nested in a node. `place` is that node's id in the picture."""
 
-    def __init__(self, graph: Definition, place: str, state: State) -> None:
-        self.graph = graph
-        self.place = place
-        self.state = state
-        self.left: dict[str, tuple[State, Mapping[str, bool]]] = {}
+    graph: Definition
+    place: str
+    state: State
 
-    def refused(self) -> Iterable[str]:
-        """The edges whose guard was false when the node that they leave was last left, or could not be."""
-        for node, (state, recorded) in self.left.items():
-            for edge in self.graph.out(node, outcome(state)):
-                if _held(edge, state, recorded):
-                    if self.graph.select_at(node) == "first":
-                        break  # those after the first that holds were not asked
-                else:
-                    yield edge_id(self.place, edge.index)
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A node as it was left: the state in which its ways out were considered, and its opaque guards' recorded values."""
+
+    graph: Definition
+    node: str
+    state: State
+    recorded: Mapping[str, bool]
+
+    def refused(self) -> Iterator[Edge]:
+        """The ways out whose guard was false, or could not be evaluated. Those that were not asked are not refused."""
+        for edge in self.graph.out(self.node, outcome(self.state)):
+            if not self._held(edge):
+                yield edge
+            elif self.graph.select_at(self.node) == "first":
+                return
+
+    def _held(self, edge: Edge) -> bool:
+        if edge.guard is None:
+            return True
+        if edge.guard.opaque:
+            return self.recorded.get(str(edge.index), True)
+        try:
+            return edge.guard(self.state)
+        except GuardError:
+            return False
 
 
 class _Tracer:
@@ -62,6 +80,7 @@ class _Tracer:
     def __init__(self, graph: Definition) -> None:
         self.graph = graph
         self.talks: dict[str, _Talk] = {}
+        self.choices: dict[tuple[str, str], _Choice] = {}
         self.places: dict[str, str] = {}
         self.visits: dict[str, int] = {}
         self.spent: dict[str, Usage] = {}
@@ -103,7 +122,7 @@ class _Tracer:
             visits,
             usage,
             {edge: tuple(steps) for edge, steps in self.taken.items()},
-            frozenset(edge for talk in self.talks.values() for edge in talk.refused()),
+            frozenset(edge_id(place, edge.index) for (place, _), choice in self.choices.items() for edge in choice.refused()),
         )
 
     def _step(self, event: Stepped) -> None:
@@ -120,7 +139,7 @@ class _Tracer:
         self._count(place)
         self._count_branches(path, place, event.visits)
         talk.state = advance(talk.graph, talk.state, event.turn())
-        talk.left[event.node] = (talk.state, event.guards or {})
+        self.choices[talk.place, event.node] = _Choice(talk.graph, event.node, talk.state, event.guards or {})
         if (move := event.move()) is not None:
             self._take(talk, path, move)
 
@@ -215,17 +234,6 @@ class _Tracer:
             if not outer.state.choosing and _settled(path).partition("/")[0] == turn:
                 current = join_path(talk.place, talk.state.node)
         return current
-
-
-def _held(edge: Edge, state: State, recorded: Mapping[str, bool]) -> bool:
-    if edge.guard is None:
-        return True
-    if edge.guard.opaque:
-        return recorded.get(str(edge.index), True)
-    try:
-        return edge.guard(state)
-    except GuardError:
-        return False
 
 
 def _settled(path: str) -> str:

@@ -49,7 +49,7 @@ def wrap(text: str, width: int, lines: int) -> list[str]:
 
 def _break_at(text: str, width: int) -> int:
     for breaks in _BREAKS:
-        places = [found.start() for found in breaks.finditer(text[: width + 1]) if width // 2 < found.start() <= width]
+        places = [found.start() for found in breaks.finditer(text[: width + 1]) if width // 3 < found.start() <= width]
         if places:
             return places[-1]
     return width

@@ -186,30 +186,34 @@ class _Scene:
     def add_node(self, node: Node, path: str, cluster: str, level: int, notes: tuple[str, ...]) -> None:
         """Draw a node: as one symbol, or open, with what is inside."""
         here = join_path(path, node.name)
-        activity = self._activity(here, hidden=False)
         hidden = _count_inside(node)
         if hidden:
             self.openable |= {node.name, here}
-        if not hidden or (self.depth is not None and level >= self.depth) or self.collapse & {node.name, here}:
-            self._note_openable(node, here)
-            activity = self._activity(here)
-            self.nodes.append(PictureNode(here, node.name, node.kind, cluster, node.description, notes, hidden, node.origin, activity))
+        if hidden and (self.depth is None or level < self.depth) and not self.collapse & {node.name, here}:
+            self._open(node, here, cluster, level, notes)
             return
-        first, last = join_path(here, ":fork"), join_path(here, ":join")
-        self.clusters[here] = Cluster(here, node.name, node.kind, cluster, first, last, node.description, notes, activity)
+        self._note_openable(node, here)
+        activity = self._activity(here, hidden=True)
+        self.nodes.append(PictureNode(here, node.name, node.kind, cluster, node.description, notes, hidden, node.origin, activity))
+
+    def _open(self, node: Node, here: str, cluster: str, level: int, notes: tuple[str, ...]) -> None:
+        """Draw a node as a cluster: around its sub-graph, or around its branches between a fork and a join."""
+        activity = self._activity(here, hidden=False)
+        fork, join = join_path(here, ":fork"), join_path(here, ":join")
+        opened = Cluster(here, node.name, node.kind, cluster, fork, join, node.description, notes, activity)
+        self.clusters[here] = opened  # before what is inside it: clusters stand from the outside in
         if node.inner is not None:
-            first, last = self.add_graph(node.inner, here, here, level + 1)
-            self.clusters[here] = replace(self.clusters[here], entry=first, exit=last, notes=(*notes, *_graph_notes(node.inner)))
+            entry, exit_ = self.add_graph(node.inner, here, here, level + 1)
+            self.clusters[here] = replace(opened, entry=entry, exit=exit_, notes=(*notes, *_graph_notes(node.inner)))
             return
-        seen = activity is not None and activity.visits > 0
-        self.nodes.append(PictureNode(first, "fork", "fork", here, activity=activity and Activity(activity.visits)))
+        self.nodes.append(PictureNode(fork, "fork", "fork", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
             self.add_node(branch, here, here, level + 1, _own_notes(branch))
-        self.nodes.append(PictureNode(last, "join", "join", here, activity=activity and Activity(activity.visits)))
+        self.nodes.append(PictureNode(join, "join", "join", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
             at = join_path(here, branch.name)
-            self._flow(first, at, taken=self._visits(at) > 0)
-            self._flow(at, last, taken=seen and self._visits(at) > 0)
+            self._flow(fork, at, taken=self._visits(at) > 0)
+            self._flow(at, join, taken=self._visits(here) > 0 and self._visits(at) > 0)
 
     def _add_edges(self, graph: Definition, path: str, cluster: str) -> None:
         drawn: set[int] = set()
@@ -247,23 +251,23 @@ class _Scene:
         self.edges.append(
             PictureEdge(
                 id,
-                leaves.exit if leaves else source,
-                enters.entry if enters else target,
-                shown.on,
-                shown.label,
-                guard.text if guard else "",
-                guard is not None and guard.opaque,
-                shown.priority,
-                order,
-                not both and all(_is_otherwise(graph, edge) for edge in edges),
-                both,
-                leaves.id if leaves else "",
-                enters.id if enters else "",
-                path,
-                tuple(edge.index for edge in edges),
-                shown.origin,
-                self._taken(path, edges),
-                refused,
+                source=leaves.exit if leaves else source,
+                target=enters.entry if enters else target,
+                style=shown.on,
+                label=shown.label,
+                guard=guard.text if guard else "",
+                opaque=guard is not None and guard.opaque,
+                priority=shown.priority,
+                order=order,
+                otherwise=not both and all(_is_otherwise(graph, edge) for edge in edges),
+                both=both,
+                leaves=leaves.id if leaves else "",
+                enters=enters.id if enters else "",
+                graph=path,
+                stands_for=tuple(edge.index for edge in edges),
+                origin=shown.origin,
+                taken=self._taken(path, edges),
+                refused=refused,
             )
         )
 
@@ -292,7 +296,7 @@ class _Scene:
                 self.openable |= {child.name, join_path(id, child.name)}
                 self._note_openable(child, join_path(id, child.name))
 
-    def _activity(self, id: str, hidden: bool = True) -> Activity | None:
+    def _activity(self, id: str, *, hidden: bool = False) -> Activity | None:
         """What the run did at a node. `hidden`: what is inside cannot be seen, so that its turn is this node's."""
         if self.overlay is None:
             return None

@@ -11,7 +11,7 @@ import pytest
 from convgraph.drawing import draw, to_dot, to_mermaid
 from convgraph.drawing.overlay import overlay
 from convgraph.errors import InputError
-from convgraph.graph.definition import END, Definition
+from convgraph.graph.definition import END, Definition, Node
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, verdict
 from convgraph.graph.picture import Overlay, Picture, PictureEdge, picture_of
 from convgraph.journal.events import (
@@ -130,6 +130,19 @@ def test_nested_turns_count_inside_their_cluster_and_for_it(publishing: Definiti
         "review/judge": 2,
     }
     assert found.taken == {"#0": ("1",), "review#0": ("2/1",)}
+
+
+def test_of_two_visits_to_a_sub_graph_the_last_says_what_was_refused(graph_of: Any) -> None:
+    inner = graph_of("inner", ["a", "b"], [("a", "b", {"when": 'last.content == "go"'}), ("a", END), ("b", END)])
+    graph = graph_of("g", [Node("sub", "graph", inner=inner)], [("sub", "sub", {"when": "turn < 2"}), ("sub", END)])
+    first: list[Event] = [
+        started(),
+        Stepped("1/1", "a", said("a", "stay"), target=END, edge=1),
+        Stepped("1", "sub", said("sub", "stay"), target="sub", edge=0),
+    ]
+    assert overlay(graph, first).refused == {"sub#0"}
+    second: list[Event] = [Stepped("2/1", "a", said("a", "go"), target="b", edge=0), Stepped("2/2", "b", said("b"), target=END, edge=2)]
+    assert overlay(graph, [*first, *second]).refused == frozenset()
 
 
 def test_branches_count_once_however_often_they_are_told(publishing: Definition) -> None:
