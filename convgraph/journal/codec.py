@@ -25,6 +25,7 @@ from convgraph.journal.events import EVENTS, Event, is_inner
 TAG = "$type"
 
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(event) for kind, event in EVENTS.items()}
+_WRITERS: Mapping[str, Callable[..., bytes]] = {kind: adapter.serializer.to_json for kind, adapter in _ADAPTERS.items()}
 _READERS: Mapping[str, TypeAdapter[Any]] = {**_ADAPTERS, "inner_step": _ADAPTERS["step"], "inner_moved": _ADAPTERS["moved"]}
 
 _TAGGED: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
@@ -51,7 +52,7 @@ _UNTAGGED: Mapping[str, Callable[[Any], Any]] = {
 def encode_event(event: Event) -> str:
     """The event as JSON text, without its defaults. Raises `NotEncodable` with the path of what does not fit."""
     try:
-        return _ADAPTERS[event.kind].dump_json(event, exclude_defaults=True).decode()
+        return _WRITERS[event.kind](event, exclude_defaults=True).decode()
     except ValueError as error:  # pydantic's serialization errors are ValueErrors; so are lone surrogates
         raise NotEncodable(f"{event.kind} cannot be written to the journal: {_explain(event) or error}", _path(event)) from error
 

@@ -155,9 +155,12 @@ class SqliteStore(Store):
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
 
         def work(db: sqlite3.Connection) -> None:
-            if db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (key, epoch)).fetchone() is None:
-                raise Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
-            db.executemany(_INSERT, rows)
+            try:
+                db.executemany(_INSERT, rows)
+            except sqlite3.IntegrityError as error:
+                if "fenced" not in str(error):
+                    raise
+                raise Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing") from None
             _note(db, key, events, contents, now)
 
         try:

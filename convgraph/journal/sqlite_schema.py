@@ -13,7 +13,8 @@ VERSION = 1
 OPEN_SECONDS = 10.0
 
 # Integer keys keep rows small, and events of one run lie together: reading a run is one sweep, and a step
-# touches one page. There is no second index on events, since each would be written at every step.
+# touches one page. There is no second index on events, since each would be written at every step. The file
+# itself refuses an event of an owner that has been fenced off: no writer can forget to look.
 _TABLES = """
 CREATE TABLE runs(
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
@@ -24,6 +25,8 @@ CREATE TABLE events(
     run INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY(run, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER fence BEFORE INSERT ON events WHEN (SELECT epoch FROM runs WHERE id=NEW.run) IS NOT NEW.epoch
+BEGIN SELECT RAISE(ABORT, 'fenced')@ END;
 CREATE TABLE contents(digest TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE questions(
     run INTEGER NOT NULL, id TEXT NOT NULL, prompt TEXT NOT NULL, schema TEXT NOT NULL, node TEXT NOT NULL, path TEXT NOT NULL,
@@ -69,7 +72,7 @@ def _prepared(db: sqlite3.Connection, path: str, synchronous: str) -> sqlite3.Co
     try:
         if db.execute("PRAGMA user_version").fetchone()[0] == 0:
             for statement in _TABLES.split(";"):
-                db.execute(statement)
+                db.execute(statement.replace("@", ";"))
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={VERSION}")
     finally:
