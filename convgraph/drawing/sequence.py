@@ -258,9 +258,13 @@ def _participants(items: Iterable[Item]) -> tuple[str, ...]:
                 found.update({item.source: None, item.target: None})
 
     collect(items)
+    nodes: dict[str, None] = {}
+    for name in found:  # a node stands before what is inside it, though it speaks after that
+        parts = name.split("/")
+        nodes.update({around: None for depth in range(len(parts)) if (around := "/".join(parts[: depth + 1])) in found})
     people = [name for name in (USER, PERSON) if name in found]
     ends = [END] if END in found else []
-    return tuple(people + [name for name in found if name not in (USER, PERSON, END)] + ends)
+    return (*people, *(name for name in nodes if name not in (USER, PERSON, END)), *ends)
 
 
 def _said(message: Message) -> str:

@@ -81,7 +81,7 @@ class _Sheet:
         start, end = self.columns[item.source], self.columns[item.target]
         room = int((abs(end - start) - 24) / CHAR)
         lines = wrap(item.text, room, 3)
-        reasons = wrap(item.reason, int(room * 1.15), 2)
+        reasons = wrap(item.reason, int(room * 1.15), 3)
         middle = (start + end) / 2
         for line in lines:
             self._text(middle, self.y, line, full=item.text)

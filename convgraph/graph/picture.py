@@ -194,13 +194,13 @@ class _Scene:
             return
         self._note_openable(node, here)
         activity = self._activity(here, hidden=True)
-        self.nodes.append(PictureNode(here, node.name, node.kind, cluster, node.description, notes, hidden, node.origin, activity))
+        self.nodes.append(PictureNode(here, node.name, node.kind, cluster, _about(node), notes, hidden, node.origin, activity))
 
     def _open(self, node: Node, here: str, cluster: str, level: int, notes: tuple[str, ...]) -> None:
         """Draw a node as a cluster: around its sub-graph, or around its branches between a fork and a join."""
         activity = self._activity(here, hidden=False)
         fork, join = join_path(here, ":fork"), join_path(here, ":join")
-        opened = Cluster(here, node.name, node.kind, cluster, fork, join, node.description, notes, activity)
+        opened = Cluster(here, node.name, node.kind, cluster, fork, join, _about(node), notes, activity)
         self.clusters[here] = opened  # before what is inside it: clusters stand from the outside in
         if node.inner is not None:
             entry, exit_ = self.add_graph(node.inner, here, here, level + 1)
@@ -311,6 +311,11 @@ class _Scene:
         if self.overlay is None:
             return None
         return tuple(step for edge in edges for step in self.overlay.taken.get(edge_id(path, edge.index), ()))
+
+
+def _about(node: Node) -> str:
+    """The node's description, where that says more than its name."""
+    return node.description if node.description != node.name else ""
 
 
 def _count_inside(node: Node) -> int:
