@@ -127,7 +127,8 @@ class _Tale:
 
     def tell_unfinished(self) -> None:
         """A turn that was cut short shows what it did."""
-        for path in sorted(self.inside, key=lambda path: -path.count("/")):
+        while self.inside:
+            path = max(self.inside, key=lambda path: path.count("/"))  # the innermost first: it becomes part of what is around it
             self._put_all(_parent(path), self._unpacked(path, self._speaker(path)))
 
     def _run(self, event: Edited | Resumed | Ended) -> None:

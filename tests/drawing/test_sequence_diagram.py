@@ -131,6 +131,15 @@ def test_attempts_and_unfinished_turns_are_told(publishing: Definition) -> None:
     )
 
 
+def test_a_run_that_died_deep_inside_shows_how_far_it_came(publishing: Definition) -> None:
+    events: list[Event] = [
+        started(),
+        Stepped("1", "author", said("author", "Draft"), target="review", edge=0),
+        EffectFinished("2/1", "tool", "look", 0, "", result="something"),
+    ]
+    assert sequence_of(events, publishing).items[2:] == (Box("inside review", (Note("review/critic", "tool look: something"),)),)
+
+
 def test_tool_calls_forks_and_empty_runs_have_words(essay: Definition) -> None:
     calls = (Message("writer", "", tool_calls=(ToolCall("1", "search", '{"q": 1}'),)),)
     items = sequence_of([started(), Stepped("1", "writer", calls, target="critic", edge=0), Edited("forked", step=1)], essay).items
