@@ -13,7 +13,7 @@ _OTHERS = tuple(column for column in COLUMNS if column != OURS)
 _HEAD = ("", *COLUMNS, *(f"÷ {column}" for column in _OTHERS), "mark")
 
 
-def table(results: Mapping[tuple[str, str], Figures], *, rounds: int, load: float) -> str:
+def table(results: Mapping[tuple[str, str], Figures], circumstances: str) -> str:
     """All lines that have a figure, the verdicts (✓ met, ✗ missed, ? not measured), and what one must know to read them."""
     rows: list[tuple[str, ...]] = [_HEAD]
     for line in LINES:
@@ -27,7 +27,7 @@ def table(results: Mapping[tuple[str, str], Figures], *, rounds: int, load: floa
         "  ".join(_aligned(cell, width, at) for at, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows
     ]
     lines.insert(1, "─" * max(map(len, lines)))
-    machine = f"{platform.python_implementation()} {platform.python_version()}, {rounds} rounds, load {load:.1f} at the start."
+    machine = f"{platform.python_implementation()} {platform.python_version()}, {circumstances}."
     return "\n".join([*lines, "", machine, *NOTES])
 
 

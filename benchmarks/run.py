@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.plan import MEASUREMENTS, OFTEN, Measurement
+from benchmarks.plan import FLOOR, MEASUREMENTS, OFTEN, Measurement
 from benchmarks.report import table
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     samples = _measure(plan, options.rounds)
     results = _medians(samples)
-    text = table(results, rounds=options.rounds, load=load)
+    text = table(results, f"{options.rounds} rounds, load {load:.1f} at the start; {_unrest(samples)}")
     print(text)
     (BUILD / "table.txt").write_text(text + "\n")
     (BUILD / "samples.json").write_text(json.dumps({f"{row}/{column}": runs for (row, column), runs in samples.items()}, indent=1))
@@ -124,6 +124,16 @@ def _medians(samples: Samples) -> dict[tuple[str, str], dict[str, float]]:
         if {("b2", column), ("b2_long", column)} <= results.keys():
             results["b2_long", column]["steady"] = results["b2_long", column]["rate"] / results["b2", column]["rate"]
     return results
+
+
+def _unrest(samples: Samples) -> str:
+    """How much the bare work itself varied between rounds: what the machine adds to every figure."""
+    spreads = [
+        f"in {row.upper()} by a factor of {max(rates) / min(rates):.1f}"
+        for row in ("b1", "b2")
+        if (rates := [run["rate"] for run in samples[row, FLOOR]])
+    ]
+    return f"between rounds the floor varied {', '.join(spreads)}" if spreads else "no floor measured"
 
 
 if __name__ == "__main__":

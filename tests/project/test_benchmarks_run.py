@@ -39,7 +39,7 @@ def test_a_new_process_goes_on_where_another_stopped(contestant: str, tmp_path: 
 
 def test_the_table_says_which_marks_are_met_and_which_are_missed() -> None:
     results = {("b1", OURS): {"rate": 40_000.0}, ("b1", "LG best"): {"rate": 20_000.0}, ("b5", OURS): {"seconds": 2.5, "peak": 9e7}}
-    text = table(results, rounds=1, load=0.0)
+    text = table(results, "1 round")
     assert "✓ ≥ 35,000" in text
     assert "✗ ≥ 16 × LG best" in text
     assert "✗ ≤ 2" in text
