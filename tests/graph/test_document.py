@@ -3,6 +3,7 @@
 import json
 import string
 import sys
+from types import FunctionType, ModuleType
 from typing import Any
 
 import jsonschema
@@ -49,8 +50,6 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _this_module() -> Any:
-    from types import ModuleType
-
     module = ModuleType(HERE)
     module.__dict__.update(globals())
     return module
@@ -363,7 +362,7 @@ def test_a_callable_counts_by_name_and_signature_and_not_by_where_it_is() -> Non
         return Definition("essay", {"a": Node("a", "agent")}, (Edge("a", END, CallableGuard(guard)),), "a")
 
     before = fingerprint(guarded(approved))
-    moved = type(approved)(approved.__code__, globals(), "approved")
+    moved = FunctionType(approved.__code__, globals(), "approved")
     moved.__module__ = "__main__"
     assert fingerprint(guarded(moved)) == before
     assert fingerprint(guarded(lambda view: True)) != before
