@@ -84,6 +84,12 @@ def models_of(speakers: Mapping[str, Speaker]) -> tuple[Model, ...]:
     return tuple(model for speaker in speakers.values() for model in getattr(speaker, "models", ()))
 
 
+def selector_paths(selectors: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
+    """The import paths of callable selectors, for the definition's `detail`; the graph's own stands under `*`."""
+    paths = {name or "*": f"{selector.__module__}:{getattr(selector, '__qualname__', '?')}" for name, selector in selectors.items()}
+    return {"selectors": paths} if paths else {}
+
+
 def inner_programs(graphs: Mapping[str, ConversationGraph]) -> dict[str, Program]:
     """The nested graphs, ready to run."""
     return {key: graph.program() for key, graph in graphs.items()}

@@ -45,3 +45,8 @@ class AssistantAgent(ConversableAgent):
             tools=tools,
             response_format=response_format,
         )
+
+    def describe(self) -> Mapping[str, Any]:
+        """The agent's definition as plain JSON; that it has no model is said, since an assistant has one by default."""
+        described = super().describe()
+        return described if self.model is not None else {**described, "model": None}

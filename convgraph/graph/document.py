@@ -30,6 +30,7 @@ from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Builder, Definition, Edge, Limits, Node, Retry
 from convgraph.graph.document_schema import VERSION, json_schema
 from convgraph.graph.guards import CallableGuard, CelExpression, CelGuard, Guard, PythonGuard
+from convgraph.graph.identity import identity
 from convgraph.graph.json_shape import faults
 from convgraph.graph.plain_values import plain, secrets_in, without_secrets
 from convgraph.graph.schema import StateSchema, load_model, load_object
@@ -70,7 +71,7 @@ def fingerprint(definition: Definition) -> str:
 
     A Python callable counts by its name and signature; where it is imported from, and its source, do not count.
     """
-    return hashlib.sha256(canonical_json(_identity(to_document(definition))).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(identity(to_document(definition))).encode()).hexdigest()
 
 
 def dumps_yaml(document: Mapping[str, Any]) -> str:
@@ -157,37 +158,6 @@ def _import_path(guard: Guard) -> str:
 
 def _without_defaults(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value not in ("", [], {})}
-
-
-def _identity(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without import paths: a callable keeps its name and signature, a state model its schema."""
-    identity = dict(document)
-    if "state" in identity:
-        identity["state"] = {key: value for key, value in identity["state"].items() if key != "python"}
-    identity["nodes"] = [_node_identity(node) for node in document["nodes"]]
-    identity["edges"] = [{**edge, "python": edge["python"].partition(":")[2]} if "python" in edge else edge for edge in document["edges"]]
-    return identity
-
-
-def _node_identity(node: Mapping[str, Any]) -> dict[str, Any]:
-    identity = dict(node)
-    if "detail" in identity:
-        identity["detail"] = _without_calls(identity["detail"])
-    if "graph" in identity:
-        identity["graph"] = _identity(identity["graph"])
-    if "branches" in identity:
-        identity["branches"] = [_node_identity(branch) for branch in identity["branches"]]
-    return identity
-
-
-def _without_calls(detail: Any) -> Any:
-    if isinstance(detail, list):
-        return [_without_calls(item) for item in cast(list[Any], detail)]
-    if not isinstance(detail, dict):
-        return detail
-    items = cast(dict[str, Any], detail).items()
-    is_function = cast(dict[str, Any], detail).get("type") == "function"
-    return {key: _without_calls(value) for key, value in items if not (is_function and key == "call")}
 
 
 # From a document

@@ -189,6 +189,6 @@ def load_object(path: str, allowed: frozenset[str], where: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise DefinitionError(f"{where}: {path!r} cannot be imported: {error}") from error
+    except Exception as error:  # whatever the module does when it is imported
+        raise DefinitionError(f"{where}: {path!r} cannot be imported: {type(error).__name__}: {error}") from error
     return found
