@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from convgraph.graph.edge_difference import edge_text, match_edges
+from convgraph.graph.identity import guard_name, without_calls
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -172,13 +173,14 @@ def _state_changes(old: Document | None, new: Document | None, where: str) -> It
 
 
 def _detail_changes(old: Document, new: Document, where: str, kind: str) -> Iterator[Change]:
+    essential = {path for path, _, _ in _walk(without_calls(old), without_calls(new), "")}
     for path, before, after in _walk(old, new, ""):
         first = path.partition(".")[0]
-        is_call = path == "call" and old.get("type") == new.get("type") == "function"
+        moved = path not in essential
         if first in _PROMPTS:
             yield Change("prompt", where, before, after, True)
         else:
-            yield Change(f"{kind}.{path}", where, before, after, first in _PARAMETERS or first == "description" or is_call)
+            yield Change(f"{kind}.{path}", where, before, after, first in _PARAMETERS or first == "description" or moved)
 
 
 def _edge_changes(old: Sequence[Document], new: Sequence[Document], where: str, renamed: Mapping[Any, str]) -> Iterator[Change]:
@@ -201,8 +203,7 @@ def _one_edge_changes(old: Document, new: Document, where: str) -> Iterator[Chan
     if old["to"] != new["to"]:
         yield Change("edge-retargeted", where, old["to"], new["to"], False)
     if (old.get("when"), old.get("python")) != (new.get("when"), new.get("python")):
-        names = [str(edge.get("python", "")).partition(":")[2] for edge in (old, new)]
-        moved = "python" in old and "python" in new and names[0] == names[1]
+        moved = "python" in old and "python" in new and guard_name(old) == guard_name(new)
         yield Change("guard", where, old.get("when", old.get("python")), new.get("when", new.get("python")), moved)
     for name in ("priority", "label", "on"):
         if not _same(old.get(name), new.get(name)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from convgraph.graph.identity import guard_name
+
 Document: TypeAlias = Mapping[str, Any]
 
 
@@ -34,12 +36,12 @@ def match_edges(
 def edge_text(edge: Document) -> str:
     """An edge in words, as drawings and explanations show it."""
     on = f" on {edge['on']}" if "on" in edge else ""
-    guard = f" when {edge['when']}" if "when" in edge else f" when {edge['python'].partition(':')[2]}()" if "python" in edge else ""
+    guard = f" when {edge['when']}" if "when" in edge else f" when {guard_name(edge)}()" if "python" in edge else ""
     return f"{edge['from']} -> {edge['to']}{on}{guard}"
 
 
 def _guard(edge: Document) -> Hashable:
-    return edge.get("when"), str(edge.get("python", "")).partition(":")[2]
+    return edge.get("when"), guard_name(edge)
 
 
 # From the same in everything to the same in what matters least; an edge is given to the first likeness that has one for it.

@@ -19,10 +19,15 @@ def plain(value: Any, path: str, depth: int = 0) -> Any:
     """The value as JSON data: mappings as dicts, sequences as lists. Raises `DefinitionError` with the path for anything else."""
     if depth > MAX_DEPTH:
         raise DefinitionError(f"{path}: values nest deeper than {MAX_DEPTH}")
-    if value is None or isinstance(value, bool | str | int):
+    if value is None or isinstance(value, bool):
         return value
+    # Subclasses, such as members of an Enum of texts, give way to the plain value.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
     if isinstance(value, float) and math.isfinite(value):
-        return value
+        return float(value)
     if isinstance(value, Mapping):
         items = cast(Mapping[Any, Any], value).items()
         return {_key(key, path): plain(item, f"{path}.{key}", depth + 1) for key, item in items}

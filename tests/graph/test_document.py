@@ -3,6 +3,7 @@
 import json
 import string
 import sys
+from enum import StrEnum
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -419,3 +420,11 @@ def test_what_was_read_says_where_it_stood() -> None:
     definition = from_document(document(), where="essay.yaml")
     assert definition.nodes["writer"].origin == "essay.yaml, nodes[0]"
     assert definition.edges[0].origin == "essay.yaml, edges[0]"
+
+
+def test_a_text_of_a_special_class_is_written_as_a_text() -> None:
+    class Mode(StrEnum):
+        NEVER = "never"
+
+    assert to_document(with_detail(mode=Mode.NEVER))["nodes"][0]["detail"] == {"mode": "never"}
+    assert dumps_yaml({"mode": Mode.NEVER}) == "mode: never\n"
