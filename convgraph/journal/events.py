@@ -191,6 +191,7 @@ class BranchFinished:
     node: str
     messages: tuple[Message, ...] = ()
     update: JsonObject | None = None
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

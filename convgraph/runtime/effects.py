@@ -112,7 +112,7 @@ async def ask_person(run: Run, turning: Turning, node: str, prompt: str, schema:
     if intent is not None and intent.digest == digest and intent.question is not None:
         question = intent.question
     else:
-        question = Question(_question_id(turning, node, ordinal, wanted_id), prompt, schema)
+        question = Question(_question_id(run, turning, node, ordinal, wanted_id), prompt, schema)
     turning.asked = (*turning.asked, question.id)
     delivered = run.people.delivered(question)
     if delivered is not None:
@@ -228,14 +228,16 @@ async def _answered(
     return answer
 
 
-def _question_id(turning: Turning, node: str, ordinal: int, wanted: str | None) -> str:
+def _question_id(run: Run, turning: Turning, node: str, ordinal: int, wanted: str | None) -> str:
     """An id that no other question of this run has: the one wanted, or the node's name and the turn."""
     place = base(turning.path).replace("/", ".").rstrip(">")
     question = wanted or (f"{node}-{place}" if ordinal == 0 else f"{node}-{place}-{ordinal + 1}")
+    taken = question in turning.asked or run.ledger.has_question(question, turning.path)
     scope = turning.scope
-    while scope.outer is not None:
+    while not taken and scope.outer is not None:
+        taken = question in scope.state.asked
         scope = scope.outer.scope
-    taken = question in scope.state.asked or question in turning.asked
+    taken = taken or question in scope.state.asked
     return f"{question}-{place}-{ordinal + 1}" if taken else question
 
 

@@ -95,6 +95,12 @@ class Ledger:
         """Forget everything: the turn that it was about is over."""
         for known in (self.finished, self.started, self.kept, self.attempts, self.steps, self.branches, self.usage, self.used):
             known.clear()
+    def has_question(self, question: str, path: str) -> bool:
+        """Whether another turn than the one at `path` (a branch beside it, say) has put a question with this id."""
+        return any(
+            intent.question is not None and intent.question.id == question and place[0] != base(path) for place, intent in self.started.items()
+        )
+
 
     def inner_steps(self, path: str) -> list[Stepped | Moved]:
         """The steps of the conversation that is nested in the turn (or branch) at `path`."""

@@ -27,6 +27,7 @@ async def speak_nested(scope: Scope, node: Node, turning: Turning, context: Cont
         inner.state = _known_so_far(scope, program, inner.state, turning)
     started_with = 1 if last is not None else 0
     state = await converse(inner)
+    turning.asked = (*turning.asked, *state.asked)
     if state.status != "finished":
         raise NodeFailed(f"the conversation {program.definition.name!r} in node {node.name!r} ended {state.status}: {state.reason}")
     if len(state.history) <= started_with:

@@ -114,6 +114,7 @@ async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
 async def _run_branch(scope: Scope, branch: _Branch, slots: asyncio.Semaphore | None) -> BranchFinished:
     run, path = scope.run, branch.turning.path
     if run.replaying is None and run.ledger and (known := run.ledger.branches.get(path)) is not None:
+        branch.turning.asked = known.asked
         return known
     if slots is None:
         reply = await _speak(scope, branch)
@@ -140,7 +141,7 @@ def _finished(scope: Scope, branch: _Branch, reply: Any) -> BranchFinished:
     messages, update, goto = reply_parts(scope, branch.node.name, reply, branch.turning.path)
     if goto is not None:
         raise InputError(f"branch {branch.key!r} hands over to {goto!r}; a branch of a group cannot, only the group's transitions can")
-    return BranchFinished(branch.turning.path, branch.node.name, messages, update)
+    return BranchFinished(branch.turning.path, branch.node.name, messages, update, branch.turning.asked)
 
 
 def _check_shared_keys(scope: Scope, node: Node, branches: Sequence[_Branch], done: Sequence[BranchFinished]) -> None:
