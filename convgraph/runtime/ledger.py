@@ -65,6 +65,10 @@ class Ledger:
             self._add_finished(event)
         elif isinstance(event, EffectStarted):
             self.started[base(event.path), event.effect, event.name, event.ordinal] = event
+            if event.effect in ("tool", "code"):
+                # It is begun anew: what a person decided about it was about the time before.
+                self.finished.pop((event.path, "doubt", event.name, event.ordinal), None)
+                self.started.pop((base(event.path), "doubt", event.name, event.ordinal), None)
         elif isinstance(event, AttemptFailed):
             self.attempts.setdefault(event.path, []).append(event)
         elif isinstance(event, BranchFinished):
@@ -91,16 +95,16 @@ class Ledger:
         intent = self.started.get((base(path), kind, name, ordinal))
         return None if intent is None or (intent.path, kind, name, ordinal) in self.finished else intent
 
-    def clear(self) -> None:
-        """Forget everything: the turn that it was about is over."""
-        for known in (self.finished, self.started, self.kept, self.attempts, self.steps, self.branches, self.usage, self.used):
-            known.clear()
     def has_question(self, question: str, path: str) -> bool:
         """Whether another turn than the one at `path` (a branch beside it, say) has put a question with this id."""
         return any(
             intent.question is not None and intent.question.id == question and place[0] != base(path) for place, intent in self.started.items()
         )
 
+    def clear(self) -> None:
+        """Forget everything: the turn that it was about is over."""
+        for known in (self.finished, self.started, self.kept, self.attempts, self.steps, self.branches, self.usage, self.used):
+            known.clear()
 
     def inner_steps(self, path: str) -> list[Stepped | Moved]:
         """The steps of the conversation that is nested in the turn (or branch) at `path`."""
