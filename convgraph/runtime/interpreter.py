@@ -70,7 +70,7 @@ async def _step(scope: Scope, turn: Turn, path: str) -> None:
         if run.ledger and run.replaying is None:
             run.ledger.clear()
     else:
-        scope.outer.count_turns(1 + turn.inner_turns)
+        scope.outer.count_turns(1)  # those nested in the turn were counted as they were made
         scope.outer.check_limits(run.clock())
 
 
