@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+import uuid
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-from convgraph.assembly import NodeOptions, Part, assembled, caller_origin, inner_programs, models_of, name_of
+from convgraph.assembly import NodeOptions, Part, assembled, caller_origin, inner_programs, models_of, name_of, selector_paths
 from convgraph.errors import CheckFailed, DefinitionError, InputError
 from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
@@ -72,7 +73,7 @@ class ConversationGraph:
         self._parts: dict[str, Part] = {}
         self._selectors: dict[str, Selector] = {GRAPH: select} if callable(select) else {}
         self._migrations: dict[str, Migration] = {}
-        self._tasks: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+        self._running: dict[str, _Running] = {}
         self._program: Program | None = None
         self._findings: list[Finding] | None = None
 
@@ -93,16 +94,18 @@ class ConversationGraph:
         fallback: str | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
+        origin: str = "",
     ) -> str:
         """Add a node: an agent, a function `(ctx) -> reply`, a graph, a `Parallel` or a `ForEach`. Returns its name.
 
         `name` defaults to the speaker's own. `description` is what a selecting model is told about it. `select`
         and `fallback` override the graph's for the choice after this node. `retry` says how often a failing turn
-        is tried, `timeout` how many seconds it may take. Raises `DefinitionError` for a bad or taken name.
+        is tried, `timeout` how many seconds it may take. `origin` is where it was defined, for messages (the caller's
+        line, unless it is said). Raises `DefinitionError` for a bad or taken name.
         """
         where = f"graph {self.name!r}"
         options = NodeOptions(description, select, fallback, retry, timeout)
-        part = assembled(speaker, name, options, where, caller_origin())
+        part = assembled(speaker, name, options, where, origin or caller_origin())
         self._builder.node(part.node)
         self._parts[part.node.name] = part
         if callable(select):
@@ -119,6 +122,7 @@ class ConversationGraph:
         priority: int = 0,
         label: str = "",
         on: On = "reply",
+        origin: str = "",
     ) -> Edge:
         """Add a transition from `source` to `target` (nodes, their names, or `END`).
 
@@ -128,7 +132,8 @@ class ConversationGraph:
         `error` of the node, or a `limit` that is reached. Raises `GuardError` for a guard that does not compile.
         """
         where = f"graph {self.name!r}, edge {_shown(source)} -> {_shown(target)}"
-        edge = Edge(name_of(source, where), name_of(target, where), as_guard(when, where), priority, label, on, 0, caller_origin())
+        origin = origin or caller_origin()
+        edge = Edge(name_of(source, where), name_of(target, where), as_guard(when, where), priority, label, on, 0, origin)
         placed = self._builder.edge(edge)
         self._changed()
         return placed
@@ -186,6 +191,7 @@ class ConversationGraph:
                 self._select,
                 self._fallback,
                 self._limits,
+                selector_paths(self._selectors),
             )
             self._program = Program(
                 definition,
@@ -212,7 +218,7 @@ class ConversationGraph:
         live = {name: one if isinstance(one, Speaker) else FunctionSpeaker(one, name) for name, one in speakers.items()}
         twin = ConversationGraph.__new__(ConversationGraph)
         twin.__dict__.update(self.__dict__)
-        twin._tasks = {}
+        twin._running = {}
         twin._program = replace(program, speakers={**program.speakers, **live}, selector_model=selector_model or program.selector_model)
         return twin
 
@@ -250,16 +256,10 @@ class ConversationGraph:
         self._require_sound()
         opened, ours = as_store(store)
         try:
-            work = lifecycle.start(
-                self.program(),
-                input,
-                state,
-                opened,
-                run_id,
-                _checked_limits_or_none(limits),
-                Options(deps, human, durability, listener, target),
-            )
-            return await self._tracked(run_id, work)
+            options = Options(deps, human, durability, listener, target)
+            name = uuid.uuid4().hex if run_id is None else run_id
+            work = lifecycle.start(self.program(), input, state, opened, name, _checked_limits_or_none(limits), options)
+            return await self._tracked(name, work, options)
         finally:
             if ours:
                 await opened.aclose()
@@ -301,16 +301,9 @@ class ConversationGraph:
         self._require_sound()
         opened, ours = as_store(store)
         try:
-            work = lifecycle.resume(
-                self.program(),
-                run_id,
-                opened,
-                answers,
-                _checked_limits_or_none(limits),
-                redo_turn,
-                Options(deps, human, durability, listener),
-            )
-            return await self._tracked(run_id, work)
+            options = Options(deps, human, durability, listener)
+            work = lifecycle.resume(self.program(), run_id, opened, answers, _checked_limits_or_none(limits), redo_turn, options)
+            return await self._tracked(run_id, work, options)
         finally:
             if ours:
                 await opened.aclose()
@@ -393,18 +386,21 @@ class ConversationGraph:
         try:
             options = Options(deps, human, durability, listener)
             work = lifecycle.carry_on(self.program(), run_id, input, opened, _checked_limits_or_none(limits), options)
-            return await self._tracked(run_id, work)
+            return await self._tracked(run_id, work, options)
         finally:
             if ours:
                 await opened.aclose()
 
     def cancel(self, run_id: str) -> bool:
-        """Stop a run of this graph at its next await, from any thread. It can be resumed. Says whether it was running here."""
-        found = self._tasks.get(run_id)
-        if found is None:
+        """Stop a run of this graph at its next await, from any thread: it ends `cancelled`, and can be resumed.
+
+        Says whether a run of that id was running in this process, through this graph.
+        """
+        running = self._running.get(run_id)
+        if running is None:
             return False
-        loop, task = found
-        loop.call_soon_threadsafe(task.cancel)
+        running.options.stop.requested = True
+        running.loop.call_soon_threadsafe(running.task.cancel)
         return True
 
     def explain(self, run_id: str, *, store: StoreLike, step: int) -> Explanation:
@@ -521,16 +517,28 @@ class ConversationGraph:
             if ours:
                 opened.close()
 
-    async def _tracked(self, run_id: str | None, work: Any) -> RunResult:
+    async def _tracked(self, run_id: str, work: Coroutine[Any, Any, RunResult], options: Options) -> RunResult:
         """Do the work so that `cancel(run_id)` can stop it."""
-        if run_id is None:
-            return await work
         task = asyncio.ensure_future(work)
-        self._tasks[run_id] = (asyncio.get_running_loop(), task)
+        running = self._running.setdefault(run_id, _Running(asyncio.get_running_loop(), task, options))
         try:
             return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
         finally:
-            self._tasks.pop(run_id, None)
+            if self._running.get(run_id) is running and running.task is task:
+                del self._running[run_id]
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A run in progress: what `cancel` needs to stop it."""
+
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[RunResult]
+    options: Options
 
 
 def _checked_limits(limits: Any, where: str) -> Limits:

@@ -26,6 +26,7 @@ from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
+from convgraph.journal.uninterrupted import cancel_later
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
@@ -34,14 +35,6 @@ LOCKED_SECONDS = 30.0
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 _STEPS = "('step','moved','run_started','resumed','edited','ended')"
 _COLUMNS = "run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target"
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Work that waits for the next commit, and who waits for its result."""
-
-    work: Callable[[sqlite3.Connection], Any]
-    done: asyncio.Future[Any]
 
 
 @dataclass(slots=True)
@@ -61,6 +54,20 @@ class _Outcome:
             done.set_exception(self.error)
         else:
             done.set_result(self.value)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Work that waits for the next commit. What becomes of it is told to `done`, and kept for one who was cancelled meanwhile."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    done: asyncio.Future[Any]
+    outcome: _Outcome | None = None
+
+    def settle(self, outcome: _Outcome) -> None:
+        self.outcome = outcome
+        if not self.done.done():
+            outcome.settle(self.done)
 
 
 class _Locked(Exception):
@@ -278,13 +285,16 @@ class SqliteStore(Store):
                 return self._attempt([work])[0].result()
             except _Locked:
                 pass  # another process writes at the moment: wait in turn, and let the loop do other work
-        done: asyncio.Future[T] = loop.create_future()
+        item = _Waiting(work, loop.create_future())
         if waiting is None:
-            self._waiting[loop] = [_Waiting(work, done)]
+            self._waiting[loop] = [item]
             loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
         else:
-            waiting.append(_Waiting(work, done))
-        return await done
+            waiting.append(item)
+        try:
+            return await item.done
+        except asyncio.CancelledError:
+            return await _seen_through(item, loop)
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         waiting = self._waiting[loop]
@@ -299,8 +309,7 @@ class SqliteStore(Store):
             outcomes = [_Outcome(error=error) for _ in waiting]
         del self._waiting[loop]
         for item, outcome in zip(waiting, outcomes, strict=True):
-            if not item.done.done():
-                outcome.settle(item.done)
+            item.settle(outcome)
 
     def _attempt(self, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[_Outcome]:
         """Do all `works` in one transaction. Raises `_Locked` or a `StoreError` where the transaction as a whole fails."""
@@ -399,6 +408,18 @@ class SqliteStore(Store):
 
     def _not_found(self, run_id: str) -> RunNotFound:
         return RunNotFound(f"no run {run_id!r} in {self.path}")
+
+
+async def _seen_through(item: _Waiting, loop: asyncio.AbstractEventLoop) -> Any:
+    """What became of the work, for a task that was cancelled while it waited: a commit under way cannot be taken back."""
+    while item.outcome is None:
+        item.done = loop.create_future()
+        try:
+            await item.done
+        except asyncio.CancelledError:
+            continue
+    cancel_later()
+    return item.outcome.result()
 
 
 def _outcome(work: Callable[[sqlite3.Connection], Any], db: sqlite3.Connection) -> _Outcome:

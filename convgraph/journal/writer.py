@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from convgraph.journal.events import Delta, Event
 from convgraph.journal.store import Claim, Store
+from convgraph.journal.uninterrupted import seen_through
 
 Durability: TypeAlias = Literal["step", "exit"]
 Listener: TypeAlias = Callable[[Event | Delta], None]
@@ -70,7 +71,7 @@ class Journal:
     async def flush(self) -> None:
         """Write what waits, whatever the durability."""
         if self._writing is not None:
-            await self._writing
+            await seen_through(self._writing)
         if self._failure is not None:
             raise self._failure
         if self._waiting:

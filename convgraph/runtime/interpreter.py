@@ -37,11 +37,12 @@ async def converse(scope: Scope) -> State:
         try:
             turn = await _take_turn(scope, definition.nodes[state.node], path)
         except LimitStop as stop:
-            if stop.scope is not scope:
+            if stop.turning.scope is not scope:
                 raise
-            if not _cut_short(scope, stop):
+            cut = _cut_short(scope, stop, path)
+            if cut is None:
                 return scope.state
-            turn = Turn(state.node, limit=stop.limit, seconds=run.elapsed(path, run.clock()))
+            turn = cut
         await _step(scope, turn, path)
 
 
@@ -112,6 +113,8 @@ def _chosen_by(scope: Scope, state: State, decided: Verdict) -> str:
 async def _take_turn(scope: Scope, node: Node, path: str) -> Turn:
     """Let the node speak, as often as its retry policy allows."""
     run = scope.run
+    if run.replaying is not None and (cut := run.replaying.cut_turn(path)) is not None:
+        return cut
     turning = scope.turning(path, run.clock())
     failures = run.attempts(path)
     number = len(failures) + 1
@@ -245,14 +248,21 @@ def _stepped(scope: Scope, turn: Turn, path: str, choice: Choice | None, limit: 
     )
 
 
-def _cut_short(scope: Scope, stop: LimitStop) -> bool:
-    """Whether a turn that a limit cut short ends over a limit edge. If not, the conversation stops with the turn unfinished."""
-    definition = scope.program.definition
-    after = advance(definition, scope.state, Turn(scope.state.node, limit=stop.limit))
-    decided = verdict(definition, after, scope.limits, scope.evaluate)
-    if not decided.edges:
-        scope.state = advance(definition, scope.state, End("limited", stop.reason))
-    return bool(decided.edges)
+def _cut_short(scope: Scope, stop: LimitStop, path: str) -> Turn | None:
+    """The turn that a limit cut short, if it ends over a limit edge. If not, the conversation stops with the turn unfinished."""
+    definition, turning = scope.program.definition, stop.turning
+    turn = Turn(
+        scope.state.node,
+        usage=turning.usage,
+        seconds=scope.run.elapsed(path, turning.started),
+        inner_turns=turning.turns,
+        limit=stop.limit,
+        asked=turning.asked,
+    )
+    if verdict(definition, advance(definition, scope.state, turn), scope.limits, scope.evaluate).edges:
+        return turn
+    scope.state = advance(definition, scope.state, End("limited", stop.reason))
+    return None
 
 
 def _edited(scope: Scope, edits: Sequence[Edit]) -> State:

@@ -8,7 +8,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from convgraph.errors import AnswerError, GraphChanged, InputError, InternalError, StoreError
@@ -32,6 +32,13 @@ from convgraph.runtime.signals import Diverged, Parked
 log = logging.getLogger("convgraph")
 
 
+@dataclass(slots=True)
+class Stop:
+    """Tells a run whose task is cancelled that it was asked to stop, and has to say where it stands."""
+
+    requested: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a run is to be executed. None of it is part of the conversation."""
@@ -41,6 +48,7 @@ class Options:
     durability: Durability = "step"
     listener: Listener | None = None
     target: str = ""
+    stop: Stop = field(default_factory=Stop)
 
 
 async def start(
@@ -68,7 +76,7 @@ async def start(
     if options.listener is not None:
         options.listener(started)
     run = _run(program, name, store, claim, options, {})
-    return await execute(Scope(run, program, first, limits=limits), store, claim)
+    return await execute(Scope(run, program, first, limits=limits), store, claim, options.stop)
 
 
 async def resume(
@@ -105,7 +113,7 @@ async def resume(
     run.ledger = standing.unfinished
     _record_return(run, program, standing, limits, redo_turn)
     scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
-    return await execute(scope, store, claim)
+    return await execute(scope, store, claim, options.stop)
 
 
 async def fork(
@@ -173,10 +181,10 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
     if limits is not None:
         run.journal.record(Resumed(limits_document(limits)))
     scope = Scope(run, program, advance(program.definition, standing.state, as_edit(mark)), limits=limits or standing.limits)
-    return await execute(scope, store, claim)
+    return await execute(scope, store, claim, options.stop)
 
 
-async def execute(scope: Scope, store: Store, claim: Claim) -> RunResult:
+async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop) -> RunResult:
     """Run the conversation until it stops, write why, and give the run back whatever happens."""
     run = scope.run
     journal = run.journal
@@ -190,8 +198,10 @@ async def execute(scope: Scope, store: Store, claim: Claim) -> RunResult:
                 scope.program.definition, scope.state, End("cancelled", "cancelled; resume goes on with the unfinished turn")
             )
             await _write_end(scope, journal)
-            raise
-        await _write_end(scope, journal)
+            if not stop.requested:
+                raise
+        else:
+            await _write_end(scope, journal)
     except Diverged as diverged:
         raise await as_error(diverged, store, run.run_id) from None
     finally:

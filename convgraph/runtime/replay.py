@@ -10,7 +10,7 @@ from typing import Any
 
 from convgraph.errors import ReplayDivergence
 from convgraph.graph.definition import Limits
-from convgraph.graph.machine import Edit, State, begin, resumed
+from convgraph.graph.machine import Edit, State, Turn, begin, resumed
 from convgraph.journal.codec import encode_event
 from convgraph.journal.events import (
     AttemptFailed,
@@ -68,7 +68,8 @@ class Record:
         expected, actual = _comparable(recorded.event), _comparable(event)
         if expected != actual:
             raise Diverged(where, f"the {event.kind} is not the recorded one", expected, actual)
-        for unused in self.ledger.unused_under(event.path):
+        was_cut = isinstance(event, Stepped) and event.limit is not None
+        for unused in () if was_cut else self.ledger.unused_under(event.path):
             raise Diverged(
                 where,
                 f"the record has {unused.effect} effect {unused.name!r} (number {unused.ordinal + 1}), which the code no longer asks for",
@@ -117,6 +118,12 @@ class Record:
         for recorded in due:
             self._outside.remove(recorded)
         return [as_edit(recorded.event) for recorded in due if isinstance(recorded.event, Edited)]
+
+    def cut_turn(self, path: str) -> Turn | None:
+        """The recorded turn, if a limit cut it short: where that was cannot be re-executed."""
+        recorded = self._expected.get(("step", path, 0))
+        event = recorded.event if recorded is not None else None
+        return event.turn() if isinstance(event, Stepped) and event.limit is not None else None
 
     def stopped_attempt(self, path: str, attempt: int) -> AttemptFailed | None:
         """The recorded attempt, if it was ended by the clock or by a person: that cannot be re-executed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from convgraph.graph.definition import Limits
-from convgraph.graph.machine import Edit, ErrorInfo
+from convgraph.graph.machine import Edit, ErrorInfo, Turn
 from convgraph.journal.codec import ValueCodec, canonical
 from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
 from convgraph.protocols import Model, ModelRequest
@@ -45,6 +45,8 @@ class Replaying(Protocol):
     def limits(self, path: str, current: Limits) -> Limits: ...
 
     def edits(self, turn: int) -> Sequence[Edit]: ...
+
+    def cut_turn(self, path: str) -> Turn | None: ...
 
     def stopped_attempt(self, path: str, attempt: int) -> AttemptFailed | None: ...
 

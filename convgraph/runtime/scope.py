@@ -77,7 +77,7 @@ class Turning:
                 state = scope.state._replace(choosing=False, seconds=scope.state.seconds + now - outermost.started)
                 found = limit_reached(scope.limits, state, outermost.usage, outermost.turns)
                 if found is not None and found[0] not in state.spent_limits:
-                    raise LimitStop(scope, *found)
+                    raise LimitStop(outermost, *found)
             turning = outermost.outer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from convgraph.runtime.scope import Scope
+    from convgraph.runtime.scope import Turning
 
 
 class Parked(BaseException):
@@ -17,11 +17,11 @@ class Parked(BaseException):
 
 
 class LimitStop(BaseException):
-    """A limit was reached in the middle of a turn. `scope` is the conversation whose limit it is."""
+    """A limit was reached in the middle of a turn. `turning` is that turn, of the conversation whose limit it is."""
 
-    def __init__(self, scope: Scope, limit: str, reason: str) -> None:
+    def __init__(self, turning: Turning, limit: str, reason: str) -> None:
         super().__init__(reason)
-        self.scope = scope
+        self.turning = turning
         self.limit = limit
         self.reason = reason
 
