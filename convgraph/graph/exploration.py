@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ from convgraph.graph.scripts import ScriptedTurn
 
 TRIES = 1_500
 """How many turns are tried at one place before its remaining transitions are given up there."""
+
+FEW_TRIES, PATIENCE = 60, 20
+"""How many turns are tried for a transition that was given up at so many places before."""
 
 COUNTED = 200
 """Up to which number turns, visits and messages are told apart."""
@@ -54,10 +57,12 @@ class Explorer:
     effort: int
     tried: int = 0
     samples: dict[str, Position] = field(default_factory=dict[str, Position])
+    _failures: Counter[int] = field(default_factory=Counter[int])
     _known: dict[Any, list[tuple[ScriptedTurn, int]]] = field(default_factory=dict[Any, list[tuple[ScriptedTurn, int]]])
 
     def __post_init__(self) -> None:
-        self._facts = _facts(self.guards(self.graph.edges))
+        after_errors = self.guards(tuple(edge for edge in self.graph.edges if edge.on == "error"))
+        self._facts = _facts(self.guards(self.graph.edges), after_errors)
 
     @property
     def exhausted(self) -> bool:
@@ -135,28 +140,63 @@ class Explorer:
             if edges := self.graph.out(node, on):
                 yield from self._search(at, on, edges)
         if cuts and not at.cut and (edges := self.graph.out(node, "limit")):
-            yield from self._search(lowered(at), "reply", edges)
+            found = list(self._search(lowered(at), "reply", edges))
+            yield from found
+            if missing := tuple(edge for edge in edges if all(step.edge != edge for step in found)):
+                yield from self._search(lowered(at), "error", missing)  # where every reply leads to the end, a failure does not
 
     def _search(self, at: Position, on: On, wanted: tuple[Edge, ...]) -> Iterator[Step]:
         """Steps for as many of the `wanted` transitions as turns are found, the simplest turn for each."""
         considered = tuple(dict.fromkeys((*wanted, *self.graph.out(at.state.node, on))))
-        turns = list(itertools.islice(proposals(at.state.node, self.guards(considered), at.state, on), TRIES))
+        turns = proposals(at.state.node, self.guards(considered), at.state, on)
         missing = {edge.index for edge in wanted}
-        for turn in turns:
+        for tried, turn in enumerate(itertools.islice(turns, TRIES), 1):
             for step in self.taken(at, turn):
                 if step.edge.index in missing:
                     missing.discard(step.edge.index)
                     yield step
-            if not missing or self.exhausted:
-                return
+                    yield from self._preparing(at, step)
+            if not missing or self.exhausted or (tried == FEW_TRIES and all(self._failures[index] >= PATIENCE for index in missing)):
+                break
         if on == "reply":
-            yield from self._handed_over(at, turns, missing)
+            for step in self._handed_over(at, sorted(missing)):
+                missing.discard(step.edge.index)
+                yield step
+                yield from self._preparing(at, step)
+        self._failures.update(missing)
 
-    def _handed_over(self, at: Position, turns: list[ScriptedTurn], missing: set[int]) -> Iterator[Step]:
+    def _preparing(self, at: Position, step: Step) -> Iterator[Step]:
+        """The same step with other turns: a node that then raises can set nothing itself, so what its error edges ask for must be there."""
+        if step.edge.target == END or step.turn.error is not None:
+            return
+        for edge in self.graph.out(step.edge.target, "error"):
+            guards = self.guards((edge,))
+            if not guards or not guards[0].reads & {"state", "last", "messages"} or self._would_fire(edge, step):
+                continue
+            around = (edge, *self.graph.out(at.state.node))
+            for turn in itertools.islice(proposals(at.state.node, self.guards(around), at.state, "reply"), FEW_TRIES):
+                turn = replace(turn, goto=step.turn.goto)
+                other = next((other for other in self.taken(at, turn) if other.edge == step.edge), None)
+                if other is not None and self._would_fire(edge, other):
+                    yield other
+                    break
+
+    def _would_fire(self, edge: Edge, step: Step) -> bool:
+        """Whether the error edge is enabled if the node that the step leads to raises."""
+        for turn in itertools.islice(proposals(edge.source, self.guards((edge,)), step.after.state, "error"), FEW_TRIES):
+            try:
+                if self.evaluate(edge, advance(self.graph, step.after.state, turn.event)):
+                    return True
+            except GuardError:
+                continue
+        return False
+
+    def _handed_over(self, at: Position, indexes: list[int]) -> Iterator[Step]:
         """Steps for transitions that order or priority puts behind others, so that only a handoff takes them."""
-        for index in sorted(missing):
-            for turn in turns:
-                handed = replace(turn, goto=self.graph.edge(index).target)
+        for index in indexes:
+            edge = self.graph.edge(index)
+            for turn in itertools.islice(proposals(at.state.node, self.guards((edge,)), at.state, "reply"), FEW_TRIES):
+                handed = replace(turn, goto=edge.target)
                 step = next((step for step in self.taken(at, handed) if step.edge.index == index), None)
                 if step is not None:
                     yield step
@@ -192,7 +232,7 @@ def _way(reached: Mapping[int, tuple[int, Step]], index: int) -> list[Step]:
     return way[::-1]
 
 
-def _facts(guards: list[Guard]) -> list[Callable[[State], Any]]:
+def _facts(guards: list[Guard], after_errors: list[Guard]) -> list[Callable[[State], Any]]:
     """What the guards read and a coming turn cannot simply set: for telling places apart."""
     reads = frozenset[str]().union(*(guard.reads for guard in guards))
     literals = Literals.of(guards)
@@ -206,12 +246,13 @@ def _facts(guards: list[Guard]) -> list[Callable[[State], Any]]:
     if "messages" in reads:
         facts.append(lambda state: min(len(state.history), bound))
         facts.append(lambda state: frozenset(text for text in literals.texts if any(text in message.text for message in state.history)))
-    if {"last", "declined"} <= reads:
+    if {"last", "declined"} <= reads or any("last" in guard.reads for guard in after_errors):
         facts.append(lambda state: state.history[-1].text if len(state.history) else "")
     if "state" in reads:
-        facts.append(lambda state: repr(state.dump_data()))
+        keys = _state_read(guards)
+        facts.append(lambda state: repr(state.dump_data(keys)))
     if "usage" in reads:
-        facts.append(lambda state: state.usage)
+        facts.append(lambda state: tuple(min(spent, bound) for spent in (*state.usage, state.usage.tokens)))
     return facts
 
 
@@ -224,3 +265,15 @@ def _visits_read(guards: list[Guard]) -> tuple[str, ...]:
             return ()
         names.update(dict.fromkeys(found))
     return tuple(names)
+
+
+def _state_read(guards: list[Guard]) -> frozenset[str] | None:
+    """The fields of the state that the guards read; None: all."""
+    keys: set[str] = set()
+    for guard in guards:
+        if "state" in guard.reads:
+            named: frozenset[str] | None = getattr(guard, "state_keys", None)
+            if named is None:
+                return None
+            keys |= named
+    return frozenset(keys)
