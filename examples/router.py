@@ -1,7 +1,7 @@
 """A support desk: a model chooses the desk among those that the rules allow, and one desk is a conversation of its own.
 
 Shows: a model-chosen speaker (`select="auto"`) with a fallback, a guard that takes a choice away from the model, a tool as
-an effect, a sub-conversation as a node, and going on with an ended conversation.
+an effect, a sub-conversation as a node (and what happens when it gets nowhere), and going on with an ended conversation.
 """
 
 import re
@@ -70,6 +70,7 @@ graph.add_edge(triage, technical, label="something does not work")
 graph.add_edge(triage, general, label="anything else")
 for desk in (billing, technical, general):
     graph.add_edge(desk, END)
+graph.add_edge(technical, general, on="error", label="not solved")
 graph.set_start(triage)
 
 INPUT = "The crank of my grinder is stuck."
