@@ -23,9 +23,9 @@ MAX_DEPTH = 40
 
 VARIABLES = ("last", "messages", "state", "turn", "visits", "usage", "error", "sender", "declined")
 FUNCTIONS = frozenset(
-    "size contains startsWith endsWith matches has all exists exists_one map filter int uint double string bytes bool "
+    "size contains startsWith endsWith matches has all exists exists_one map filter int uint double string bytes "
     "type dyn timestamp duration getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds "
-    "getMilliseconds min max".split()
+    "getMilliseconds".split()
 )
 TYPES = frozenset("int uint double string bytes bool list map null_type".split())
 _OPERATOR = re.compile(r"@\w+|[!-]_|_[^\w]+_|_\[_\]|_\?_:_")
@@ -166,9 +166,7 @@ class CallableGuard:
         try:
             return bool(self.predicate(GuardView(state)))
         except Exception as error:
-            raise GuardError(
-                f"{self._where}: guard {self.text} raised {type(error).__name__} at turn {state.turn}: {error}"
-            ) from error
+            raise GuardError(f"{self._where}: guard {self.text} raised {type(error).__name__} at turn {state.turn}: {error}") from error
 
     def __repr__(self) -> str:
         return f"CallableGuard({self.text})"
@@ -221,6 +219,8 @@ def _compile(text: str, where: str) -> tuple[Any, frozenset[str]]:
     except ValueError as error:
         raise GuardError(f"{where}: guard {text!r}, {_syntax_error(str(error))}") from error
     bound = frozenset(_MACRO.findall(code))
+    for hidden in sorted(bound.intersection(VARIABLES)):
+        raise GuardError(f"{where}: guard {text!r}: the loop variable {hidden!r} hides what a guard reads; give it another name")
     for name in program.functions():
         if _OPERATOR.fullmatch(name) is None and name not in FUNCTIONS:
             raise GuardError(_unknown("function", name, code, text, where, sorted(FUNCTIONS)))
@@ -232,7 +232,8 @@ def _compile(text: str, where: str) -> tuple[Any, frozenset[str]]:
         owner, name = found.groups()
         if owner not in bound and name not in _FIELDS[owner]:
             raise GuardError(
-                f"{where}: guard {text!r}, column {found.start(2) + 1}: {owner!r} has no field {name!r}; it has {', '.join(sorted(_FIELDS[owner]))}"
+                f"{where}: guard {text!r}, column {found.start(2) + 1}: {owner!r} has no field {name!r}; "
+                f"it has {', '.join(sorted(_FIELDS[owner]))}"
             )
     if dunder := re.search(r"(?<!\w)__\w+", code):
         raise GuardError(f"{where}: guard {text!r}, column {dunder.start() + 1}: names that begin with '__' are refused")
