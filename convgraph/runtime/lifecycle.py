@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from convgraph.errors import AnswerError, GraphChanged, InputError, InternalError, StoreError
+from convgraph.errors import AnswerError, ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
 from convgraph.graph.definition import UNLIMITED, Limits
 from convgraph.graph.machine import End, ErrorInfo, advance, begin, resumed
 from convgraph.journal.answers import check_answer
-from convgraph.journal.events import Edited, Ended, Event, Question, Recorded, Resumed, RunStarted, Stepped
+from convgraph.journal.events import Edited, Ended, Question, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
 from convgraph.journal.writer import Durability, Journal, Listener
 from convgraph.messages import Message, as_message
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_document
 from convgraph.runtime.interpreter import converse
-from convgraph.runtime.people import Human, People
+from convgraph.runtime.people import Human, People, check_human
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run, digest_text
@@ -56,6 +56,7 @@ async def start(
 ) -> RunResult:
     """Start a run and go on until it stops. Raises `InputError` before anything is written."""
     definition = program.definition
+    check_human(options.human)
     messages = tuple(input_messages(said))
     limits = definition.limits if limits is None else limits
     check_prices(program, limits)
@@ -89,23 +90,27 @@ async def resume(
     options: Options,
 ) -> RunResult:
     """Go on with a run from its last complete step. A run that is finished or stuck is given back as it is stored."""
-    info = await store.info(run_id)
-    events = await store.load(run_id, steps_only=True)
-    standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
-    questions = await store.aquestions(run_id)
+    check_human(options.human)
+    seen = await _look(program, run_id, store)
+    standing, questions = seen.standing, seen.questions
     check_answers(run_id, answers or {}, questions, standing)
     if standing.state.status in ENDED:
         return result_of(run_id, standing.state, store)
     if limits is not None:
         check_prices(program, limits)
-    given = {question.id: question.answer for question in questions if question.answered} | dict(answers or {})
+    given = _given(questions, answers)
     if _nothing_new(standing, options.human, given):
         return result_of(run_id, standing.state, store, tuple(questions))
     claim = await store.claim(run_id)
-    if claim.epoch != info.epoch + 1:
-        # Somebody else ran it between the look and the claim: look again, now that nobody else can.
-        events = await store.load(run_id, steps_only=True)
-        standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
+    if claim.next_seq != seen.next_seq:
+        # Somebody else ran it between the look and the claim: look again, now that nobody else can write.
+        try:
+            seen = await _look(program, run_id, store)
+            standing, given = seen.standing, _given(seen.questions, answers)
+            check_answers(run_id, answers or {}, seen.questions, standing)
+        except ConvgraphError:
+            await _give_back(store, claim, seen.standing)
+            raise
         if standing.state.status in ENDED:
             await _give_back(store, claim, standing)
             return result_of(run_id, standing.state, store)
@@ -169,12 +174,15 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
     messages = tuple(input_messages(said))
     if not messages:
         raise InputError("continue_ needs the next message of the user")
-    info = await store.info(run_id)
-    events = await store.load(run_id, steps_only=True)
-    standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
+    check_human(options.human)
+    seen = await _look(program, run_id, store)
+    standing = seen.standing
     if standing.state.status not in ("finished", "stuck", "limited"):
-        raise InputError(f"run {run_id!r} is {info.status}, not ended; resume it before continuing the conversation")
+        raise InputError(f"run {run_id!r} is {seen.info.status}, not ended; resume it before continuing the conversation")
     claim = await store.claim(run_id)
+    if claim.next_seq != seen.next_seq:
+        await _give_back(store, claim, (await _look(program, run_id, store)).standing)
+        raise RunBusy(f"run {run_id!r} was continued by somebody else at the same moment; read what was said, then try again", run_id)
     run = _run(program, run_id, store, claim, options, {})
     mark = Edited("continued", node=program.definition.start, messages=messages, choosing=False)
     run.journal.record(mark)
@@ -278,6 +286,28 @@ def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Opt
     return Run(run_id, journal, program.codec, People(run_id, options.human, answers), deps=options.deps)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A run as it was found: where it stands, what it waits for, and the sequence number that its next event will have."""
+
+    info: RunInfo
+    standing: Standing
+    questions: list[OpenQuestion]
+    next_seq: int
+
+
+async def _look(program: Program, run_id: str, store: Store) -> _Seen:
+    info = await store.info(run_id)
+    events = await store.load(run_id, steps_only=True)
+    standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
+    return _Seen(info, standing, await store.aquestions(run_id), events[-1].seq + 1)
+
+
+def _given(questions: Sequence[OpenQuestion], answers: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The answers that a resumed run has: those delivered before, and those it was resumed with."""
+    return {question.id: question.answer for question in questions if question.answered} | dict(answers or {})
+
+
 async def _stored_document(store: Store, program: Program, events: Sequence[Recorded]) -> str | None:
     """The document of the graph that the run was last run with, if it is not this one."""
     fingerprint, digest = "", ""
@@ -339,9 +369,9 @@ async def _write_end(scope: Scope, journal: Journal) -> None:
 
 
 async def _give_back(store: Store, claim: Claim, standing: Standing) -> None:
-    """Undo a claim that turned out to be for a run that is over: its status is written again."""
-    ended: Event = Ended(standing.state.status or "finished", standing.state.reason)
-    await store.append(claim, [ended])
+    """Undo a claim of a run that is not to go on: the status that it had stopped with, if it had, is written again."""
+    if standing.state.status is not None:
+        await store.append(claim, [Ended(standing.state.status, standing.state.reason)])
     await _release(store, claim)
 
 

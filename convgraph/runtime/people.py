@@ -21,8 +21,7 @@ class People:
     """The people of one run. `answers` are those delivered before the run was resumed, by question id."""
 
     def __init__(self, run_id: str, human: Human = "auto", answers: dict[str, Any] | None = None) -> None:
-        if not callable(human) and human not in ("auto", "console", "park"):
-            raise InputError(f"human={human!r} is none of 'auto', 'console', 'park' or a callable that takes a Question")
+        check_human(human)
         self._run_id = run_id
         self._human = human
         self._answers = answers or {}
@@ -62,3 +61,9 @@ class People:
                 print(f"That does not fit: {error}", file=sys.stderr)
                 continue
             return answer
+
+
+def check_human(human: Any) -> None:
+    """Raise `InputError` unless `human` says how people are asked."""
+    if not callable(human) and human not in ("auto", "console", "park"):
+        raise InputError(f"human={human!r:.100} is none of 'auto', 'console', 'park' or a callable that takes a Question")
