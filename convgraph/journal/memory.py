@@ -79,6 +79,11 @@ class MemoryStore(Store):
                 self._note(run, event, now)
         claim.next_seq = seq
 
+    async def confirm(self, claim: Claim) -> None:
+        run = self._runs.get(claim.run_id)
+        if run is None or run.info.epoch != claim.epoch:
+            raise Fenced(f"run {claim.run_id!r} was taken over by another owner")
+
     async def release(self, claim: Claim) -> None:
         run = self._runs.get(claim.run_id)
         if run is not None and run.info.epoch == claim.epoch:
@@ -95,7 +100,7 @@ class MemoryStore(Store):
         return without_finished_turns(events) if steps_only else events
 
     async def info(self, run_id: str) -> RunInfo:
-        return self._run(run_id).info
+        return _listed(self._run(run_id))
 
     async def content(self, digest: str) -> str | None:
         return self._contents.get(digest)
@@ -111,12 +116,12 @@ class MemoryStore(Store):
     ) -> list[RunInfo]:
         check_status(status)
         found = [
-            run.info
-            for run in reversed(self._runs.values())
-            if (status is None or run.info.status == status)
-            and (graph is None or run.info.graph == graph)
-            and (parent is None or run.info.parent == parent)
-            and (since is None or run.info.updated >= since)
+            info
+            for info in map(_listed, reversed(self._runs.values()))
+            if (status is None or info.status == status)
+            and (graph is None or info.graph == graph)
+            and (parent is None or info.parent == parent)
+            and (since is None or info.updated >= since)
         ]
         return found[:limit]
 
@@ -132,7 +137,7 @@ class MemoryStore(Store):
 
     async def adelete(self, run_id: str) -> None:
         run = self._run(run_id)
-        check_deletable(run.info, [other.info.run_id for other in self._runs.values() if other.info.parent == run_id])
+        check_deletable(_listed(run), [other.info.run_id for other in self._runs.values() if other.info.parent == run_id])
         del self._runs[run_id]
 
     async def aclose(self) -> None:
@@ -157,6 +162,11 @@ class MemoryStore(Store):
             run.info = replace(run.info, status=event.status, reason=event.reason, updated=now)
             if event.status in ENDED:
                 run.questions.clear()
+
+
+def _listed(run: _Run) -> RunInfo:
+    """The run as it is listed: one that nobody runs any more, though it has not ended, was interrupted."""
+    return replace(run.info, status="interrupted") if run.info.status == "running" and not run.claimed else run.info
 
 
 def upto(events: Sequence[Recorded], step: int) -> list[Recorded]:

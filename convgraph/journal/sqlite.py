@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import sqlite3
 import threading
@@ -30,6 +31,8 @@ from convgraph.journal.uninterrupted import cancel_later
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+
+log = logging.getLogger("convgraph")
 
 LOCKED_SECONDS = 30.0
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
@@ -167,7 +170,7 @@ class SqliteStore(Store):
             except sqlite3.IntegrityError as error:
                 if "fenced" not in str(error):
                     raise
-                raise Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing") from None
+                raise self._fenced(claim) from None
             _note(db, key, events, contents, now)
 
         try:
@@ -179,8 +182,16 @@ class SqliteStore(Store):
         if isinstance(events[-1], Ended):
             self._drop(claim)
 
+    async def confirm(self, claim: Claim) -> None:
+        if time.monotonic() - claim.renewed < self._lease:
+            return
+        owner = self._read(lambda db: db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (claim.key, claim.epoch)).fetchone())
+        if owner is None:
+            self._drop(claim)
+            raise self._fenced(claim)
+
     async def release(self, claim: Claim) -> None:
-        if claim.key not in self._claims:
+        if self._claims.get(claim.key) is not claim:
             return
         self._drop(claim)
         await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
@@ -372,7 +383,8 @@ class SqliteStore(Store):
             self._renewals[loop] = loop.create_task(self._renew(), name="convgraph-leases")
 
     def _drop(self, claim: Claim) -> None:
-        self._claims.pop(claim.key, None)
+        if self._claims.get(claim.key) is claim:  # a later claim of this very store may stand there
+            del self._claims[claim.key]
         if not self._claims:
             for loop, task in list(self._renewals.items()):
                 if loop is asyncio.get_running_loop():
@@ -382,9 +394,16 @@ class SqliteStore(Store):
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._lease / 3)
-            until = time.time() + self._lease
-            held = [(until, claim.key, claim.epoch) for claim in self._claims.values()]
-            await self._transaction(lambda db, held=held: db.executemany("UPDATE runs SET lease=? WHERE id=? AND epoch=?", held))
+            try:
+                await self._transaction(self._extend_leases)
+            except StoreError as error:  # whoever appends next is told; a lease that may be late is still worth having
+                log.debug("%s: the leases could not be renewed: %s", self.path, error)
+
+    def _extend_leases(self, db: sqlite3.Connection) -> None:
+        until, now = time.time() + self._lease, time.monotonic()
+        for claim in self._claims.values():
+            if db.execute("UPDATE runs SET lease=? WHERE id=? AND epoch=?", (until, claim.key, claim.epoch)).rowcount:
+                claim.renewed = now
 
     def _translated(self, error: BaseException) -> BaseException:
         """The error in the words of convgraph.errors, for what SQLite reports."""
@@ -405,6 +424,9 @@ class SqliteStore(Store):
 
     def _locked_for_too_long(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self.path}: another process has kept the file locked for {LOCKED_SECONDS:.0f} s")
+
+    def _fenced(self, claim: Claim) -> Fenced:
+        return Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
 
     def _not_found(self, run_id: str) -> RunNotFound:
         return RunNotFound(f"no run {run_id!r} in {self.path}")

@@ -81,7 +81,7 @@ class NewRun:
 
 @dataclass(slots=True)
 class Claim:
-    """The right to write one run: valid as long as nobody has claimed it with a higher epoch."""
+    """The right to write one run: valid as long as nobody has claimed it with a higher epoch. `renewed` is on the monotonic clock."""
 
     run_id: str
     key: int
@@ -113,6 +113,14 @@ class Store(ABC):
     @abstractmethod
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         """Write events, all or none. Raises `Fenced`, `NotEncodable`, `StoreUnavailable`."""
+
+    @abstractmethod
+    async def confirm(self, claim: Claim) -> None:
+        """Raise `Fenced` if somebody else has taken the run over; costs nothing while the lease cannot have run out.
+
+        To be asked before something outside is touched that no append precedes: a process that was stopped for
+        longer than its lease does not know of it when it wakes.
+        """
 
     @abstractmethod
     async def release(self, claim: Claim) -> None:

@@ -63,6 +63,10 @@ class Journal:
         if self._listener is not None:
             self._listener(delta)
 
+    async def confirm(self) -> None:
+        """Raise `Fenced` if this is not the run's writer any more."""
+        await self.store.confirm(self.claim)
+
     async def commit(self) -> None:
         """Make all that was recorded durable."""
         if self._durability == "step":

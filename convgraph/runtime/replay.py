@@ -84,6 +84,9 @@ class Record:
     def tell(self, delta: Delta) -> None:
         """Nothing is streamed: the model is not asked."""
 
+    async def confirm(self) -> None:
+        """Nobody else writes to a record."""
+
     async def commit(self) -> None:
         """Nothing is written."""
 
