@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from convgraph.journal.sqlite import SqliteStore
 from convgraph.journal.store import Claim
-from tests.failures.conversations import CONVERSATIONS, person
+from tests.failures.conversations import ALL, person
 from tests.failures.evidence import Evidence, How
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ class BoundaryStore(SqliteStore):
 def obey(order: Order) -> Fate:
     """Do what the order says, in this process."""
     evidence = Evidence(Path(order.evidence), order.trap, order.how)
-    graph = CONVERSATIONS[order.conversation](evidence)
+    graph = ALL[order.conversation](evidence)
     with BoundaryStore(order, evidence) as store:
         human = person(evidence) if order.somebody_there else "park"
         if order.verb == "run":
@@ -105,13 +105,22 @@ class Children:
 
     def kill_when_hanging(self, order: Order) -> Fate:
         """Have a child obey, and kill it from outside as soon as it hangs in its trap."""
+        pid = self.start_until_it_hangs(order)
+        os.kill(pid, signal.SIGKILL)
+        return self.wait(pid)
+
+    def start_until_it_hangs(self, order: Order) -> int:
+        """Have a child obey, and come back as soon as it hangs in its trap. Returns its process id."""
         evidence = Evidence(Path(order.evidence))
         pid = self._ask({**asdict(order), "how": "hang", "detached": True})["pid"]
         deadline = time.monotonic() + 30
         while "hanging" not in evidence.notes():
             assert time.monotonic() < deadline, f"the child never came to call {order.trap}"
             time.sleep(0.005)
-        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait(self, pid: int) -> Fate:
+        """Wait for the end of a child that was left hanging."""
         return Fate(**self._ask({"wait": pid}))
 
     def close(self) -> None:
@@ -142,8 +151,13 @@ def worker() -> Iterator[Children]:
         children.close()
 
 
+def fork_and_wait(order: Order) -> Fate:
+    """Have a child of this process obey, and wait for its end. Only for a process that has started no event loop and no thread."""
+    return _fate_of(_fork(order))
+
+
 def _serve() -> None:
-    CONVERSATIONS["panel"](Evidence(Path(os.devnull))).check()  # imports what a run imports, so that children need not
+    ALL["panel"](Evidence(Path(os.devnull))).check()  # imports what a run imports, so that children need not
     for line in sys.stdin:
         message = json.loads(line)
         if "wait" in message:

@@ -183,4 +183,31 @@ def desk(evidence: Evidence) -> ConversationGraph:
     return graph
 
 
+def relay(evidence: Evidence) -> ConversationGraph:
+    """A short one to fight over: a tool, plain code that the trap can be in, a model, a tool."""
+
+    async def first(ctx: Context) -> str:
+        return await ctx.effect("first", outside(evidence, "done"))
+
+    async def think(ctx: Context) -> str:
+        evidence.call(f"plain {ctx.turn}")
+        reply = await ctx.call_model(model, ModelRequest(ctx.messages, "think"))
+        return reply.content
+
+    async def last(ctx: Context) -> str:
+        return await ctx.effect("last", outside(evidence, "done"), idempotent=True)
+
+    model = witnessed_model(evidence, "think-model", lambda _: "a thought")
+    graph = ConversationGraph("relay")
+    graph.add_node(first)
+    graph.add_node(think)
+    graph.add_node(last)
+    graph.add_edge("first", "think")
+    graph.add_edge("think", "last")
+    graph.add_edge("last", END)
+    graph.set_start("first")
+    return graph
+
+
 CONVERSATIONS: dict[str, Callable[[Evidence], ConversationGraph]] = {"panel": panel, "review": review, "desk": desk}
+ALL = {**CONVERSATIONS, "relay": relay}
