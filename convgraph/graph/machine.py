@@ -267,13 +267,14 @@ def _after_edit(graph: Definition, state: State, edit: Edit) -> State:
         if edit.update is not None:
             data = graph.state.initial({**data.model_dump(), **edit.update})
     history = state.history if edit.last is None else state.history.replace_last(edit.last)
+    goes_on = edit.node is not None or edit.choosing is not None
     return state._replace(
         node=edit.node if edit.node is not None else state.node,
         choosing=edit.choosing if edit.choosing is not None else state.choosing,
         history=history.extend(edit.messages),
         data=data,
-        status=None,
-        reason="",
+        status=None if goes_on else state.status,
+        reason="" if goes_on else state.reason,
     )
 
 

@@ -20,7 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from convgraph.errors import AnswerError, ConvgraphError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreCorrupt, StoreError, StoreUnavailable
+from convgraph.errors import (
+    AnswerError,
+    ConvgraphError,
+    Fenced,
+    InputError,
+    RunBusy,
+    RunExists,
+    RunNotFound,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
 from convgraph.journal.memory import check_deletable, upto

@@ -98,7 +98,8 @@ class Ledger:
     def has_question(self, question: str, path: str) -> bool:
         """Whether another turn than the one at `path` (a branch beside it, say) has put a question with this id."""
         return any(
-            intent.question is not None and intent.question.id == question and place[0] != base(path) for place, intent in self.started.items()
+            intent.question is not None and intent.question.id == question and place[0] != base(path)
+            for place, intent in self.started.items()
         )
 
     def clear(self) -> None:

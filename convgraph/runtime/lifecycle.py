@@ -13,7 +13,7 @@ from typing import Any
 
 from convgraph.errors import AnswerError, ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
 from convgraph.graph.definition import UNLIMITED, Limits
-from convgraph.graph.machine import End, ErrorInfo, advance, begin, resumed
+from convgraph.graph.machine import End, ErrorInfo, State, advance, begin, resumed
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Edited, Ended, Question, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
@@ -118,7 +118,7 @@ async def resume(
     run.ledger = standing.unfinished
     _record_return(run, program, standing, limits, redo_turn)
     scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
-    return await execute(scope, store, claim, options.stop)
+    return await execute(scope, store, claim, options.stop, standing.state)
 
 
 async def fork(
@@ -192,8 +192,11 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
     return await execute(scope, store, claim, options.stop)
 
 
-async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop) -> RunResult:
-    """Run the conversation until it stops, write why, and give the run back whatever happens."""
+async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop, before: State | None = None) -> RunResult:
+    """Run the conversation until it stops, write why, and give the run back whatever happens.
+
+    `before` is where the run stood when it was resumed: a resume that is refused on the way leaves it there.
+    """
     run = scope.run
     journal = run.journal
     if not isinstance(journal, Journal):
@@ -211,6 +214,9 @@ async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop) -> RunRe
         else:
             await _write_end(scope, journal)
     except Diverged as diverged:
+        if before is not None and before.status is not None:
+            journal.record(Ended(before.status, before.reason))
+            await journal.flush()
         raise await as_error(diverged, store, run.run_id) from None
     finally:
         await _release(store, claim)
@@ -355,7 +361,7 @@ def _record_return(run: Run, program: Program, standing: Standing, limits: Limit
 
 def _nothing_new(standing: Standing, human: Human, answers: Mapping[str, Any]) -> bool:
     """Whether a run that waits for a person would only wait again."""
-    if standing.state.status != "waiting" or answers or callable(human) or human == "console":
+    if standing.state.status != "waiting" or answers or standing.pending or callable(human) or human == "console":
         return False
     return human == "park" or sys.stdin is None or not sys.stdin.isatty()
 

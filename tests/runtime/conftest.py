@@ -33,7 +33,7 @@ def alone(node: Callable[..., Any], **options: Any) -> ConversationGraph:
 
 def chain(*nodes: Any, **options: Any) -> ConversationGraph:
     """A graph whose nodes speak one after the other, then end."""
-    graph = ConversationGraph("chain", **options)
+    graph = ConversationGraph(options.pop("name", "chain"), **options)
     names = [graph.add_node(node) for node in nodes]
     for source, target in zip(names, [*names[1:], END], strict=True):
         graph.add_edge(source, target)

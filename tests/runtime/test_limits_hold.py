@@ -140,7 +140,14 @@ def test_nested_turns_and_costs_count_against_both_limits(store: Store) -> None:
     assert "turns" in result.stop_reason
     more = graph.resume("r", store=store, limits=Limits(turns=6))
     assert more.status == "limited"
-    assert [recorded.event.path for recorded in store.events("r") if recorded.event.kind == "step"] == ["1", "2/1", "2/2", "2/3", "2/4", "2/5"]
+    assert [recorded.event.path for recorded in store.events("r") if recorded.event.kind == "step"] == [
+        "1",
+        "2/1",
+        "2/2",
+        "2/3",
+        "2/4",
+        "2/5",
+    ]
 
 
 def test_a_nested_conversation_at_its_own_limit_is_its_nodes_error() -> None:
