@@ -1,0 +1,138 @@
+"""README.md and docs/*.md do what they say: their Python runs, prints what is printed below it, and their commands work.
+
+Blocks of a page share one namespace and one directory. A Python block that begins with `# name.py` is that file. A `text`
+block right below a Python block is what it prints; `…` stands for anything. In a `console` block, commands that begin with
+`python` or `convgraph` are run; `Killed` below one means that it dies by SIGKILL, `[N]` that it exits with N.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name not in ("architecture.md", "cli.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+    printed: str | None
+    """The `text` block right below, if there is one."""
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    found = list(FENCE.finditer(text))
+    for number, match in enumerate(found):
+        after = found[number + 1] if number + 1 < len(found) else None
+        below = after if after is not None and after[1] == "text" and not text[match.end() : after.start()].strip() else None
+        yield Block(match[1], match[2], text[: match.start()].count("\n") + 2, below[2] if below else None)
+
+
+def test_the_extractor_finds_what_a_page_holds(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("A\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\nB\n\n```console\n$ python x.py\n```\n")
+
+    assert list(blocks(page)) == [
+        Block("python", "print(1)\n", 4, "1\n"),
+        Block("text", "1\n", 8, None),
+        Block("console", "$ python x.py\n", 14, None),
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    before = set(sys.modules)
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    try:
+        for block in blocks(page):
+            if block.language == "python":
+                _run_python(block, namespace, page)
+            elif block.language == "console":
+                for command, printed in _commands(block.text):
+                    _run_command(command, printed, page)
+    finally:
+        for name in set(sys.modules) - before:
+            if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_links_to_what_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_readme_picture_is_the_demos_graph(load: Any) -> None:
+    picture = (ROOT / "docs/images/newsroom.svg").read_text(encoding="utf-8")
+    graph = load("demo").graph.definition
+
+    assert len(picture) < 100_000
+    for name in graph.nodes:
+        assert f">{name}<" in picture
+    for edge in graph.edges:
+        assert edge.label in picture
+
+
+def _run_python(block: Block, namespace: dict[str, Any], page: Path) -> None:
+    named = re.match(r"# (\w+\.py)\n", block.text)
+    if named:
+        Path(named[1]).write_text(block.text, encoding="utf-8")
+        return
+    output = io.StringIO()
+    code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
+    with redirect_stdout(output):
+        exec(code, namespace)
+    if block.printed is not None:
+        _compare(output.getvalue(), block.printed, f"{page.name}:{block.line}")
+
+
+def _commands(text: str) -> Iterator[tuple[str, str]]:
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, printed = part.partition("\n")
+        yield command, printed.strip()
+
+
+def _run_command(command: str, printed: str, page: Path) -> None:
+    words = shlex.split(command, comments=True)
+    if words[0] not in ("python", "convgraph"):
+        return
+    program = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "convgraph"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*program, *words[1:]], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    expected = -signal.SIGKILL if printed.endswith("Killed") else int(code[1]) if (code := re.search(r"^\[(\d+)\]$", printed, re.MULTILINE)) else 0
+    assert done.returncode == expected, f"{page.name}: $ {command}\n{done.stdout}\n{done.stderr}"
+    lines = re.sub(r"^(Killed|\[\d+\])$", "", printed, flags=re.MULTILINE).strip()
+    if lines:
+        _compare(done.stdout, lines, f"{page.name}: $ {command}")
+
+
+def _compare(actual: str, expected: str, where: str) -> None:
+    """As said, but for trailing blanks and for `…`."""
+    pattern = ".*?".join(re.escape(part) for part in _trimmed(expected).split("…"))
+    assert re.fullmatch(pattern, _trimmed(actual), re.DOTALL), f"{where} prints\n{actual}\nnot\n{expected}"
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
