@@ -1,0 +1,61 @@
+"""From a journal to the plain steps that coverage counts: which node had the turn in which graph, and what was taken then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from convgraph.graph.coverage import Taken
+from convgraph.graph.definition import Definition
+from convgraph.journal.events import Edited, Event, Moved, Recorded, Stepped
+
+
+def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Taken]:
+    """The steps of a recorded run of `definition`, those of the conversations nested in it included.
+
+    Attempts that failed count as well: what they exercised was exercised. Steps that do not fit the definition are
+    given as they are; `coverage` names them.
+    """
+    steps: dict[str, Taken] = {}
+    having = {"": definition.start or ""}  # who has the turn, in each conversation
+    for recorded in events:
+        event: Event = recorded.event
+        if isinstance(event, Edited) and event.node is not None:
+            having[""] = event.node
+        if not isinstance(event, Stepped | Moved):
+            continue
+        conversation = event.path.rpartition("/")[0]
+        if isinstance(event, Stepped):
+            way = _way(definition, conversation, having)
+            steps[event.path] = Taken(event.node, event.edge, way, _values(event.guards), event.goto is not None)
+        elif event.path in steps:
+            steps[event.path] = steps[event.path]._replace(edge=event.edge, guards=_values(event.guards))
+        if event.target is not None:
+            having[conversation] = event.target
+    return list(steps.values())
+
+
+def _way(definition: Definition, conversation: str, having: dict[str, str]) -> tuple[str, ...]:
+    """The names of the nodes (and branches) that lead to the graph which a nested conversation runs.
+
+    A nested conversation's steps are written before the step that it is part of, so the node around it is the
+    one that has the turn there.
+    """
+    way: list[str] = []
+    graph, outer, parts = definition, "", conversation.split("/") if conversation else []
+    while parts:
+        name = having.get(outer, graph.start or "")
+        way.append(name)
+        place = graph.nodes.get(name)
+        taken = parts[:1]
+        if place is not None and place.branches:
+            taken = parts[:2]
+            place = next((branch for branch in place.branches if branch.name == taken[-1]), place.branches[0])
+            way.append(place.name)
+        if place is None or place.inner is None:
+            break  # a run of another graph: what is found so far shows where
+        graph, outer, parts = place.inner, "/".join(filter(None, [outer, *taken])), parts[len(taken) :]
+    return tuple(way)
+
+
+def _values(guards: dict[str, bool] | None) -> dict[int, bool]:
+    return {int(index): value for index, value in (guards or {}).items()}
