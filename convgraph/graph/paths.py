@@ -131,8 +131,8 @@ class _Search:
         depth = max(self.max_turns - length, len(self.graph.nodes) + 1)
         found = self.explorer.nearest(at, rank, best, depth)
         if (found is None or found[0] > best) and not at.cut and any(edge.on == "limit" for edge in self.graph.edges):
-            lowered = self.explorer.nearest(at, rank, best, depth, cuts=True)
-            found = min((way for way in (found, lowered) if way is not None), key=lambda way: way[0], default=None)
+            cut_short = self.explorer.nearest(at, rank, best, depth, cuts=True)
+            found = min((way for way in (found, cut_short) if way is not None), key=lambda way: way[0], default=None)
         if not length and best == 0 and not self.explorer.exhausted and len(self._inputs()) == 1 and (found is None or found[0] > 0):
             self.hopeless |= left - ends_left  # a search from the very beginning has not found them: do not search again
         return None if found is None else found[1]
@@ -147,11 +147,14 @@ class _Search:
                 return self._path(at._replace(state=state._replace(status=verdict.status)), [*turns, turn], text)
         at = at if at.cut else lowered(at)
         while True:  # ends: after a limit no node speaks twice
-            steps = list(self.explorer.taken(at, plain(at.state.node)))
-            if not steps:
-                return self._path(at._replace(state=at.state._replace(status="limited")), [*turns, plain(at.state.node)], text)
-            turns.append(steps[0].turn)
-            at = steps[0].after
+            last = plain(at.state.node)
+            step = next(self.explorer.taken(at, last), None)
+            if step is None:
+                _, verdict = self.explorer.judge(at, last)
+                status = verdict.status if isinstance(verdict, Verdict) else "failed"
+                return self._path(at._replace(state=at.state._replace(status=status)), [*turns, last], text)
+            turns.append(step.turn)
+            at = step.after
             if at.state.status is not None:
                 return self._path(at, turns, text)
 

@@ -230,6 +230,10 @@ def test_conversations_that_cannot_end_are_scripted_up_to_where_they_stop() -> N
     assert [path.status for path in stuck] == ["stuck"]
     endless = check_covered(graph(("a", "b"), ("b", "a")))
     assert [path.status for path in endless] == ["limited"]
+    broken = graph(("a", "b"), ("b", END, "visits.nobody > 2"))
+    found = broken.paths()
+    assert [path.status for path in found] == ["failed"]
+    assert walked(broken, found) == {((), 0)}
 
 
 @pytest.mark.parametrize("assume", [{"a->nowhere": True}, {"a->END": "yes"}])
