@@ -71,8 +71,8 @@ if TYPE_CHECKING:
     from convgraph.agents.conversable import ConversableAgent
     from convgraph.conversation import ConversationGraph
     from convgraph.errors import ReplayDivergence, RunBusy
-    from convgraph.graph.definition import END, Limits, Retry
     from convgraph.graph.check_scope import Finding
+    from convgraph.graph.definition import END, Limits, Retry
     from convgraph.graph.schema import Reducer
     from convgraph.groups import ForEach, Parallel
     from convgraph.journal.events import Question

@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """From what users write (agents, functions, graphs, groups) to nodes and the live objects behind them."""
 
 from __future__ import annotations

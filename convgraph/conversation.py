@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from convgraph.assembly import NodeOptions, Part, assembled, caller_origin, inner_programs, models_of, name_of, selector_paths
 from convgraph.errors import CheckFailed, DefinitionError, InputError
-from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, check_select
+from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
 from convgraph.journal.codec import ValueCodec
@@ -65,7 +65,7 @@ class ConversationGraph:
         self._builder = Builder(name)
         where = f"graph {name!r}"
         self._schema = StateSchema.of(state, where) if state is not None else None
-        self._select = check_select(select, where)
+        self._select: SelectMethod = check_select(select, where)
         self._fallback = fallback
         self._limits = _checked_limits(limits, where)
         self._selector_model = selector_model
@@ -224,13 +224,13 @@ class ConversationGraph:
 
     # Running
 
-    def run(self, input: Any = None, **options: Any) -> RunResult:  # noqa: A002  # the name that design and users call
+    def run(self, input: Any = None, **options: Any) -> RunResult:  # the name that design and users call
         """Run the conversation until it stops. See `arun` for the options; works inside a running event loop too."""
         return run_sync(self.arun(input, **options))
 
     async def arun(
         self,
-        input: Any = None,  # noqa: A002
+        input: Any = None,
         *,
         state: BaseModel | Mapping[str, Any] | None = None,
         deps: Any = None,
@@ -264,7 +264,7 @@ class ConversationGraph:
             if ours:
                 await opened.aclose()
 
-    def astream(self, input: Any = None, **options: Any) -> RunStream:  # noqa: A002
+    def astream(self, input: Any = None, **options: Any) -> RunStream:
         """Run the conversation and stream its events as they happen, token deltas among them.
 
         Takes the options of `arun`. Returns an async iterator of events; when it is through, its `result` is the
@@ -364,14 +364,14 @@ class ConversationGraph:
             if ours:
                 await opened.aclose()
 
-    def continue_(self, run_id: str, input: Any, **options: Any) -> RunResult:  # noqa: A002
+    def continue_(self, run_id: str, input: Any, **options: Any) -> RunResult:
         """Go on with an ended conversation with its user's next message. See `acontinue`."""
         return run_sync(self.acontinue(run_id, input, **options))
 
     async def acontinue(
         self,
         run_id: str,
-        input: Any,  # noqa: A002
+        input: Any,
         *,
         store: StoreLike,
         limits: Limits | None = None,
@@ -424,7 +424,7 @@ class ConversationGraph:
         self,
         path: str | Path | None = None,
         *,
-        format: Literal["svg", "png", "pdf", "dot", "mermaid"] | None = None,  # noqa: A002
+        format: Literal["svg", "png", "pdf", "dot", "mermaid"] | None = None,
         run: Any = None,
         store: StoreLike | None = None,
         depth: int | None = None,

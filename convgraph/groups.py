@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """Nodes that are several speakers at once: `Parallel` and `ForEach`. Plain descriptions; the runtime runs them."""
 
 from __future__ import annotations

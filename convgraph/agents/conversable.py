@@ -1,9 +1,11 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """AutoGen's ConversableAgent, as a definition: a name, a prompt, and the model that answers in its name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from convgraph.agents.agent import Agent
 from convgraph.errors import DefinitionError, ModelOutputError
@@ -80,14 +82,15 @@ class ConversableAgent(Agent):
 
     async def _answer(self, ctx: Context, model: Model) -> ModelReply:
         """The model's answer. One that does not fit the schema is shown to the model with what is wrong, a bounded number of times."""
-        said: tuple[Message, ...] = ()
-        for _ in range(1 + CORRECTIONS):
-            history = Joined(ctx.messages, said) if said else ctx.messages
-            reply = await ctx.call_model(model, self._request(history))
+        reply = await ctx.call_model(model, self._request(ctx.messages))
+        for _ in range(CORRECTIONS):
             if not reply.misfit:
                 return reply
             said = (Message(self.name, reply.content), Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user"))
-        raise ModelOutputError(f"agent {self.name!r}: no answer fits {self._schema_name!r} after {1 + CORRECTIONS} attempts: {reply.misfit}")
+            reply = await ctx.call_model(model, self._request(Joined(ctx.messages, said)))
+        if not reply.misfit:
+            return reply
+        raise ModelOutputError(f"agent {self.name!r}: no answer fits {self._schema_name!r} after {1 + CORRECTIONS} tries: {reply.misfit}")
 
     def _request(self, messages: Sequence[Message]) -> ModelRequest:
         return ModelRequest(messages, self.name, self.system_message, self._tools, self._schema, self._schema_name, self._params)
@@ -113,7 +116,8 @@ def _response_schema(response_format: Any, name: str) -> tuple[Mapping[str, Any]
     if response_format is None:
         return None, "answer"
     if isinstance(response_format, Mapping):
-        return dict(response_format), str(response_format.get("title", "answer"))
+        given: dict[str, Any] = dict(cast("Mapping[str, Any]", response_format))
+        return given, str(given.get("title", "answer"))
     schema = getattr(response_format, "model_json_schema", None)
     if schema is None:
         raise DefinitionError(

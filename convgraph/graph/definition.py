@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """A conversation graph as plain data: nodes, guarded transitions, limits. Running a graph never changes it."""
 
 from __future__ import annotations
@@ -193,7 +195,7 @@ class Builder:
         check_name(node.name, where)
         if node.name in self.nodes:
             taken = self.nodes[node.name]
-            raise DefinitionError(f"{where}: there is a node {node.name!r} already{_at(taken.origin)}; names are identities, give this one another name=")
+            raise DefinitionError(f"{where}: there is a node {node.name!r} already{_at(taken.origin)}; give this one a name= of its own")
         if node.timeout is not None and not node.timeout > 0:
             raise DefinitionError(f"{where}, node {node.name!r}: timeout is a number of seconds above zero, not {node.timeout!r}")
         self.nodes[node.name] = node

@@ -229,7 +229,7 @@ def _after_turn(graph: Definition, state: State, turn: Turn) -> State:
         visits[branch] = visits.get(branch, 0) + count
     asked = state.asked
     if turn.asked:
-        asked = {**asked, **{question: number for question in turn.asked}}
+        asked = {**asked, **dict.fromkeys(turn.asked, number)}
     return State(
         turn.node,
         state.history.extend(turn.messages),

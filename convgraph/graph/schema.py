@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -60,7 +61,7 @@ class StateSchema:
         if inspect.isclass(declared) and issubclass(declared, BaseModel):
             return cls(declared)
         if isinstance(declared, Mapping):
-            return cls(_model_from_fields(declared, where), source=dict(declared))
+            return cls(_model_from_fields(cast("Mapping[str, Any]", declared), where), source=dict(cast("Mapping[str, Any]", declared)))
         raise DefinitionError(
             f"{where}: state= takes a pydantic model class or a mapping of field names to JSON schemas, not {declared!r:.100}"
         )
@@ -73,12 +74,13 @@ class StateSchema:
             values = values.model_dump()
         if values is not None and not isinstance(values, Mapping):
             raise InputError(f"state= takes a {self.model.__name__} or a mapping of its fields, not {values!r:.100}")
-        return self._validated(dict(values or {}), "the initial state")
+        return self._validated(dict(cast("Mapping[str, Any]", values or {})), "the initial state")
 
     def check_update(self, update: Any, where: str) -> dict[str, Any]:
         """The update as a plain dict, if each of its keys is a field. Raises `InputError` otherwise."""
         if not isinstance(update, Mapping):
             raise InputError(f"{where}: an update is a mapping of state fields to values, not {update!r:.100}")
+        update = cast("Mapping[str, Any]", update)
         unknown = sorted(str(key) for key in update if key not in self.fields)
         if unknown:
             raise InputError(f"{where}: the update writes {unknown}, but the state has only {sorted(self.fields)}")
@@ -131,14 +133,15 @@ def _reducer(metadata: list[Any]) -> Reduce | None:
 
 def _model_from_fields(fields: Mapping[str, Any], where: str) -> type[BaseModel]:
     definitions: dict[str, Any] = {}
-    for name, schema in fields.items():
-        kind = schema.get("type") if isinstance(schema, Mapping) else None
+    for name, given in fields.items():
+        schema: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+        kind = schema.get("type")
         if kind not in _TYPES:
-            raise DefinitionError(f"{where}: state field {name!r} needs a 'type' out of {sorted(_TYPES)}, not {schema!r:.100}")
+            raise DefinitionError(f"{where}: state field {name!r} needs a 'type' out of {sorted(_TYPES)}, not {given!r:.100}")
         reduce = schema.get("reduce")
         if reduce not in (None, "append", "sum", "merge"):
             raise DefinitionError(f"{where}: state field {name!r}: 'reduce' is append, sum or merge, not {reduce!r}")
-        python: Any = _TYPES[kind]
+        python: Any = _TYPES[str(kind)]
         merge = {"append": _append, "sum": _sum, "merge": _merge}.get(reduce or "")
         if merge is not None:
             from typing import Annotated
@@ -165,7 +168,7 @@ def _merge(old: Any, new: Any) -> Any:
 
 
 def _copied(value: Any) -> Any:
-    return list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
+    return copy.copy(value)
 
 
 def load_model(path: str, allowed: frozenset[str], where: str) -> type[BaseModel]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -15,7 +15,7 @@ from convgraph.journal.events import Question
 def schema_of(kind: Any, where: str) -> dict[str, Any]:
     """The JSON schema of what a question asks for: a type, a pydantic model, or a JSON schema as it is."""
     if isinstance(kind, Mapping):
-        return dict(kind)
+        return dict(cast("Mapping[str, Any]", kind))
     if kind is str:
         return {"type": "string"}
     try:
@@ -32,6 +32,10 @@ def check_answer(question: Question, value: Any, run_id: str) -> None:
         raise AnswerError(f"run {run_id!r}: question {question.id!r} asks for a string, not {value!r:.200}")
     import jsonschema
 
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AnswerError(f"run {run_id!r}: the answer to {question.id!r} is no JSON value: {error}") from error
     try:
         jsonschema.validate(value, question.schema)
     except jsonschema.ValidationError as error:

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -97,7 +97,7 @@ class ValueCodec:
 
     def encode(self, value: Any, path: str = "$") -> Any:
         """`value` as JSON-ready data. Raises `NotEncodable` naming the path of the first part that cannot be."""
-        kind = type(value)
+        kind = cast("type[Any]", type(value))
         if value is None or kind is bool or kind is int:
             return value
         if kind is str:
@@ -118,20 +118,22 @@ class ValueCodec:
             name = self._names[kind]
             return {TAG: f"registered:{name}", "value": self._by_name[name].dump_python(value, mode="json")}
         raise NotEncodable(
-            f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be journaled; return JSON values, or register the type with ConversationGraph(types=[{kind.__name__}])",
+            f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be journaled; return JSON values, "
+            f"or register the type with ConversationGraph(types=[{kind.__name__}])",
             path,
         )
 
     def decode(self, value: Any, path: str = "$") -> Any:
         """What `encode` was given. Raises `StoreFormat` for a type that is not known here, with its path."""
         if isinstance(value, list):
-            return [self.decode(item, f"{path}[{index}]") for index, item in enumerate(value)]
+            return [self.decode(item, f"{path}[{index}]") for index, item in enumerate(cast("list[Any]", value))]
         if not isinstance(value, dict):
             return value
-        tag = value.get(TAG)
+        document = cast("dict[str, Any]", value)
+        tag: Any = document.get(TAG)
         if tag is None:
-            return {key: self.decode(item, f"{path}.{key}") for key, item in value.items()}
-        inner = value.get("value")
+            return {key: self.decode(item, f"{path}.{key}") for key, item in document.items()}
+        inner: Any = document.get("value")
         if tag in _UNTAGGED:
             return _UNTAGGED[tag](inner)
         if tag in ("tuple", "set", "frozenset"):
@@ -185,7 +187,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in cast("dict[Any, Any]", value).items()}
     return value

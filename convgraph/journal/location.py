@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """From a store's URL to the store."""
 
 from __future__ import annotations

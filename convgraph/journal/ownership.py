@@ -14,7 +14,7 @@ def _host() -> str:
     """This host, as far as process ids are concerned: its name, its boot, and the namespace that ids belong to."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        namespace = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
     except OSError:  # not Linux: the host's name has to do, and death is seen when the lease runs out
         return socket.gethostname()
     return f"{socket.gethostname()}/{boot}/{namespace}"
@@ -38,7 +38,7 @@ def new_owner() -> str:
 
 def has_died(owner: str) -> bool:
     """Whether it can be seen from here that the owner lives no more. False where it cannot be known."""
-    host, pid, started, _ = (owner.split("|") + ["", "", ""])[:4]
+    host, pid, started, _ = [*owner.split("|"), "", "", ""][:4]
     if host != _host() or not started or not pid.isdigit():
         return False
     return _started(int(pid)) != started

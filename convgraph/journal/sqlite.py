@@ -47,8 +47,11 @@ log = logging.getLogger("convgraph")
 
 LOCKED_SECONDS = 30.0
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
-_STEPS = "('step','moved','run_started','resumed','edited','ended')"
-_COLUMNS = "run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target"
+_LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target FROM runs"
+_LOAD = (
+    "SELECT seq, at, kind, body FROM events WHERE run=? AND seq<=?"
+    " AND (seq>? OR kind IN ('step','moved','run_started','resumed','edited','ended')) ORDER BY seq"
+)
 
 
 @dataclass(slots=True)
@@ -121,8 +124,8 @@ class SqliteStore(Store):
             now = time.time()
             try:
                 made = db.execute(
-                    "INSERT INTO runs(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step,"
-                    " parent_seq, first_seq, target) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?)",
+                    "INSERT INTO runs(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent,"
+                    " parent_step, parent_seq, first_seq, target) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?)",
                     (
                         run.run_id,
                         run.graph,
@@ -174,6 +177,7 @@ class SqliteStore(Store):
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
 
         def work(db: sqlite3.Connection) -> None:
             try:
@@ -189,7 +193,6 @@ class SqliteStore(Store):
         except Fenced:
             self._drop(claim)
             raise
-        claim.next_seq = seq + len(rows)
         if isinstance(events[-1], Ended):
             self._drop(claim)
 
@@ -212,7 +215,7 @@ class SqliteStore(Store):
         return events if upto_step is None else upto(events, upto_step)
 
     async def info(self, run_id: str) -> RunInfo:
-        rows = self._read(lambda db: db.execute(f"SELECT {_COLUMNS} FROM runs WHERE run_id=?", (run_id,)).fetchall())
+        rows = self._read(lambda db: db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchall())
         if not rows:
             raise self._not_found(run_id)
         return _run_info(rows[0])
@@ -234,7 +237,7 @@ class SqliteStore(Store):
         stored = "running" if status == "interrupted" else status
         rows = self._read(
             lambda db: db.execute(
-                f"SELECT {_COLUMNS} FROM runs WHERE (?1 IS NULL OR status=?1) AND (?2 IS NULL OR graph=?2)"
+                _LIST + " WHERE (?1 IS NULL OR status=?1) AND (?2 IS NULL OR graph=?2)"
                 " AND (?3 IS NULL OR parent=?3) AND (?4 IS NULL OR updated>=?4) ORDER BY id DESC",
                 (stored, graph, parent, since),
             ).fetchall()
@@ -374,9 +377,7 @@ class SqliteStore(Store):
                 "SELECT seq FROM events WHERE run=? AND seq<=? AND kind IN ('step','moved') ORDER BY seq DESC LIMIT 1", (key, end)
             ).fetchone()
             after = last[0] if last else -1
-        rows = db.execute(
-            f"SELECT seq, at, kind, body FROM events WHERE run=? AND seq<=? AND (seq>? OR kind IN {_STEPS}) ORDER BY seq", (key, end, after)
-        ).fetchall()
+        rows = db.execute(_LOAD, (key, end, after)).fetchall()
         return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
 
     def _connection(self) -> sqlite3.Connection:

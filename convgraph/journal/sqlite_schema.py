@@ -18,7 +18,8 @@ OPEN_SECONDS = 10.0
 _TABLES = """
 CREATE TABLE runs(
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, epoch INTEGER NOT NULL, owner TEXT NOT NULL, lease REAL NOT NULL,
+    fingerprint TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL,
+    epoch INTEGER NOT NULL, owner TEXT NOT NULL, lease REAL NOT NULL,
     parent TEXT NOT NULL, parent_step INTEGER NOT NULL, parent_seq INTEGER NOT NULL, first_seq INTEGER NOT NULL, target TEXT NOT NULL
 ) STRICT;
 CREATE TABLE events(

@@ -92,7 +92,7 @@ class Journal:
         contents, self._contents = self._contents, {}
         try:
             await self.store.append(self.claim, events, contents)
-        except Exception as error:  # told to whoever records or commits next: a write behind has no caller of its own
+        except Exception as error:  # noqa: BLE001  # told to whoever records or commits next: a write behind has no caller of its own
             self._failure = error
         finally:
             self._writing = None

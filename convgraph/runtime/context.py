@@ -134,7 +134,7 @@ class Context:
         request = canonical([name, [self._digestible(arg) for arg in args]])
         return await effects.outside(self._run, self._turning, kind, name, request, idempotent, call)
 
-    async def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:  # noqa: A002  # the question's id is what it is
+    async def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:  # the question's id is what it is
         """Ask a person. `schema` is the type of the answer: str, int, a pydantic model, or a JSON schema.
 
         Asked at the console where there is one; otherwise the run stops as `waiting`, and goes on when it is
@@ -184,7 +184,7 @@ class SyncEffects:
         """See `Context.effect`."""
         return self._wait(self._context.effect(name, fn, *args, idempotent=idempotent, kind=kind))
 
-    def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:  # noqa: A002
+    def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:
         """See `Context.ask`."""
         return self._wait(self._context.ask(prompt, id=id, schema=schema))
 

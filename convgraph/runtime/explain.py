@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from convgraph.graph.definition import Edge
 from convgraph.graph.machine import GuardValue, State, advance, guard_values, holds, outcome
@@ -92,7 +92,7 @@ def _answers(events: list[Recorded], path: str) -> tuple[str, ...]:
 
 
 def _text(result: Any) -> str:
-    return str(result.get("content", "")) if isinstance(result, dict) else str(result)
+    return str(cast("dict[str, Any]", result).get("content", "")) if isinstance(result, dict) else str(result)
 
 
 async def _stop_reason(store: Store, run_id: str, step: int) -> str:

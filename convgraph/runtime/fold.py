@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
 from convgraph.graph.definition import Definition, Limits
@@ -16,7 +16,8 @@ from convgraph.runtime.ledger import Ledger
 @dataclass(slots=True)
 class Standing:
     """Where a run stands. `unfinished` tells of the turn it is in, `definition` is the digest of the graph it was last run with,
-    `pending` holds events that a migration adds when the run goes on."""
+    `pending` holds events that a migration adds when the run goes on.
+    """
 
     state: State
     limits: Limits
@@ -84,7 +85,11 @@ def limits_from(document: dict[str, Any]) -> Limits:
 
 def limits_document(limits: Limits) -> dict[str, Any]:
     """Limits in their journaled form: what is set, and nothing else."""
-    return {name: dict(value) if isinstance(value, dict) else value for name, value in asdict(limits).items() if value is not None}
+    return {
+        name: dict(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+        for name, value in asdict(limits).items()
+        if value is not None
+    }
 
 
 def _note_graph(standing: Standing, event: Resumed | Edited) -> None:

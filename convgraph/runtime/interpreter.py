@@ -157,7 +157,7 @@ async def _attempt(scope: Scope, node: Node, turning: Turning) -> Turn | tuple[E
         return ErrorInfo("TimeoutError", message, node.name), "error" if str(error) else "timeout"
     except (StoreError, InternalError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever a node raises is its error, and an event
         run.failure = error
         return error_info(error, node.name), "error"
 
@@ -220,7 +220,8 @@ def _check_turn(scope: Scope, turn: Turn) -> None:
     targets = [edge.target for edge in enabled(definition, after, scope.evaluate)]
     if turn.goto not in targets:
         raise InputError(
-            f"node {turn.node!r} hands over to {turn.goto!r}, which is not an enabled target; it may name {', '.join(map(repr, targets)) or 'none'}"
+            f"node {turn.node!r} hands over to {turn.goto!r}, which is not an enabled target; "
+            f"it may name {', '.join(map(repr, targets)) or 'none'}"
         )
 
 

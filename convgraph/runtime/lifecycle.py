@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """A run's life: it starts, stops, is resumed, forked, continued. Each verb ends in the one interpreter."""
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from convgraph.errors import AnswerError, ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
 from convgraph.graph.definition import UNLIMITED, Limits
@@ -248,7 +250,7 @@ def input_messages(said: Any) -> list[Message]:
     if said is None:
         return []
     if isinstance(said, Sequence) and not isinstance(said, str) and not (said and isinstance(said[0], dict) and "type" in said[0]):
-        return [as_message(item, "user", "user") for item in said]
+        return [as_message(item, "user", "user") for item in cast("Sequence[Any]", said)]
     return [as_message(said, "user", "user")]
 
 
@@ -266,7 +268,8 @@ def check_prices(program: Program, limits: Limits) -> None:
     unpriced = program.unpriced_models()
     if unpriced:
         raise InputError(
-            f"graph {program.definition.name!r} has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known; give the model price=(input, output) per 1,000 tokens"
+            f"graph {program.definition.name!r} has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known; "
+            "give the model price=(input, output) per 1,000 tokens"
         )
 
 

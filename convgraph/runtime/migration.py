@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """Going on with a run on a changed graph, by a function that says where it stands in the new one."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A conversation as a node of another: it starts from the last message, has its own messages and state, and its last message is the reply."""
+"""A conversation as a node of another: it starts from the last message, and its own last message is the reply."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import Node
@@ -35,7 +35,7 @@ class _Branch:
 
 async def speak_together(scope: Scope, node: Node, turning: Turning, context: Context) -> Turn:
     """Run the group's branches and join what they say into one turn."""
-    branches = _items(scope, node, turning, context) if node.kind == "foreach" else _members(scope, node, turning, context)
+    branches = _items(scope, node, turning) if node.kind == "foreach" else _members(scope, node, turning, context)
     done = await _run_all(scope, branches, node.concurrency)
     _check_shared_keys(scope, node, branches, done)
     visits: dict[str, int] = {}
@@ -59,7 +59,7 @@ def _members(scope: Scope, node: Node, turning: Turning, context: Context) -> li
     return branches
 
 
-def _items(scope: Scope, node: Node, turning: Turning, context: Context) -> list[_Branch]:
+def _items(scope: Scope, node: Node, turning: Turning) -> list[_Branch]:
     """A branch for each item; it sees the item as a last message from the group."""
     body = node.branches[0]
     items = node.over(scope.state) if node.over is not None else None
@@ -67,7 +67,7 @@ def _items(scope: Scope, node: Node, turning: Turning, context: Context) -> list
         text = node.over.text if node.over is not None else ""
         raise InputError(f"node {node.name!r}: over={text!r} gave {items!r:.100}; a ForEach runs over a list")
     branches: list[_Branch] = []
-    for number, item in enumerate(items):
+    for number, item in enumerate(cast("list[Any]", items)):
         inner = _branch_turning(scope, turning, f"#{number}")
         told = Message(node.name, item if isinstance(item, str) else json.dumps(item), "user", data=None if isinstance(item, str) else item)
         own = Context(scope.run, inner, body.name, scope.state, scope.state.history.then((told,)), item)

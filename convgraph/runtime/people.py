@@ -58,7 +58,7 @@ class People:
             try:
                 check_answer(question, answer, self._run_id)
             except AnswerError as error:
-                print(f"That does not fit: {error}", file=sys.stderr)
+                sys.stderr.write(f"That does not fit: {error}\n")
                 continue
             return answer
 

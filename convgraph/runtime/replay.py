@@ -23,13 +23,12 @@ from convgraph.journal.events import (
     Recorded,
     Resumed,
     Stepped,
-    is_inner,
 )
 from convgraph.journal.store import Store
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
 from convgraph.runtime.ledger import Ledger, base
-from convgraph.runtime.lifecycle import Options, execute, fork, settle
+from convgraph.runtime.lifecycle import Options, fork, settle
 from convgraph.runtime.people import People
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.errors import EffectFailed, InternalError, SelectionFailed
 from convgraph.graph.definition import END, Edge
@@ -49,7 +49,7 @@ async def choose(run: Run, scope: Scope, turning: Turning, state: State, edges: 
     if method == "auto":
         picked = await _ask_selecting_model(run, scope, turning, state, edges)
     elif method == "manual":
-        picked = await _ask_person_to_select(run, scope, turning, state, edges)
+        picked = await _ask_person_to_select(run, turning, state, edges)
     else:
         picked = await _call_selector(scope, state, edges)
     usage = turning.usage
@@ -80,8 +80,10 @@ def _fallback(scope: Scope, state: State, edges: tuple[Edge, ...]) -> Edge:
             return edge
     targets = ", ".join(repr(edge.target) for edge in edges)
     why = f"the fallback {name!r} is not among them" if name else "there is no fallback="
+    method = definition.select_at(state.node)
     raise SelectionFailed(
-        f"graph {definition.name!r}, after node {state.node!r} (turn {state.turn}): the selector {definition.select_at(state.node)!r} chose none of {targets}, and {why}"
+        f"graph {definition.name!r}, after node {state.node!r} (turn {state.turn}): "
+        f"the selector {method!r} chose none of {targets}, and {why}"
     )
 
 
@@ -160,11 +162,11 @@ def _picked(answer: str, names: dict[str, Edge]) -> str | None:
     except (json.JSONDecodeError, RecursionError):
         return None
     if isinstance(value, dict):
-        value = value.get("next")
+        value = cast("dict[str, Any]", value).get("next")
     return value if isinstance(value, str) and value in names else None
 
 
-async def _ask_person_to_select(run: Run, scope: Scope, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge | None:
+async def _ask_person_to_select(run: Run, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge | None:
     names = [edge.target for edge in edges]
     schema = {"type": "string", "enum": names}
     prompt = f"Who is next after {state.node}?"
@@ -183,5 +185,6 @@ async def _call_selector(scope: Scope, state: State, edges: tuple[Edge, ...]) ->
     if name in names:
         return edges[names.index(name)]
     raise SelectionFailed(
-        f"graph {scope.program.definition.name!r}, after node {state.node!r} (turn {state.turn}): the selector returned {picked!r:.100}; it may return one of {', '.join(map(repr, names))}"
+        f"graph {scope.program.definition.name!r}, after node {state.node!r} (turn {state.turn}): "
+        f"the selector returned {picked!r:.100}; it may return one of {', '.join(map(repr, names))}"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from convgraph import END, ConversationGraph, open_store
+from convgraph.journal.events import Stepped
 from convgraph.journal.store import Store
 
 
@@ -22,13 +23,18 @@ def saying(name: str, text: str | None = None) -> Callable[[Any], Any]:
     return speak
 
 
-def alone(node: Callable[..., Any], **options: Any) -> ConversationGraph:
+def alone(node: Any, **options: Any) -> ConversationGraph:
     """A graph of one node that leads to the end."""
     graph = ConversationGraph("alone", **{key: options.pop(key) for key in ("state", "types", "limits") if key in options})
-    graph.add_node(node, **options)
-    graph.add_edge(node, END)
-    graph.set_start(node)
+    name = graph.add_node(node, **options)
+    graph.add_edge(name, END)
+    graph.set_start(name)
     return graph
+
+
+def paths(store: Store, run_id: str) -> list[str]:
+    """The paths of a run's steps, inner ones included."""
+    return [recorded.event.path for recorded in store.events(run_id) if isinstance(recorded.event, Stepped)]
 
 
 def chain(*nodes: Any, **options: Any) -> ConversationGraph:

@@ -13,7 +13,7 @@ from convgraph import END, ConversationGraph, ForEach, Parallel, Reducer, Reply
 from convgraph.errors import DefinitionError
 from convgraph.journal.store import Store
 
-from .conftest import chain, saying
+from .conftest import chain, paths, saying
 
 
 class Notes(BaseModel):
@@ -215,7 +215,7 @@ def test_nesting_starts_from_the_last_message_and_gives_back_the_last(store: Sto
         ("chain", "polish after draft after idea"),
         ("done", "done"),
     ]
-    assert [recorded.event.path for recorded in store.events("r") if recorded.event.kind == "step"] == ["1", "2/1", "2/2", "2", "3"]
+    assert paths(store, "r") == ["1", "2/1", "2/2", "2", "3"]
 
 
 def test_a_question_deep_inside_parks_and_resumes_in_place(store: Store) -> None:

@@ -11,7 +11,7 @@ from convgraph import END, AssistantAgent, ConversationGraph, Limits, ScriptedMo
 from convgraph.errors import DefinitionError, InputError
 from convgraph.journal.store import Store
 
-from .conftest import alone, chain, saying
+from .conftest import alone, chain, paths, saying
 
 
 def pair(limits: Limits | None = None, *, to_summary: bool = False) -> ConversationGraph:
@@ -140,7 +140,7 @@ def test_nested_turns_and_costs_count_against_both_limits(store: Store) -> None:
     assert "turns" in result.stop_reason
     more = graph.resume("r", store=store, limits=Limits(turns=6))
     assert more.status == "limited"
-    assert [recorded.event.path for recorded in store.events("r") if recorded.event.kind == "step"] == [
+    assert paths(store, "r") == [
         "1",
         "2/1",
         "2/2",
@@ -219,6 +219,6 @@ def test_usage_counts_every_call_once_over_selection_nesting_and_retries(store: 
 
     result = graph.run(store=store, run_id="r")
     assert result.status == "finished"
-    assert result.usage == pytest.approx(Usage(*(6 * part for part in each)))
+    assert result.usage == pytest.approx(tuple(6 * part for part in each))
     assert model.calls + selector.calls == 6
     assert graph.replay("r", store=store).usage == pytest.approx(result.usage)

@@ -120,7 +120,7 @@ def test_a_run_in_progress_is_busy_for_everybody_else(store: Store) -> None:
     async def main() -> None:
         task = asyncio.create_task(graph.arun("x", store=store, run_id="r"))
         await reached.wait()
-        with pytest.raises(RunBusy, match="nothing was done|another task"):
+        with pytest.raises(RunBusy, match=r"nothing was done|another task"):
             await graph.aresume("r", store=store)
         release.set()
         assert (await task).status == "finished"
@@ -199,8 +199,7 @@ def test_a_prompt_changed_under_a_turn_in_flight_is_refused_unless_the_turn_is_m
     def graph(prompt: str) -> ConversationGraph:
         class Asker(AssistantAgent):
             async def speak(self, ctx: Any) -> Any:
-                draft = await super().speak(ctx)
-                assert draft is not None
+                draft: Any = await super().speak(ctx)
                 return f"{draft.content} {await ctx.ask('ok?', id='ok')}"
 
         return chain(Asker("a", prompt, model=model))

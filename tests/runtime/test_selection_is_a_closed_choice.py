@@ -10,6 +10,7 @@ import pytest
 
 from convgraph import END, ConversationGraph, Reply, ScriptedModel
 from convgraph.errors import DefinitionError, ModelError
+from convgraph.journal.events import EffectFinished
 from convgraph.journal.store import Store
 
 from .conftest import saying
@@ -230,5 +231,5 @@ def test_selection_cost_is_counted_and_each_attempt_is_an_event(store: Store) ->
     model = ScriptedModel(["no", "b"], usage=Usage(1, 7, 1, 0.5))
     result = group(end="turn >= 2", select="auto", selector_model=model).run(store=store, run_id="r")
     assert result.usage == Usage(2, 14, 2, 1.0)
-    attempts = [recorded.event for recorded in store.events("r") if recorded.event.kind == "effect_finished"]
+    attempts = [recorded.event for recorded in store.events("r") if isinstance(recorded.event, EffectFinished)]
     assert [json.dumps(attempt.result["content"]) for attempt in attempts] == ['"no"', '"b"']
