@@ -1,0 +1,164 @@
+"""What the SQLite store tells the disk: full durability unless asked otherwise, and one commit for many runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from convgraph import END, Context, ConversationGraph, Parallel, open_store
+from convgraph.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+Statements = list[str]
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
+    """Every statement that is executed from here on, by any connection."""
+    seen: Statements = []
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def watched(*args: Any, **options: Any) -> sqlite3.Connection:
+        db = connect(*args, **options)
+        db.set_trace_callback(seen.append)
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    return seen
+
+
+def chatter(turns: int = 10) -> ConversationGraph:
+    async def speak(ctx: Context) -> str:
+        await asyncio.sleep(0)  # as anything does that really waits for something
+        return f"turn {ctx.turn}"
+
+    graph = ConversationGraph("chatter")
+    graph.add_node(speak)
+    graph.add_edge("speak", END, when=f"turn >= {turns}")
+    graph.add_edge("speak", "speak")
+    graph.set_start("speak")
+    return graph
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [(None, "FULL"), ("FULL", "FULL"), ("NORMAL", "NORMAL")])
+def test_power_loss_settings_are_what_was_asked_for(tmp_path: Path, statements: Statements, asked: Any, wanted: str) -> None:
+    with open_store(tmp_path / "runs.db", **({} if asked is None else {"synchronous": asked})):
+        pragmas = {text for text in statements if "synchronous" in text or "journal_mode" in text}
+    assert pragmas == {"PRAGMA journal_mode=WAL", f"PRAGMA synchronous={wanted}"}
+    db = sqlite3.connect(tmp_path / "runs.db")
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.close()
+
+
+@pytest.mark.parametrize("options", [{"synchronous": "OFF"}, {"synchronous": "full"}, {"lease": 0}, {"lease": -1}, {"lease": float("nan")}])
+def test_a_setting_that_would_lose_data_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        open_store(tmp_path / "runs.db", **options)
+    assert not (tmp_path / "runs.db").exists()
+
+
+def test_a_step_is_one_commit(tmp_path: Path, statements: Statements) -> None:
+    with open_store(tmp_path / "runs.db") as store:
+        del statements[:]
+        chatter(10).run("hello", store=store)
+        assert statements.count("COMMIT") == 11  # the run's beginning, and ten steps; the end shares the last one's
+
+
+async def test_many_runs_share_commits(tmp_path: Path, statements: Statements) -> None:
+    graph = chatter(10)
+    with open_store(tmp_path / "runs.db") as store:
+        del statements[:]
+        results = await asyncio.gather(*(graph.arun("hello", store=store) for _ in range(50)))
+        assert {result.status for result in results} == {"finished"}
+        assert statements.count("COMMIT") < 50  # alone they would need 550
+        assert all(len(store.events(result.run_id)) == 12 for result in results)
+
+
+async def test_branches_of_many_runs_write_at_the_same_time(tmp_path: Path) -> None:
+    async def left(ctx: Context) -> str:
+        return f"left {await ctx.effect('dig', _dig, idempotent=True)}"
+
+    async def right(ctx: Context) -> str:
+        return f"right {await ctx.effect('dig', _dig, idempotent=True)}"
+
+    graph = ConversationGraph("branches")
+    graph.add_node(Parallel(left, right), name="both")
+    graph.add_edge("both", END)
+    graph.set_start("both")
+    with open_store(tmp_path / "runs.db") as store:
+        results = await asyncio.gather(*(graph.arun("hello", store=store) for _ in range(10)))
+        assert [(result.status, result.stop_reason) for result in results] == [("finished", "reached END")] * 10
+        for result in results:
+            events = store.events(result.run_id)
+            assert [recorded.seq for recorded in events] == list(range(len(events)))
+
+
+async def test_cancelling_one_run_of_many_loses_nothing_of_any(tmp_path: Path) -> None:
+    graph = chatter(200)
+    with open_store(tmp_path / "runs.db", synchronous="NORMAL") as store:
+        tasks = [asyncio.create_task(graph.arun("hello", store=store, run_id=f"run-{number}")) for number in range(20)]
+        for task in tasks[::2]:
+            await asyncio.sleep(0.003)
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[::2])
+        assert all(not isinstance(outcome, BaseException) and outcome.status == "finished" for outcome in outcomes[1::2])
+        for number in range(0, 20, 2):
+            assert store.runs(status="cancelled")
+            resumed = await graph.aresume(f"run-{number}", store=store)
+            assert [message.content for message in resumed.messages] == ["hello", *(f"turn {turn}" for turn in range(1, 201))]
+
+
+_WRITER = """
+import sys
+from tests.stores.test_sqlite_commits import chatter
+from convgraph import open_store
+with open_store(sys.argv[1]) as store:
+    for number in range(int(sys.argv[3])):
+        assert chatter(20).run("hello", store=store, run_id=f"{sys.argv[2]}-{number}").status == "finished"
+"""
+
+
+def test_two_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path / "runs.db"), name, "15"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        for name in ("left", "right")
+    ]
+    for writer in writers:
+        _, said = writer.communicate(timeout=100)
+        assert writer.returncode == 0, said
+    with open_store(tmp_path / "runs.db") as store:
+        assert len(store.runs(status="finished")) == 30
+        assert {len(store.events(info.run_id)) for info in store.runs()} == {22}
+
+
+def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+    """A backup tool or a shell may hold the file for a while; the run goes on when it lets go."""
+    path = tmp_path / "runs.db"
+    with open_store(path) as store:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+
+        async def scene() -> Literal["finished"] | str:
+            running = asyncio.create_task(chatter(3).arun("hello", store=store))
+            await asyncio.sleep(0.05)
+            assert not running.done()
+            other.execute("ROLLBACK")
+            return (await running).status
+
+        assert asyncio.run(scene()) == "finished"
+        other.close()
+
+
+async def _dig() -> str:
+    await asyncio.sleep(0)
+    return "gold"
