@@ -8,13 +8,21 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from convgraph.errors import ConvgraphError, InputError
 
 T = TypeVar("T")
+
+
+class _AsItIs(SourceFileLoader):
+    """Reads the source as it is now. A cached one is known by size and second alone, and a graph may be edited faster than that."""
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError(f"{path}: not to be cached")
 
 
 def module_in(file: Path, where: str) -> ModuleType:
@@ -29,7 +37,7 @@ def module_in(file: Path, where: str) -> ModuleType:
     if known is not None:
         return known
     see(file.parent)
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=_AsItIs(name, str(file)))
     if spec is None or spec.loader is None:
         raise InputError(f"{where}: {str(file)!r} cannot be run as a Python module")
     loader, module = spec.loader, importlib.util.module_from_spec(spec)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from convgraph.cli import looking, reading, running
 from convgraph.cli.exit_codes import MEANINGS, ExitCode, code_of_error
@@ -38,13 +37,6 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
 DEBUG = "CONVGRAPH_DEBUG"
 
 
-class InOrder(TyperGroup):
-    """The commands in the order in which they are given here."""
-
-    def list_commands(self, ctx: typer.Context) -> list[str]:
-        return list(self.commands)
-
-
 def perform(arguments: Sequence[str] | None) -> int:
     """Do what the command line asks for. Returns the exit code; nothing but that and words comes out."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -60,7 +52,7 @@ def perform(arguments: Sequence[str] | None) -> int:
 
 def app() -> typer.Typer:
     """The command line, for typer."""
-    made = typer.Typer(cls=InOrder, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    made = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     made.callback(help=_help())(_options)
     for name, command in COMMANDS:
         made.command(name)(command)
@@ -68,7 +60,7 @@ def app() -> typer.Typer:
 
 
 def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere.")] = False,  # noqa: ARG001  # for the help: taken before
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True)] = False,
 ) -> None:
     if version:
@@ -92,16 +84,18 @@ def _guarded(words: list[str]) -> int:
     except ConvgraphError as error:
         _trace()
         complain(f"Error: {error}")
-        return _failed(str(error), type(error).__name__, code_of_error(error), as_json)
-    except Exception as error:
+        run_id = getattr(error, "run_id", "")
+        return _failed(str(error), type(error).__name__, code_of_error(error), as_json, **({"run_id": run_id} if run_id else {}))
+    except Exception as error:  # noqa: BLE001  # a bug of ours or of a graph's code: it is shown, with --debug in full
         _trace()
         complain(f"Error: {type(error).__name__}: {error}\nThis should not have happened: please report it, with what --debug prints.")
         return _failed(str(error), type(error).__name__, ExitCode.ERROR, as_json)
 
 
-def _failed(message: str, kind: str, code: ExitCode, as_json: bool) -> int:
+def _failed(message: str, kind: str, code: ExitCode, as_json: bool, **more: str) -> int:
     if as_json:
-        write(sys.stdout, json.dumps({"status": "error", "error": kind, "message": message, "exit_code": int(code)}, ensure_ascii=False))
+        document = {**more, "status": "error", "error": kind, "message": message, "exit_code": int(code)}
+        write(sys.stdout, json.dumps(document, ensure_ascii=False))
     return int(code)
 
 

@@ -58,10 +58,14 @@ def has_stuck_threads(patience: float = 0.2) -> bool:
 
 def _wind_up(loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> None:
     """Close the loop without waiting for threads that are still at work."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(_end_tasks())
     loop.run_until_complete(loop.shutdown_asyncgens())
     threads.shutdown(wait=False, cancel_futures=True)
     loop.close()
+
+
+async def _end_tasks() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

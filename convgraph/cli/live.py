@@ -1,12 +1,11 @@
-"""Progress of a run on a terminal: the conversation scrolls by, and below it stands who is speaking, the words as they come, and the cost."""
+"""Progress of a run on a terminal: the conversation scrolls by; below it stand the words as they come, who speaks, and the cost."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,11 +14,9 @@ from rich.text import Text
 from convgraph.cli.output import printable
 from convgraph.cli.progress import told, way
 from convgraph.drawing.text import counted, money
-from convgraph.journal.events import BranchFinished, Delta, EffectFinished, Event, Stepped, is_inner
+from convgraph.graph.definition import END, Definition
+from convgraph.journal.events import BranchFinished, Delta, EffectFinished, EffectStarted, Event, Stepped, is_inner
 from convgraph.messages import NO_USAGE, Message
-
-if TYPE_CHECKING:
-    from convgraph.graph.definition import Definition
 
 TAIL = 600
 """How many characters of what is being said stay in view."""
@@ -28,9 +25,9 @@ TAIL = 600
 class LiveProgress:
     """A display that is redrawn a few times a second while the run goes on."""
 
-    def __init__(self, definition: Definition, node: str) -> None:
+    def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._node = node
+        self._node = definition.start or ""
         self._turn = 1
         self._usage = NO_USAGE
         self._speaking: dict[str, tuple[str, str]] = {}
@@ -46,7 +43,7 @@ class LiveProgress:
         self._live.stop()
 
     @contextmanager
-    def pause(self) -> Iterator[None]:
+    def pause(self) -> Generator[None]:
         """Leave the terminal to a question."""
         self._live.stop()
         try:
@@ -57,12 +54,16 @@ class LiveProgress:
 
     def __call__(self, event: Event | Delta) -> None:
         if isinstance(event, Delta):
+            if not is_inner(event.path):
+                self._node, self._turn = event.node, turn_of(event.path)
             self._speaking[event.path] = event.node, (self._speaking.get(event.path, ("", ""))[1] + event.text)[-TAIL:]
             return
         if isinstance(event, EffectFinished):
             self._usage = self._usage + event.usage
             self._speaking.pop(event.path, None)
-        self._print(event)
+        if not (isinstance(event, EffectStarted) and event.question is not None):  # a question is shown where it is asked
+            self._live.refresh()
+            self._print(event)
 
     def _print(self, event: Event) -> None:
         if isinstance(event, BranchFinished):
@@ -73,8 +74,8 @@ class LiveProgress:
             onward = way(event, self._definition)
             if onward:
                 self._console.print(Text(f"    {printable(onward)}", "dim"))
-            if not is_inner(event.path):
-                self._node, self._turn = event.target or event.node, int(event.path.partition("~")[0]) + 1
+            if not is_inner(event.path) and event.target not in (None, END):
+                self._node, self._turn = event.target or event.node, turn_of(event.path) + 1
         else:
             for line in told(event, self._definition):
                 self._console.print(Text(printable(line), "dim"))
@@ -96,3 +97,8 @@ class LiveProgress:
         spent += [money(self._usage.usd)] if self._usage.usd else []
         words = [Text.assemble((f"{node}: ", "cyan"), printable(text)) for node, text in list(self._speaking.values())]
         return Group(*words, Text(f"● {' · '.join(spent)}", "green"))
+
+
+def turn_of(path: str) -> int:
+    """The number of the run's turn that an event belongs to, whatever is nested in it and whichever attempt it is."""
+    return int(path.partition("/")[0].partition("~")[0].rstrip(">"))

@@ -29,7 +29,10 @@ def check(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Check a graph before anything runs. Exits with 8 where there are findings."""
+    """Check a graph before anything runs.
+
+    Exits with 8 where there are findings, warnings included.
+    """
     output = Output(as_json=as_json)
     graph = _load(target, allow)
     findings = [finding for finding in graph.check() if finding.severity == "error" or not errors_only]
@@ -44,7 +47,7 @@ def check(
 
 
 def draw(
-    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="The graph; with a run, its own by default.")] = None,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="The graph; with a run, its own by default.")] = None,
     *,
     out: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; its suffix says the format.")] = None,
     format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="svg, png, pdf, dot or mermaid.")] = None,
@@ -56,7 +59,10 @@ def draw(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Draw a graph, alone or with a run on it; without -o to standard output (mermaid on a terminal, else svg)."""
+    """Draw a graph, or a run on it.
+
+    Without -o the drawing goes to standard output: as mermaid text on a terminal, else as svg.
+    """
     output = Output(as_json=as_json)
     if run is not None and sequence is not None:
         raise InputError("--run and --sequence are two pictures; ask for one")
@@ -83,7 +89,10 @@ def diff(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Say how graph B differs from graph A, and whether runs of A may go on with B. Exits with 8 where they differ."""
+    """Say how two graphs differ.
+
+    And whether runs of A may go on with B. Exits with 8 where they differ.
+    """
     output = Output(as_json=as_json)
     changes = _load(before, allow).diff(_load(after, allow))
     for change in changes:
@@ -107,7 +116,10 @@ def paths(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Find a small set of scripted conversations that together take every transition."""
+    """Find conversations that cover the graph.
+
+    A small set of scripted ones that together take every transition; --pytest writes them as tests.
+    """
     output = Output(as_json=as_json)
     graph = _load(target, allow)
     found = graph.paths(
@@ -120,7 +132,7 @@ def paths(
     if pytest is not None:
         from convgraph.graph.scripts import write_pytest
 
-        _write_test(pytest, write_pytest(found, target))
+        _write_test(pytest, write_pytest(found, target, allow or ()))
         output.line(f"written: {pytest}")
     output.result(
         {
@@ -151,7 +163,10 @@ def simulate(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Say how long conversations get, what they cost and how they end, over many random ones."""
+    """Say what conversations may come to.
+
+    How long they get, what they cost and how they end, over many random ones.
+    """
     from dataclasses import asdict
 
     output = Output(as_json=as_json)
@@ -176,15 +191,18 @@ def simulate(
 
 
 def coverage(target: o.Target, *, store: o.StoreUrl = o.DEFAULT_STORE, allow: o.Allow = None, as_json: o.AsJson = False) -> int:
-    """Say which nodes, transitions and guard outcomes the stored runs of a graph have exercised, and which never."""
-    from convgraph.cli.coverage import steps_of
+    """Say what the stored runs have exercised.
+
+    Which nodes, transitions and guard outcomes of the graph, and which never.
+    """
     from convgraph.graph.coverage import coverage as reckon
+    from convgraph.journal.taken import steps_taken
 
     output = Output(as_json=as_json)
     graph = _load(target, allow)
     with existing(store) as opened:
         known = opened.runs(graph=graph.name)
-        covered = reckon(graph.definition, [list(steps_of(opened.events(run.run_id))) for run in known])
+        covered = reckon(graph.definition, [steps_taken(graph.definition, opened.events(run.run_id)) for run in known])
     output.line(str(covered))
     output.result(
         {
@@ -207,7 +225,10 @@ def export(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Write a graph's definition as YAML (or JSON). Python callables stand in it by their import path, secrets never."""
+    """Write a graph's definition as YAML.
+
+    Or as JSON, into a file of that suffix. Python callables stand in it by their import path, secrets never.
+    """
     import json
 
     output = Output(as_json=as_json)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STORE = "runs.db"
 
-Target: TypeAlias = Annotated[str, typer.Argument(help="The graph: file.py:name, package.module:name or graph.yaml.", metavar="TARGET")]
-RunId: TypeAlias = Annotated[str, typer.Argument(help="The run's id.", metavar="RUN_ID")]
+Target: TypeAlias = Annotated[str, typer.Argument(help="The graph: file.py:name, package.module:name or graph.yaml.")]
+RunId: TypeAlias = Annotated[str, typer.Argument(help="The run's id.")]
 StoreUrl: TypeAlias = Annotated[
     str, typer.Option("--store", envvar="CONVGRAPH_STORE", metavar="URL", help="Where runs are kept: a file or sqlite:///file.")
 ]
@@ -34,7 +34,7 @@ MaxUsd: TypeAlias = Annotated[float | None, typer.Option("--max-usd", metavar="U
 
 
 def limits_with(base: Limits, turns: int | None, seconds: float | None, tokens: int | None, usd: float | None) -> Limits | None:
-    """The limits `base` with what was asked for instead; None where nothing was. Raises `DefinitionError` for one that is not above zero."""
+    """The limits `base` with what was asked for instead; None where nothing was. Raises `DefinitionError` for a bad number."""
     from dataclasses import replace
 
     wanted = {"turns": turns, "seconds": seconds, "tokens": tokens, "usd": usd}

@@ -97,7 +97,8 @@ def way(event: Stepped, definition: Definition) -> str:
     if event.edge is not None and not is_inner(event.path) and event.edge < len(definition.edges):
         edge = definition.edges[event.edge]
         reasons += [f"on {edge.on}"] if edge.on != "reply" else []
-        reasons += [edge.label or f"when {edge.guard.text}"] if edge.label or edge.guard is not None else []
+        guard = f"when {edge.guard.text}" if edge.guard is not None else ""
+        reasons += [edge.label or guard] if edge.label or guard else []
     if event.chosen_by not in ("", "first", "only", "limit"):
         reasons.append(f"chosen by {event.chosen_by}")
     return f"-> {event.target}" + (f" ({', '.join(reasons)})" if reasons else "")

@@ -20,7 +20,7 @@ def runs(
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
-    """List the runs in the store, the newest first."""
+    """List the runs in the store, newest first."""
     from convgraph.cli.report import run_document
     from convgraph.graph.table import table
 
@@ -40,7 +40,7 @@ def show(
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
-    """Show a run: what was said, what it cost, what it waits for."""
+    """Show a run: its words, cost and questions."""
     from convgraph.cli.progress import said
     from convgraph.cli.report import message_document, next_steps, question_document, run_document, spent, usage_document
     from convgraph.cli.transcript import transcript
@@ -90,7 +90,10 @@ def explain(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Say why a run went where it went after a step: every guard's value, who chose, what the model answered."""
+    """Say why a run went where it went.
+
+    For a step: every guard's value, who chose, and what a selecting model or person answered.
+    """
     output = Output(as_json=as_json)
     with existing(store) as opened:
         loaded = graph_of(asyncio.run(opened.info(run_id)), graph, allow)
@@ -129,7 +132,10 @@ def delete(
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
-    """Delete runs. One that is running, or whose steps forks share, is refused."""
+    """Delete runs by their ids.
+
+    A run that is running, or whose steps forks share, is refused.
+    """
     output = Output(as_json=as_json)
     with existing(store) as opened:
         for run_id in run_ids:
@@ -149,7 +155,10 @@ def prune(
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
-    """Delete old runs; those that are running, or whose steps forks share, stay."""
+    """Delete old runs.
+
+    Those that are running, or whose steps forks share, stay.
+    """
     output = Output(as_json=as_json)
     span = o.seconds(older_than, "--older-than")
     with existing(store) as opened:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from convgraph.cli import options as o
-from convgraph.cli.exit_codes import code_of_status
+from convgraph.cli.exit_codes import ExitCode, code_of_status
 from convgraph.cli.output import Output, complain
 from convgraph.cli.session import Place, existing, graph_of
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def run(
     target: o.Target,
-    said: Annotated[str | None, typer.Argument(metavar="[INPUT]", help="What the user says; `-` reads standard input.")] = None,
+    said: Annotated[str | None, typer.Argument(metavar="INPUT", help="What the user says; `-` reads standard input.")] = None,
     *,
     store: o.StoreUrl = o.DEFAULT_STORE,
     run_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="A name for the run, instead of a made one.")] = None,
@@ -41,7 +41,10 @@ def run(
     no_input: o.NoInput = False,
     as_json: o.AsJson = False,
 ) -> int:
-    """Run a conversation, and keep its journal in the store."""
+    """Run a conversation.
+
+    Its journal is kept in the store, from which it can be resumed, replayed, forked, explained and drawn.
+    """
     from convgraph.loading import absolute, load_target
 
     output = Output(as_json=as_json)
@@ -76,7 +79,7 @@ def resume(
     no_input: o.NoInput = False,
     as_json: o.AsJson = False,
 ) -> int:
-    """Go on with a run that has stopped, or whose process has died."""
+    """Go on with a run that has stopped or died."""
     output = Output(as_json=as_json)
     with existing(store) as opened:
         info = asyncio.run(opened.info(run_id))
@@ -100,7 +103,10 @@ def replay(
     live: Annotated[bool, typer.Option("--live", help="Go on for real, as a new run, from the first difference.")] = False,
     as_json: o.AsJson = False,
 ) -> int:
-    """Re-execute a run with what was recorded: no model, tool or person is asked, and the first difference is shown."""
+    """Re-execute a run from its record.
+
+    No model, tool or person is asked. Exits with 3 at the first difference from the record, and shows it.
+    """
     from convgraph.cli.interrupts import run_stoppable
     from convgraph.cli.report import as_document, report
 
@@ -133,7 +139,10 @@ def fork(
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Make a new run that shares the steps 1 to N of another and may differ from there; `resume` runs it."""
+    """Make a new run from another's first steps.
+
+    It shares the steps 1 to N, by reference, and may differ from there; `resume` runs it.
+    """
     output = Output(as_json=as_json)
     place = Place(store, graph, tuple(allow or ()))
     with existing(store) as opened:
@@ -154,7 +163,10 @@ def answer(
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
-    """Answer a question of a waiting run; the run uses the answer when it is resumed."""
+    """Answer a question of a waiting run.
+
+    The run uses the answer when it is resumed.
+    """
     output = Output(as_json=as_json)
     place = Place(store)
     with existing(store) as opened:
@@ -189,13 +201,23 @@ class _Conduct:
             async def awaited() -> RunResult:
                 return await work(human, progress)
 
-            result = run_stoppable(awaited(), lambda: self.graph.cancel(self.run_id))
+            try:
+                result = run_stoppable(awaited(), lambda: self.graph.cancel(self.run_id))
+            except KeyboardInterrupt:  # a second Ctrl-C: what is written is in order, but nobody has said goodbye
+                return self._left()
         if result.exception is not None and os.environ.get("CONVGRAPH_DEBUG"):
             import traceback
 
             complain("".join(traceback.format_exception(result.exception)).rstrip())
         report(self.output, result, self.place)
         return code_of_status(result.status)
+
+    def _left(self) -> int:
+        resume = self.place.command("resume", self.run_id)
+        self.output.line(f"run {self.run_id} was left where it stood; resume it:")
+        self.output.line(f"  {resume}")
+        self.output.result({"run_id": self.run_id, "status": "interrupted", "resume": resume})
+        return ExitCode.CANCELLED
 
     def _progress(self) -> Progress:
         if not self.output.as_json and _is_terminal(sys.stdout):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Place:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Store]:
+def opened(url: str) -> Generator[Store]:
     """The store at `url`, made if there is none."""
     from convgraph.journal.location import open_store
 
@@ -45,7 +45,7 @@ def opened(url: str) -> Iterator[Store]:
 
 
 @contextmanager
-def existing(url: str) -> Iterator[Store]:
+def existing(url: str) -> Generator[Store]:
     """The store at `url`. Raises `InputError` where there is none: a command that reads must not make one."""
     file = _file(url)
     if file is not None and not file.exists():

@@ -401,7 +401,7 @@ def test_the_generated_source_rebuilds_each_path(tmp_path: Path, monkeypatch: py
     assert played == [path]
 
 
-@pytest.mark.parametrize("target", ["", "graph", "file.py", "file.py:not a name", ":x", "a b:c"])
+@pytest.mark.parametrize("target", ["", "file.py:", "file.py:not a name", ":x", "a b:c", "file-txt:graph"])
 def test_a_target_that_names_no_graph_is_refused(target: str) -> None:
     with pytest.raises(InputError, match="names no graph"):
         write_pytest([], target)
