@@ -101,7 +101,7 @@ def _run_python(block: Block, namespace: dict[str, Any], page: Path) -> None:
         Path(named[1]).write_text(block.text, encoding="utf-8")
         return
     output = io.StringIO()
-    code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
+    code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
     with redirect_stdout(output):
         exec(code, namespace)
     if block.printed is not None:
