@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from convgraph.assembly import NodeOptions, Part, assembled, caller_origin, inner_programs, models_of, name_of, selector_paths
-from convgraph.errors import CheckFailed, DefinitionError, InputError
+from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
@@ -75,7 +75,6 @@ class ConversationGraph:
         self._migrations: dict[str, Migration] = {}
         self._running: dict[str, _Running] = {}
         self._program: Program | None = None
-        self._findings: list[Finding] | None = None
 
     # Building
 
@@ -166,11 +165,7 @@ class ConversationGraph:
 
     def check(self) -> list[Finding]:
         """What is wrong with the graph, or likely to be: errors (they stop `run`) and warnings. A clean graph gives `[]`."""
-        if self._findings is None:
-            from convgraph.graph.checks import check
-
-            self._findings = check(self.definition)
-        return list(self._findings)
+        return list(self.program().findings)
 
     def diff(self, other: ConversationGraph) -> list[Change]:
         """How `other` differs from this graph, in terms of nodes, transitions and prompts rather than lines."""
@@ -253,7 +248,6 @@ class ConversationGraph:
         Returns a `RunResult`; a run that fails is a result with status `failed`, not an exception. Raises
         `CheckFailed`, `InputError` and `StoreError` before anything is written.
         """
-        self._require_sound()
         opened, ours = as_store(store)
         try:
             options = Options(deps, human, durability, listener, target)
@@ -298,7 +292,6 @@ class ConversationGraph:
         `AnswerError`, before anything is written, and `ReplayDivergence` where the unfinished turn does not ask
         for what it had asked for.
         """
-        self._require_sound()
         opened, ours = as_store(store)
         try:
             options = Options(deps, human, durability, listener)
@@ -319,7 +312,6 @@ class ConversationGraph:
         and what the record says. With a changed graph, `live=True` goes on for real from there, as a new run that
         shares the steps that agreed. Returns the result as it was recorded.
         """
-        self._require_sound()
         from convgraph.runtime.replay import replay
 
         opened, ours = as_store(store)
@@ -381,7 +373,6 @@ class ConversationGraph:
         listener: Callable[[Any], None] | None = None,
     ) -> RunResult:
         """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn."""
-        self._require_sound()
         opened, ours = as_store(store)
         try:
             options = Options(deps, human, durability, listener)
@@ -493,13 +484,6 @@ class ConversationGraph:
 
     def _changed(self) -> None:
         self._program = None
-        self._findings = None
-
-    def _require_sound(self) -> None:
-        errors = [finding for finding in self.check() if finding.severity == "error"]
-        if errors:
-            lines = "\n".join(f"  {finding}" for finding in errors)
-            raise CheckFailed(f"graph {self.name!r} cannot run:\n{lines}", errors)
 
     def _overlay(self, run: Any, store: StoreLike | None) -> Any:
         if run is None:

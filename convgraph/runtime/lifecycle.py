@@ -19,7 +19,7 @@ from convgraph.graph.machine import End, ErrorInfo, State, advance, begin, resum
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Edited, Ended, Question, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
-from convgraph.journal.writer import Durability, Journal, Listener
+from convgraph.journal.writer import Durability, Journal, Listener, check_durability
 from convgraph.messages import Message, as_message
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_document
@@ -57,8 +57,9 @@ async def start(
     program: Program, said: Any, state: Any, store: Store, run_id: str | None, limits: Limits | None, options: Options
 ) -> RunResult:
     """Start a run and go on until it stops. Raises `InputError` before anything is written."""
+    program.require_sound()
     definition = program.definition
-    check_human(options.human)
+    _check_options(options)
     messages = tuple(input_messages(said))
     limits = definition.limits if limits is None else limits
     check_prices(program, limits)
@@ -92,7 +93,7 @@ async def resume(
     options: Options,
 ) -> RunResult:
     """Go on with a run from its last complete step. A run that is finished or stuck is given back as it is stored."""
-    check_human(options.human)
+    _check_options(options)
     seen = await _look(program, run_id, store)
     standing, questions = seen.standing, seen.questions
     check_answers(run_id, answers or {}, questions, standing)
@@ -176,7 +177,7 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
     messages = tuple(input_messages(said))
     if not messages:
         raise InputError("continue_ needs the next message of the user")
-    check_human(options.human)
+    _check_options(options)
     seen = await _look(program, run_id, store)
     standing = seen.standing
     if standing.state.status not in ("finished", "stuck", "limited"):
@@ -290,6 +291,11 @@ def check_answers(run_id: str, answers: Mapping[str, Any], questions: Sequence[O
         check_answer(Question(question.id, question.prompt, dict(question.schema)), value, run_id)
 
 
+def _check_options(options: Options) -> None:
+    check_human(options.human)
+    check_durability(options.durability)
+
+
 def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:
     journal = Journal(store, claim, options.durability, options.listener)
     return Run(run_id, journal, program.codec, People(run_id, options.human, answers), deps=options.deps)
@@ -330,9 +336,11 @@ async def _stored_document(store: Store, program: Program, events: Sequence[Reco
 def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInfo, document: str | None) -> Standing:
     """Where the run stands, if this graph may go on with it. Raises `GraphChanged` with the difference."""
     if document is None:
+        # The graph that the run was started with has been checked then.
         return fold(program.definition, events, info.run_id)
     from convgraph.graph.difference import summary
 
+    program.require_sound()
     changes = program.changes_from(json.loads(document))
     if all(change.compatible for change in changes):
         return fold(program.definition, events, info.run_id)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from convgraph.errors import CheckFailed
 from convgraph.graph.definition import Definition
 from convgraph.graph.guards import GuardView
 from convgraph.journal.codec import ValueCodec
 from convgraph.protocols import Model, Speaker
 
 if TYPE_CHECKING:
+    from convgraph.graph.checks import Finding
     from convgraph.graph.difference import Change
 
 Selector: TypeAlias = Callable[[GuardView, tuple[str, ...]], Any]
@@ -58,6 +60,20 @@ class Program:
         from convgraph.graph.document import fingerprint
 
         return fingerprint(self.definition)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What `check` says of the graph."""
+        from convgraph.graph.checks import check
+
+        return tuple(check(self.definition))
+
+    def require_sound(self) -> None:
+        """Raise `CheckFailed` where the graph has errors."""
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        if errors:
+            lines = "\n".join(f"  {finding}" for finding in errors)
+            raise CheckFailed(f"graph {self.definition.name!r} cannot run:\n{lines}", errors)
 
     def changes_from(self, document: Mapping[str, Any]) -> list[Change]:
         """How this graph differs from the one that `document` describes."""

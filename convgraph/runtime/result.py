@@ -10,7 +10,7 @@ from convgraph.journal.store import OpenQuestion, Store
 from convgraph.messages import Message, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult:
     """The outcome of a run, or of the part of it that has run so far.
 
@@ -30,9 +30,13 @@ class RunResult:
     steps: int = 0
     questions: tuple[OpenQuestion, ...] = ()
     warnings: tuple[str, ...] = ()
-    exception: Exception | None = field(default=None, repr=False, compare=False)
+    exception: Exception | None = field(default=None, compare=False)
     """The exception that a `failed` run failed with, where it was raised in this process."""
-    store: Store | None = field(default=None, repr=False, compare=False)
+    store: Store | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        said = f", last={self.messages[-1].text!r:.60}" if self.messages else ""
+        return f"RunResult({self.run_id!r}, {self.status!r}, {self.stop_reason!r}, steps={self.steps}{said})"
 
     @property
     def last(self) -> Message | None:
