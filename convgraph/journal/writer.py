@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from convgraph.errors import InputError
 from convgraph.journal.events import Delta, Event
 from convgraph.journal.store import Claim, Store
 from convgraph.journal.uninterrupted import seen_through
@@ -30,6 +31,7 @@ class Journal:
         self._waiting: list[Event] = []
         self._contents: dict[str, str] = {}
         self._known: set[str] = set()
+        self._due = False
         self._writing: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
@@ -49,7 +51,8 @@ class Journal:
     def record_soon(self, event: Event) -> None:
         """Add an event that nobody waits for, and see that it is committed within a turn of the loop."""
         self.record(event)
-        if self._durability == "step" and len(self._waiting) == 1 and (loop := _running_loop()) is not None:
+        if self._durability == "step" and not self._due and (loop := _running_loop()) is not None:
+            self._due = True
             loop.call_soon(self._write_behind)
 
     def content(self, digest: str, text: str) -> None:
@@ -84,18 +87,26 @@ class Journal:
             await self.store.append(self.claim, events, contents)
 
     def _write_behind(self) -> None:
+        self._due = False
         if self._waiting and self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write(), name="convgraph-journal")
 
     async def _write(self) -> None:
-        events, self._waiting = self._waiting, []
-        contents, self._contents = self._contents, {}
         try:
-            await self.store.append(self.claim, events, contents)
+            while self._waiting:  # what is recorded while an append is under way is due as well
+                events, self._waiting = self._waiting, []
+                contents, self._contents = self._contents, {}
+                await self.store.append(self.claim, events, contents)
         except Exception as error:  # noqa: BLE001  # told to whoever records or commits next: a write behind has no caller of its own
             self._failure = error
         finally:
             self._writing = None
+
+
+def check_durability(durability: object) -> None:
+    """Raise `InputError` unless this is a durability."""
+    if durability not in ("step", "exit"):
+        raise InputError(f"durability={durability!r:.100} is neither 'step' nor 'exit'")
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

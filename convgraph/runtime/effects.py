@@ -74,7 +74,9 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     except Exception as error:
         info = error_info(error, model.name)
         seconds = _since(run, started)
-        run.journal.record(EffectFinished(turning.path, "model", model.name, ordinal, digest, error=info, seconds=seconds, request=asked))
+        run.journal.record_soon(
+            EffectFinished(turning.path, "model", model.name, ordinal, digest, error=info, seconds=seconds, request=asked)
+        )
         raise EffectFailed(model.name, info.type, info.message) from error
     turning.spend(reply.usage)
     result = _reply_document(run, reply)
