@@ -16,8 +16,8 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
-from convgraph.journal.codec import ValueCodec
 from convgraph.journal.location import StoreLike, as_store
+from convgraph.journal.values import ValueCodec
 from convgraph.journal.writer import Durability
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime import lifecycle
@@ -491,7 +491,9 @@ class ConversationGraph:
         from convgraph.drawing.overlay import overlay
 
         if isinstance(run, RunResult):
-            run, store = run.run_id, run.store if store is None else store
+            # A store that `run` opened by its name was closed by it too; a file can be opened again, memory cannot.
+            kept = run.store.url if run.store is not None and run.store.url != ":memory:" else run.store
+            run, store = run.run_id, kept if store is None else store
         if store is None:
             raise InputError("draw(run=…) with a run's id needs store= to read it from")
         opened, ours = as_store(store)
