@@ -89,13 +89,6 @@ def test_its_pictures_show_the_graph_and_the_run(example: Any, tmp_path: Path) -
     assert "<script" not in svg
 
 
-def test_every_transition_has_a_scripted_conversation(example: Any) -> None:
-    found = example.graph.paths()
-
-    assert found.uncovered == ()
-    assert {edge for path in found if not path.graph for edge in path.edges} == {edge.index for edge in example.graph.definition.edges}
-
-
 @pytest.mark.parametrize("name", [path.stem for path in sorted(FOLDER.glob("*.py")) if path.stem not in ("stage", "demo")])
 def test_can_be_run_as_a_script_without_a_key(name: str, load: Any, capfd: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
