@@ -48,9 +48,11 @@ log = logging.getLogger("convgraph")
 LOCKED_SECONDS = 30.0
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 _LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target FROM runs"
+# What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
+# are read as bytes, so that one that is no valid text can be told by its run and number.
 _LOAD = (
-    "SELECT seq, at, kind, body FROM events WHERE run=? AND seq<=?"
-    " AND (seq>? OR kind IN ('step','moved','run_started','resumed','edited','ended')) ORDER BY seq"
+    "SELECT seq, at, kind, CAST(body AS BLOB) FROM events WHERE run=? AND seq<=? AND (seq>? OR kind NOT IN"
+    " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
 
 
@@ -255,12 +257,7 @@ class SqliteStore(Store):
                 (run_id,),
             ).fetchall()
         )
-        return [
-            OpenQuestion(
-                run, name, prompt, json.loads(schema), node, path, asked, answer is not None, None if answer is None else json.loads(answer)
-            )
-            for run, name, prompt, schema, node, path, asked, answer in rows
-        ]
+        return [_open_question(row) for row in rows]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
@@ -482,6 +479,15 @@ def _note(db: sqlite3.Connection, key: int, events: Sequence[Event], contents: M
             )
             if event.status in ENDED:
                 db.execute("DELETE FROM questions WHERE run=?", (key,))
+
+
+def _open_question(row: tuple[Any, ...]) -> OpenQuestion:
+    run_id, name, prompt, schema, node, path, asked, answer = row
+    try:
+        given = None if answer is None else json.loads(answer)
+        return OpenQuestion(run_id, name, prompt, json.loads(schema), node, path, asked, answer is not None, given)
+    except ValueError as error:
+        raise StoreCorrupt(f"question {name!r} of run {run_id!r} cannot be read: {error}", run_id) from error
 
 
 def _run_info(row: tuple[Any, ...]) -> RunInfo:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from convgraph.errors import StoreCorrupt, StoreFormat, StoreUnavailable
+from convgraph.errors import InputError, StoreCorrupt, StoreFormat, StoreUnavailable
 
 APPLICATION_ID = 0x63766772  # "cvgr"
 VERSION = 1
@@ -42,10 +42,7 @@ def opened(path: str, synchronous: str) -> sqlite3.Connection:
     Raises `StoreFormat` for a file that is not ours or is newer, `StoreUnavailable` where it cannot be opened or
     written, `StoreCorrupt` where it is damaged.
     """
-    if Path(path).is_dir():
-        raise StoreUnavailable(f"{path}: this is a folder; a store is a file, such as {path.rstrip('/')}/runs.db")
-    if not Path(path).resolve().parent.is_dir():
-        raise StoreUnavailable(f"{path}: there is no folder {Path(path).resolve().parent}; make it first")
+    _check_place(path)
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
         db: sqlite3.Connection | None = None
@@ -65,6 +62,19 @@ def opened(path: str, synchronous: str) -> sqlite3.Connection:
         time.sleep(0.005)  # another process is making the file at this moment
 
 
+def _check_place(path: str) -> None:
+    if "\0" in path:
+        raise InputError(f"store path {path!r:.200} holds a NUL character; no file can be called that")
+    try:
+        is_folder, parent = Path(path).is_dir(), Path(path).resolve().parent
+    except OSError as error:  # a name that is too long, say
+        raise StoreUnavailable(f"{path:.200}: cannot be opened: {error.strerror}") from error
+    if is_folder:
+        raise StoreUnavailable(f"{path}: this is a folder; a store is a file, such as {path.rstrip('/')}/runs.db")
+    if not parent.is_dir():
+        raise StoreUnavailable(f"{path}: there is no folder {parent}; make it first")
+
+
 def _prepared(db: sqlite3.Connection, path: str, synchronous: str) -> sqlite3.Connection:
     _check_ours(db, path)
     db.execute("PRAGMA journal_mode=WAL")
@@ -76,8 +86,11 @@ def _prepared(db: sqlite3.Connection, path: str, synchronous: str) -> sqlite3.Co
                 db.execute(statement.replace("@", ";"))
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={VERSION}")
-    finally:
         db.execute("COMMIT")
+    except BaseException:  # a full disk, for one: half a store would be taken for somebody else's
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
     return db
 
 
