@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STORE = "runs.db"
 
-Target: TypeAlias = Annotated[str, typer.Argument(help="The graph: file.py:name, package.module:name or graph.yaml.")]
-RunId: TypeAlias = Annotated[str, typer.Argument(help="The run's id.")]
+Target: TypeAlias = Annotated[str, typer.Argument(help="The graph: file.py:name, package.module:name or graph.yaml.", metavar="TARGET")]
+RunId: TypeAlias = Annotated[str, typer.Argument(help="The run's id.", metavar="RUN_ID")]
 StoreUrl: TypeAlias = Annotated[
     str, typer.Option("--store", envvar="CONVGRAPH_STORE", metavar="URL", help="Where runs are kept: a file or sqlite:///file.")
 ]
