@@ -8,36 +8,15 @@ its loops are bounded so that no guard can stall a conversation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from convgraph.errors import GuardError
+from convgraph.graph.expressions import VARIABLES, compiled
 
 if TYPE_CHECKING:
     from convgraph.graph.machine import State
 
-MAX_LENGTH = 2_000
-MAX_LOOPS = 2
-MAX_DEPTH = 40
-
-VARIABLES = ("last", "messages", "state", "turn", "visits", "usage", "error", "sender", "declined")
-FUNCTIONS = frozenset(
-    "size contains startsWith endsWith matches has all exists exists_one map filter int uint double string bytes "
-    "type dyn timestamp duration getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds "
-    "getMilliseconds".split()
-)
-TYPES = frozenset("int uint double string bytes bool list map null_type".split())
-_OPERATOR = re.compile(r"@\w+|[!-]_|_[^\w]+_|_\[_\]|_\?_:_")
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
-_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
-_STATE_KEY = re.compile(r"\bstate\s*\.\s*([A-Za-z_]\w*)|\bstate\s*\[\s*[\"']([^\"']+)[\"']\s*\]")
-_FIELDS: Mapping[str, frozenset[str]] = {
-    "last": frozenset({"sender", "content", "role", "name", "data", "tool_calls"}),
-    "usage": frozenset({"calls", "tokens", "input_tokens", "output_tokens", "usd"}),
-    "error": frozenset({"type", "message", "node"}),
-}
-_FIELD = re.compile(r"(?<![\w.])(last|usage|error)\s*\.\s*([A-Za-z_]\w*)(?!\w|\s*\()")
 _NO_ERROR: Mapping[str, str] = {"type": "", "message": "", "node": ""}
 
 PythonGuard: TypeAlias = Callable[["GuardView"], bool]
@@ -118,13 +97,13 @@ class CelGuard:
     opaque = False
 
     def __init__(self, text: str, where: str = "guard") -> None:
-        program, reads = _compile(text, where)
+        expression = compiled(text, where)
         self.text = text
-        self.reads = reads
-        self.state_keys = _state_keys(text) if "state" in reads else frozenset[str]()
-        self._program = program
+        self.reads = expression.reads
+        self.state_keys = expression.state_keys
+        self._program = expression.program
         self._where = where
-        self._readers = tuple((name, _READERS[name]) for name in sorted(reads) if name != "state")
+        self._readers = tuple((name, _READERS[name]) for name in sorted(self.reads) if name != "state")
 
     def __call__(self, state: State) -> bool:
         """Whether the guard holds. Raises `GuardError` where it cannot be evaluated or is not a boolean."""
@@ -191,9 +170,11 @@ class CelExpression:
     __slots__ = ("_program", "_where", "reads", "state_keys", "text")
 
     def __init__(self, text: str, where: str) -> None:
-        self._program, self.reads = _compile(text, where)
-        self.state_keys = _state_keys(text) if "state" in self.reads else frozenset[str]()
+        expression = compiled(text, where)
         self.text = text
+        self.reads = expression.reads
+        self.state_keys = expression.state_keys
+        self._program = expression.program
         self._where = where
 
     def __call__(self, state: State) -> Any:
@@ -205,74 +186,6 @@ class CelExpression:
             return self._program.execute(values)
         except Exception as error:
             raise GuardError(f"{self._where}: {self.text!r} cannot be evaluated at turn {state.turn}: {error}") from error
-
-
-def _compile(text: str, where: str) -> tuple[Any, frozenset[str]]:
-    if len(text) > MAX_LENGTH:
-        raise GuardError(f"{where}: the guard has {len(text)} characters; at most {MAX_LENGTH} are allowed")
-    code = _LITERAL.sub(lambda literal: '"' + " " * (len(literal.group()) - 2) + '"', text)
-    _check_depth(code, text, where)
-    import cel
-
-    try:
-        program = cel.compile(text)
-    except ValueError as error:
-        raise GuardError(f"{where}: guard {text!r}, {_syntax_error(str(error))}") from error
-    bound = frozenset(_MACRO.findall(code))
-    for hidden in sorted(bound.intersection(VARIABLES)):
-        raise GuardError(f"{where}: guard {text!r}: the loop variable {hidden!r} hides what a guard reads; give it another name")
-    for name in program.functions():
-        if _OPERATOR.fullmatch(name) is None and name not in FUNCTIONS:
-            raise GuardError(_unknown("function", name, code, text, where, sorted(FUNCTIONS)))
-    reads = frozenset(program.variables()) - bound - TYPES
-    for name in sorted(reads):
-        if name not in VARIABLES:
-            raise GuardError(_unknown("name", name, code, text, where, list(VARIABLES)))
-    for found in _FIELD.finditer(code):
-        owner, name = found.groups()
-        if owner not in bound and name not in _FIELDS[owner]:
-            raise GuardError(
-                f"{where}: guard {text!r}, column {found.start(2) + 1}: {owner!r} has no field {name!r}; "
-                f"it has {', '.join(sorted(_FIELDS[owner]))}"
-            )
-    if dunder := re.search(r"(?<!\w)__\w+", code):
-        raise GuardError(f"{where}: guard {text!r}, column {dunder.start() + 1}: names that begin with '__' are refused")
-    return program, reads
-
-
-def _check_depth(code: str, text: str, where: str) -> None:
-    """Bound brackets and nested loops: a loop in a loop costs the product of their lengths."""
-    loops = [match.end() - 1 for match in re.finditer(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(", code)]
-    depth, loop_depth, stack = 0, 0, list[bool]()
-    for column, char in enumerate(code):
-        if char in "([{":
-            stack.append(column in loops)
-            depth, loop_depth = depth + 1, loop_depth + (column in loops)
-        elif char in ")]}" and stack:
-            depth, loop_depth = depth - 1, loop_depth - stack.pop()
-        if depth > MAX_DEPTH:
-            raise GuardError(f"{where}: guard {text!r:.200}, column {column + 1}: brackets nest deeper than {MAX_DEPTH}")
-        if loop_depth > MAX_LOOPS:
-            raise GuardError(f"{where}: guard {text!r:.200}, column {column + 1}: loops (map, exists …) nest deeper than {MAX_LOOPS}")
-
-
-def _syntax_error(message: str) -> str:
-    found = re.search(r"<input>:(\d+):(\d+): (?:Syntax error: )?(.*)", message)
-    return f"column {found.group(2)}: {found.group(3)}" if found else message
-
-
-def _unknown(kind: str, name: str, code: str, text: str, where: str, known: list[str]) -> str:
-    found = re.search(rf"(?<![\w]){re.escape(name)}(?!\w)", code)
-    column = found.start() + 1 if found else 1
-    return f"{where}: guard {text!r}, column {column}: unknown {kind} {name!r}; a guard may use {', '.join(known)}"
-
-
-def _state_keys(text: str) -> frozenset[str] | None:
-    """The state's fields that the text reads, or None when it handles the state as a whole."""
-    code = re.sub(r'(?<!\[)"(?:[^"\\]|\\.)*"', '""', text)
-    uses = len(re.findall(r"(?<![\w.])state\b", code))
-    keys = [first or second for first, second in _STATE_KEY.findall(code)]
-    return frozenset(keys) if len(keys) == uses else None
 
 
 def _message_value(message: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from convgraph.errors import InputError, NotEncodable
 from convgraph.graph.machine import State
 from convgraph.journal.answers import schema_of
-from convgraph.journal.codec import canonical
+from convgraph.journal.values import canonical
 from convgraph.messages import Message, Usage
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime import effects

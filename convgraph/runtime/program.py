@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convgraph.errors import CheckFailed
 from convgraph.graph.definition import Definition
 from convgraph.graph.guards import GuardView
-from convgraph.journal.codec import ValueCodec
+from convgraph.journal.values import ValueCodec
 from convgraph.protocols import Model, Speaker
 
 if TYPE_CHECKING:

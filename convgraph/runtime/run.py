@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
-from convgraph.journal.codec import ValueCodec, canonical
 from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
+from convgraph.journal.values import ValueCodec, canonical
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convgraph.errors import GuardError
-from convgraph.graph.guards import FUNCTIONS, VARIABLES, CelGuard
+from convgraph.graph.expressions import FUNCTIONS, VARIABLES
+from convgraph.graph.guards import CelGuard
 from convgraph.graph.machine import State
 from convgraph.graph.schema import StateSchema
 from convgraph.messages import History, Message

@@ -1,0 +1,132 @@
+"""Values inside events as JSON-ready data, and back: JSON, plus a few types written with a tag.
+
+Tuples, sets, bytes, dates, durations, decimals, UUIDs, and the pydantic models and dataclasses that a graph
+has registered. Reading imports nothing and calls nothing but the types listed here.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
+
+from convgraph.errors import DefinitionError, NotEncodable, StoreFormat
+
+TAG = "$type"
+
+_TAGGED: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
+    bytes: ("bytes", lambda value: base64.b64encode(value).decode("ascii")),
+    datetime.datetime: ("datetime", datetime.datetime.isoformat),
+    datetime.date: ("date", datetime.date.isoformat),
+    datetime.time: ("time", datetime.time.isoformat),
+    datetime.timedelta: ("timedelta", datetime.timedelta.total_seconds),
+    Decimal: ("decimal", str),
+    UUID: ("uuid", str),
+}
+_UNTAGGED: Mapping[str, Callable[[Any], Any]] = {
+    "bytes": base64.b64decode,
+    "datetime": datetime.datetime.fromisoformat,
+    "date": datetime.date.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "timedelta": lambda value: datetime.timedelta(seconds=value),
+    "decimal": Decimal,
+    "uuid": UUID,
+    "float": float,
+}
+
+
+class ValueCodec:
+    """Values to JSON-ready ones and back. `types` are the pydantic models and dataclasses that may appear, found by their names."""
+
+    __slots__ = ("_by_name", "_names")
+
+    def __init__(self, types: Iterable[type] = ()) -> None:
+        self._by_name: dict[str, TypeAdapter[Any]] = {}
+        self._names: dict[type, str] = {}
+        for kind in types:
+            if not (dataclasses.is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))):
+                raise DefinitionError(f"types=: {kind!r} is neither a pydantic model class nor a dataclass")
+            name = kind.__name__
+            if name in self._by_name:
+                raise DefinitionError(f"types=: two types are called {name!r}; journaled types are found by their names")
+            self._by_name[name] = TypeAdapter(kind)
+            self._names[kind] = name
+
+    def encode(self, value: Any, path: str = "$") -> Any:
+        """`value` as JSON-ready data. Raises `NotEncodable` naming the path of the first part that cannot be."""
+        kind = cast("type[Any]", type(value))
+        if value is None or kind is bool or kind is int:
+            return value
+        if kind is str:
+            return value if value.isascii() else _checked_text(value, path)
+        if kind is float:
+            return value if math.isfinite(value) else {TAG: "float", "value": str(value)}
+        if kind is list:
+            return [self.encode(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        if kind is dict:
+            return self._encode_mapping(value, path)
+        if kind in (tuple, set, frozenset):
+            items = value if kind is tuple else sorted(value, key=repr)
+            return {TAG: kind.__name__, "value": [self.encode(item, f"{path}[{index}]") for index, item in enumerate(items)]}
+        if kind in _TAGGED:
+            tag, write = _TAGGED[kind]
+            return {TAG: tag, "value": write(value)}
+        if kind in self._names:
+            name = self._names[kind]
+            return {TAG: f"registered:{name}", "value": self._by_name[name].dump_python(value, mode="json")}
+        raise NotEncodable(
+            f"{path}: a {kind.__module__}.{kind.__qualname__} cannot be journaled; return JSON values, "
+            f"or register the type with ConversationGraph(types=[{kind.__name__}])",
+            path,
+        )
+
+    def decode(self, value: Any, path: str = "$") -> Any:
+        """What `encode` was given. Raises `StoreFormat` for a type that is not known here, with its path."""
+        if isinstance(value, list):
+            return [self.decode(item, f"{path}[{index}]") for index, item in enumerate(cast("list[Any]", value))]
+        if not isinstance(value, dict):
+            return value
+        document = cast("dict[str, Any]", value)
+        tag: Any = document.get(TAG)
+        if tag is None:
+            return {key: self.decode(item, f"{path}.{key}") for key, item in document.items()}
+        inner: Any = document.get("value")
+        if tag in _UNTAGGED:
+            return _UNTAGGED[tag](inner)
+        if tag in ("tuple", "set", "frozenset"):
+            items = [self.decode(item, f"{path}[{index}]") for index, item in enumerate(inner)]
+            return tuple(items) if tag == "tuple" else set(items) if tag == "set" else frozenset(items)
+        if tag == "dict":
+            return {self.decode(key, path): self.decode(item, path) for key, item in inner}
+        if tag.startswith("registered:") and (adapter := self._by_name.get(tag.removeprefix("registered:"))) is not None:
+            return adapter.validate_python(inner)
+        raise StoreFormat(f"{path}: unknown type {tag!r}; register it with ConversationGraph(types=[…]) to read this run")
+
+    def _encode_mapping(self, value: dict[Any, Any], path: str) -> Any:
+        if TAG not in value and all(type(key) is str for key in value):
+            return {key: self.encode(item, f"{path}.{key}") for key, item in value.items()}
+        return {
+            TAG: "dict",
+            "value": [[self.encode(key, f"{path}.{key}"), self.encode(item, f"{path}.{key}")] for key, item in value.items()],
+        }
+
+
+def canonical(value: Any) -> str:
+    """JSON text that is equal for equal values, in every process: what digests are taken over."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=repr)
+
+
+def _checked_text(value: str, path: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotEncodable(f"{path}: the text holds a lone surrogate at position {error.start}; it is not valid Unicode", path) from error
+    return value
