@@ -27,7 +27,7 @@ from convgraph.drawing.sequence_svg import sequence_svg
 from convgraph.errors import ConvgraphError, DrawingError
 from convgraph.journal.events import EffectFinished, Stepped
 
-HERE = Path(__file__)
+HERE = Path(__file__).absolute()
 RUN_ID = "demo"
 KILL_AFTER_STEP = 4
 INPUT = "A short paragraph on the Eiffel Tower for visitors: when it was finished, and how high it is."
@@ -167,7 +167,7 @@ def main(folder: Path) -> None:
     _headline("Drawn, with the run on it:")
     pictures = list(_draw(folder, store))
     print(*(f"   {picture}" for picture in pictures), sep="\n")
-    _farewell(store, graph.resume(RUN_ID, store=store), time.monotonic() - began)
+    _farewell(folder, graph.resume(RUN_ID, store=store), time.monotonic() - began)
 
 
 def _run_until_killed(store: str) -> int:
@@ -221,16 +221,18 @@ def _headline(text: str) -> None:
     print(f"\n* {text}\n", flush=True)
 
 
-def _farewell(store: str, result: RunResult, seconds: float) -> None:
+def _farewell(folder: Path, result: RunResult, seconds: float) -> None:
+    files = (Path(sys.executable), HERE, HERE.with_name("stage.py"), HERE.with_name("approval.py"))
+    python, demo, stage, approval = (os.path.relpath(file) for file in files)
+    convgraph = "convgraph" if shutil.which("convgraph") else f"{python} -m convgraph"
+    store = os.path.relpath(folder / "runs.db")
     print(f"\nDone in {seconds:.0f} s: {result.usage.calls} model calls, {result.usage.tokens} tokens. Try next:\n")
-    for command in (
-        f"convgraph show {RUN_ID} --store {store}",
-        f"convgraph explain {RUN_ID} 6 --store {store}",
-        f"convgraph fork {RUN_ID} 6 --store {store}",
-        "convgraph simulate examples/demo.py:graph",
-        "python examples/approval.py",
-    ):
-        print(f"  {command}")
+    print(f"  {convgraph} show {RUN_ID} --store {store}")
+    print(f"  {convgraph} explain {RUN_ID} 6 --store {store}")
+    print(f"  {convgraph} simulate {demo}:graph")
+    print(f"  {convgraph} fork {RUN_ID} --at 4 --id other --store {store}")
+    print(f"  {python} {approval}")
+    print(f"\nThe fork goes on with `{convgraph} resume other --store {store}`, and needs an endpoint: `{python} {stage} demo` serves one.")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ def test_plays_without_a_key_in_half_a_minute(tmp_path: Path) -> None:
     assert "saw 9 requests: 1 more than there are answers" in played.stdout
     assert "state and all: identical" in played.stdout
     assert "chosen by 'auto'" in played.stdout
+    commands = re.findall(r"^  .*?\bconvgraph (.*)$", played.stdout, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["show", "explain", "simulate", "fork"]
+    for command in commands:
+        subprocess.run([sys.executable, "-m", "convgraph", *command.split()], capture_output=True, timeout=30, check=True)
     for picture in ("newsroom.svg", "sequence.svg"):
         assert "fact_checker" in (tmp_path / "demo" / picture).read_text(encoding="utf-8")
 

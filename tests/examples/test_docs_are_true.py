@@ -121,7 +121,8 @@ def _run_command(command: str, printed: str, page: Path) -> None:
     program = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "convgraph"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*program, *words[1:]], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    expected = -signal.SIGKILL if printed.endswith("Killed") else int(code[1]) if (code := re.search(r"^\[(\d+)\]$", printed, re.MULTILINE)) else 0
+    code = re.search(r"^\[(\d+)\]$", printed, re.MULTILINE)
+    expected = -signal.SIGKILL if printed.endswith("Killed") else int(code[1]) if code else 0
     assert done.returncode == expected, f"{page.name}: $ {command}\n{done.stdout}\n{done.stderr}"
     lines = re.sub(r"^(Killed|\[\d+\])$", "", printed, flags=re.MULTILINE).strip()
     if lines:
