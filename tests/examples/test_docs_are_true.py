@@ -1,7 +1,7 @@
 """README.md and docs/*.md do what they say: their Python runs, prints what is printed below it, and their commands work.
 
 Blocks of a page share one namespace and one directory. A Python block that begins with `# name.py` is that file. A `text`
-block right below a Python block is what it prints; `…` stands for anything. In a `console` block, commands that begin with
+(or `mermaid`) block right below a Python block is what it prints; `…` stands for anything. In a `console` block, commands that begin with
 `python` or `convgraph` are run; `Killed` below one means that it dies by SIGKILL, `[N]` that it exits with N.
 """
 
@@ -33,7 +33,7 @@ class Block:
     text: str
     line: int
     printed: str | None
-    """The `text` block right below, if there is one."""
+    """The `text` or `mermaid` block right below, if there is one."""
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -41,7 +41,7 @@ def blocks(page: Path) -> Iterator[Block]:
     found = list(FENCE.finditer(text))
     for number, match in enumerate(found):
         after = found[number + 1] if number + 1 < len(found) else None
-        below = after if after is not None and after[1] == "text" and not text[match.end() : after.start()].strip() else None
+        below = after if after is not None and after[1] in ("text", "mermaid") and not text[match.end() : after.start()].strip() else None
         yield Block(match[1], match[2], text[: match.start()].count("\n") + 2, below[2] if below else None)
 
 
