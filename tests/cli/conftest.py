@@ -236,9 +236,14 @@ def terminal(here: Path) -> Callable[..., Finished]:
     return run
 
 
-def wait_for(path: Path) -> None:
-    """Wait until a file is there."""
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.01)
+@pytest.fixture
+def wait_for() -> Callable[[Path], None]:
+    """Waits until a file is there."""
+
+    def wait(path: Path) -> None:
+        deadline = time.monotonic() + 30
+        while not path.exists():
+            assert time.monotonic() < deadline, f"{path} never came"
+            time.sleep(0.01)
+
+    return wait
