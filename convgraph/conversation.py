@@ -252,7 +252,7 @@ class ConversationGraph:
         try:
             options = Options(deps, human, durability, listener, target)
             name = uuid.uuid4().hex if run_id is None else run_id
-            work = lifecycle.start(self.program(), input, state, opened, name, _checked_limits_or_none(limits), options)
+            work = lifecycle.start(self._sound_program(), input, state, opened, name, _checked_limits_or_none(limits), options)
             return await self._tracked(name, work, options)
         finally:
             if ours:
@@ -316,7 +316,7 @@ class ConversationGraph:
 
         opened, ours = as_store(store)
         try:
-            return await replay(self.program(), run_id, opened, Options(deps), live=live)
+            return await replay(self._sound_program(), run_id, opened, Options(deps), live=live)
         finally:
             if ours:
                 await opened.aclose()
@@ -484,6 +484,11 @@ class ConversationGraph:
 
     def _changed(self) -> None:
         self._program = None
+
+    def _sound_program(self) -> Program:
+        program = self.program()
+        program.require_sound()
+        return program
 
     def _overlay(self, run: Any, store: StoreLike | None) -> Any:
         if run is None:

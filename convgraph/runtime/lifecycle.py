@@ -57,7 +57,6 @@ async def start(
     program: Program, said: Any, state: Any, store: Store, run_id: str | None, limits: Limits | None, options: Options
 ) -> RunResult:
     """Start a run and go on until it stops. Raises `InputError` before anything is written."""
-    program.require_sound()
     definition = program.definition
     _check_options(options)
     messages = tuple(input_messages(said))
