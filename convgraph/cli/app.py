@@ -59,15 +59,21 @@ def app() -> typer.Typer:
     return made
 
 
-def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere.")] = False,  # noqa: ARG001  # for the help: taken before
-    version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _say_version(wanted: bool) -> None:
+    if wanted:
         from convgraph import __version__
 
-        typer.echo(f"convgraph {__version__}")
+        write(sys.stdout, f"convgraph {__version__}")
         raise typer.Exit
+
+
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere.")] = False,  # taken before
+    version: Annotated[  # its callback does it
+        bool, typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    """What may stand before the command."""
 
 
 def _guarded(words: list[str]) -> int:
