@@ -26,6 +26,7 @@ from convgraph import END, AssistantAgent, Context, ConversationGraph, Limits, R
 from convgraph.drawing.sequence_svg import sequence_svg
 from convgraph.errors import ConvgraphError, DrawingError
 from convgraph.journal.events import EffectFinished, Stepped
+from convgraph.testing import ScriptedServer
 
 HERE = Path(__file__).absolute()
 RUN_ID = "demo"
@@ -147,10 +148,11 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     store = str(folder / "runs.db")
-    with endpoint(PARTS, latency=0.15) as stand_in:
+    with endpoint(PARTS, latency=0.25) as stand_in:
         _headline("A conversation of a writer, a fact checker (plain code), a critic and an editor begins in a process of its own.")
-        started = _run_until_killed(store)
-        _headline(f"kill -9 {started}: the process is gone, in the middle of the next model call. Another one resumes the run.")
+        started = _run_until_killed(store, stand_in)
+        where = "" if stand_in is None else ", in the middle of a model call"
+        _headline(f"kill -9 {started}: the process is gone{where}. Another one resumes the run.")
         finished = _count_model_calls(store)
         _play("resume", store)
         print(f"\n   {finished} model calls had been finished before the kill: none of them was made again.")
@@ -170,8 +172,8 @@ def main(folder: Path) -> None:
     _farewell(folder, graph.resume(RUN_ID, store=store), time.monotonic() - began)
 
 
-def _run_until_killed(store: str) -> int:
-    """Start the conversation in a child process, and kill that when it has made a few steps. Returns its process id."""
+def _run_until_killed(store: str, stand_in: ScriptedServer | None) -> int:
+    """Start the conversation in a child process, and kill that after a few steps. Returns its process id."""
     with subprocess.Popen([sys.executable, str(HERE), "run", store], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         steps = 0
@@ -179,11 +181,19 @@ def _run_until_killed(store: str) -> int:
             print(line, end="", flush=True)
             steps += line.startswith("   ->")
             if steps == KILL_AFTER_STEP:
-                time.sleep(0.05)  # the next model call is under way
+                if stand_in is not None:
+                    _wait_for_a_call(stand_in)
                 child.send_signal(signal.SIGKILL)
     if child.returncode == -signal.SIGKILL:
         return child.pid
     sys.exit(child.returncode or "The conversation ended before it could be killed.")
+
+
+def _wait_for_a_call(stand_in: ScriptedServer) -> None:
+    """Until a model call is under way."""
+    deadline = time.monotonic() + 5
+    while stand_in.usage.calls == len(stand_in.log) and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _play(act: str, store: str, environment: dict[str, str] | None = None) -> None:
