@@ -16,11 +16,17 @@ _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(event) for kind, 
 _WRITERS: Mapping[str, Callable[..., bytes]] = {kind: adapter.serializer.to_json for kind, adapter in _ADAPTERS.items()}
 _READERS: Mapping[str, TypeAdapter[Any]] = {**_ADAPTERS, "inner_step": _ADAPTERS["step"], "inner_moved": _ADAPTERS["moved"]}
 
+DEEPEST = 150
+"""Levels of JSON that every reader can follow. More brackets than that may be flat or deep: it is tried."""
+
 
 def encode_event(event: Event) -> str:
     """The event as JSON text, without its defaults. Raises `NotEncodable` with the path of what does not fit."""
     try:
-        return _WRITERS[event.kind](event, exclude_defaults=True).decode()
+        body = _WRITERS[event.kind](event, exclude_defaults=True)
+        if body.count(b"[") + body.count(b"{") > DEEPEST:
+            _READERS[event.kind].validate_json(body)  # may nest too deeply to be read back
+        return body.decode()
     except ValueError as error:  # pydantic's serialization errors are ValueErrors; so are lone surrogates
         raise NotEncodable(f"{event.kind} cannot be written to the journal: {_explain(event) or error}", _path(event)) from error
 
@@ -51,6 +57,8 @@ def _explain(event: Event) -> str:
         ValueCodec().encode(_plain(event))
     except NotEncodable as error:
         return str(error)
+    except RecursionError:
+        return "it is nested too deeply"
     return ""
 
 
@@ -59,6 +67,8 @@ def _path(event: Event) -> str:
         ValueCodec().encode(_plain(event))
     except NotEncodable as error:
         return error.path
+    except RecursionError:
+        return "$"
     return "$"
 
 

@@ -21,6 +21,8 @@ from pydantic import BaseModel, TypeAdapter
 from convgraph.errors import DefinitionError, NotEncodable, StoreFormat
 
 TAG = "$type"
+MAX_DEPTH = 120
+"""How deep the JSON of a value may nest: what is written must be readable, and readers of JSON have limits of their own."""
 
 _TAGGED: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
     bytes: ("bytes", lambda value: base64.b64encode(value).decode("ascii")),
@@ -62,6 +64,9 @@ class ValueCodec:
 
     def encode(self, value: Any, path: str = "$") -> Any:
         """`value` as JSON-ready data. Raises `NotEncodable` naming the path of the first part that cannot be."""
+        return self._encode(value, path, 0)
+
+    def _encode(self, value: Any, path: str, depth: int) -> Any:
         kind = cast("type[Any]", type(value))
         if value is None or kind is bool or kind is int:
             return value
@@ -69,16 +74,18 @@ class ValueCodec:
             return value if value.isascii() else _checked_text(value, path)
         if kind is float:
             return value if math.isfinite(value) else {TAG: "float", "value": str(value)}
-        if kind is list:
-            return [self.encode(item, f"{path}[{index}]") for index, item in enumerate(value)]
-        if kind is dict:
-            return self._encode_mapping(value, path)
-        if kind in (tuple, set, frozenset):
-            items = value if kind is tuple else sorted(value, key=repr)
-            return {TAG: kind.__name__, "value": [self.encode(item, f"{path}[{index}]") for index, item in enumerate(items)]}
         if kind in _TAGGED:
             tag, write = _TAGGED[kind]
             return {TAG: tag, "value": write(value)}
+        if depth >= MAX_DEPTH:
+            raise NotEncodable(f"{path:.200}: the value nests deeper than {MAX_DEPTH} levels of JSON", path)
+        if kind is list:
+            return [self._encode(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+        if kind is dict:
+            return self._encode_mapping(value, path, depth)
+        if kind in (tuple, set, frozenset):
+            items = value if kind is tuple else sorted(value, key=repr)
+            return {TAG: kind.__name__, "value": [self._encode(item, f"{path}[{index}]", depth + 2) for index, item in enumerate(items)]}
         if kind in self._names:
             name = self._names[kind]
             return {TAG: f"registered:{name}", "value": self._by_name[name].dump_python(value, mode="json")}
@@ -89,34 +96,44 @@ class ValueCodec:
         )
 
     def decode(self, value: Any, path: str = "$") -> Any:
-        """What `encode` was given. Raises `StoreFormat` for a type that is not known here, with its path."""
+        """What `encode` was given. Raises `StoreFormat`, with its path, for what it cannot have given back."""
+        return self._decode(value, path, 0)
+
+    def _decode(self, value: Any, path: str, depth: int) -> Any:
+        if depth > 2 * MAX_DEPTH:
+            raise StoreFormat(f"{path:.200}: the value is nested deeper than {2 * MAX_DEPTH} levels, which convgraph never writes")
         if isinstance(value, list):
-            return [self.decode(item, f"{path}[{index}]") for index, item in enumerate(cast("list[Any]", value))]
+            return [self._decode(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(cast("list[Any]", value))]
         if not isinstance(value, dict):
             return value
         document = cast("dict[str, Any]", value)
         tag: Any = document.get(TAG)
-        if tag is None:
-            return {key: self.decode(item, f"{path}.{key}") for key, item in document.items()}
-        inner: Any = document.get("value")
+        if TAG not in document:
+            return {key: self._decode(item, f"{path}.{key}", depth + 1) for key, item in document.items()}
+        try:
+            return self._untagged(tag, document.get("value"), path, depth)
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise StoreFormat(f"{path:.200}: this is no value of type {tag!r:.100}: {error}") from error
+
+    def _untagged(self, tag: Any, inner: Any, path: str, depth: int) -> Any:
+        if not isinstance(tag, str):
+            raise TypeError("a type has a name")
         if tag in _UNTAGGED:
             return _UNTAGGED[tag](inner)
         if tag in ("tuple", "set", "frozenset"):
-            items = [self.decode(item, f"{path}[{index}]") for index, item in enumerate(inner)]
+            items = [self._decode(item, f"{path}[{index}]", depth + 2) for index, item in enumerate(inner)]
             return tuple(items) if tag == "tuple" else set(items) if tag == "set" else frozenset(items)
         if tag == "dict":
-            return {self.decode(key, path): self.decode(item, path) for key, item in inner}
+            return {self._decode(key, path, depth + 3): self._decode(item, path, depth + 3) for key, item in inner}
         if tag.startswith("registered:") and (adapter := self._by_name.get(tag.removeprefix("registered:"))) is not None:
             return adapter.validate_python(inner)
-        raise StoreFormat(f"{path}: unknown type {tag!r}; register it with ConversationGraph(types=[…]) to read this run")
+        raise StoreFormat(f"{path:.200}: unknown type {tag!r:.100}; register it with ConversationGraph(types=[…]) to read this run")
 
-    def _encode_mapping(self, value: dict[Any, Any], path: str) -> Any:
+    def _encode_mapping(self, value: dict[Any, Any], path: str, depth: int) -> Any:
         if TAG not in value and all(type(key) is str for key in value):
-            return {key: self.encode(item, f"{path}.{key}") for key, item in value.items()}
-        return {
-            TAG: "dict",
-            "value": [[self.encode(key, f"{path}.{key}"), self.encode(item, f"{path}.{key}")] for key, item in value.items()],
-        }
+            return {key: self._encode(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+        pairs = [[self._encode(part, f"{path}.{key}", depth + 3) for part in (key, item)] for key, item in value.items()]
+        return {TAG: "dict", "value": pairs}
 
 
 def canonical(value: Any) -> str:
