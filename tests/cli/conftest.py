@@ -167,7 +167,7 @@ def command(here: Path) -> Command:
 
     def run(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
         done = subprocess.run(
-            [str(SCRIPT), *words], input=stdin, capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})}
+            [str(SCRIPT), *words], input=stdin, capture_output=True, check=False, text=True, timeout=60, env={**os.environ, **(env or {})}
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
