@@ -77,11 +77,13 @@ def compiled(text: str, where: str) -> Expression:
 
 
 def _check_depth(code: str, text: str, where: str) -> None:
-    """Bound brackets and nested loops: a loop in a loop costs the product of their lengths."""
-    loops = [match.end() - 1 for match in re.finditer(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(", code)]
+    """Bound brackets and nested loops: a loop in a loop costs the product of their lengths, and one that makes a list its square."""
+    loops = {match.end() - 1: match.group(1) for match in re.finditer(r"\.\s*(all|exists|exists_one|map|filter)\s*\(", code)}
     depth, loop_depth, stack = 0, 0, list[bool]()
     for column, char in enumerate(code):
         if char in "([{":
+            if loop_depth and loops.get(column) in ("map", "filter"):
+                raise GuardError(f"{where}: guard {text!r:.200}, column {column + 1}: {loops[column]} inside a loop may take for ever")
             stack.append(column in loops)
             depth, loop_depth = depth + 1, loop_depth + (column in loops)
         elif char in ")]}" and stack:
