@@ -2,8 +2,7 @@
 
 An append is committed in the event loop's own thread: a commit takes about as long as handing it to another
 thread, and a single run gains nothing from waiting for one. When several runs are active, what they append
-within one turn of the loop shares a commit. The loop is never made to wait for another process: a locked
-file is retried, and the loop goes on with other work in between.
+within one turn of the loop shares a commit (`sqlite_commits`).
 """
 
 from __future__ import annotations
@@ -11,41 +10,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from convgraph.errors import (
-    AnswerError,
-    ConvgraphError,
-    Fenced,
-    InputError,
-    RunBusy,
-    RunExists,
-    RunNotFound,
-    StoreCorrupt,
-    StoreError,
-    StoreUnavailable,
-)
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreCorrupt, StoreError
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
 from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
+from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
-from convgraph.journal.uninterrupted import cancel_later
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 log = logging.getLogger("convgraph")
 
-LOCKED_SECONDS = 30.0
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 _LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target FROM runs"
 # What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
@@ -56,41 +40,7 @@ _LOAD = (
 )
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """What a piece of work gave, or the error of ours that it raised."""
-
-    value: Any = None
-    error: ConvgraphError | None = None
-
-    def result(self) -> Any:
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-    def settle(self, done: asyncio.Future[Any]) -> None:
-        if self.error is not None:
-            done.set_exception(self.error)
-        else:
-            done.set_result(self.value)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Work that waits for the next commit. What becomes of it is told to `done`, and kept for one who was cancelled meanwhile."""
-
-    work: Callable[[sqlite3.Connection], Any]
-    done: asyncio.Future[Any]
-    outcome: _Outcome | None = None
-
-    def settle(self, outcome: _Outcome) -> None:
-        self.outcome = outcome
-        if not self.done.done():
-            outcome.settle(self.done)
-
-
-class _Locked(Exception):
-    """Another process is writing at this moment."""
+_NOTABLE = frozenset({EffectStarted, EffectFinished, Ended})
 
 
 class SqliteStore(Store):
@@ -109,10 +59,8 @@ class SqliteStore(Store):
         self.url = self.path
         self._lease = lease
         self._owner = new_owner()
-        self._lock = threading.Lock()
-        self._db: sqlite3.Connection | None = opened(self.path, synchronous)
+        self._commits = Commits(opened(self.path, synchronous), self.path)
         self._claims: dict[int, Claim] = {}
-        self._waiting: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         self._renewals: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     async def create(
@@ -121,6 +69,7 @@ class SqliteStore(Store):
         first = run.parent_seq + 1 if run.parent else 0
         taken = Claim(run.run_id, 0, 1, first)
         bodies = [(row_kind(event), encode_event(event)) for event in events]
+        notable = [event for event in events if type(event) in _NOTABLE]
 
         def work(db: sqlite3.Connection) -> None:
             now = time.time()
@@ -148,7 +97,8 @@ class SqliteStore(Store):
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
             taken.key = made.lastrowid or 0
             db.executemany(_INSERT, [(taken.key, first + place, 1, now, kind, body) for place, (kind, body) in enumerate(bodies)])
-            _note(db, taken.key, events, contents, now)
+            _put(db, contents)
+            _note(db, taken.key, now, notable)
 
         await self._transaction(work)
         taken.next_seq = first + len(bodies)
@@ -179,6 +129,7 @@ class SqliteStore(Store):
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        notable = [event for event in events if type(event) in _NOTABLE]
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
 
         def work(db: sqlite3.Connection) -> None:
@@ -188,20 +139,24 @@ class SqliteStore(Store):
                 if "fenced" not in str(error):
                     raise
                 raise self._fenced(claim) from None
-            _note(db, key, events, contents, now)
+            if contents:
+                _put(db, contents)
+            if notable:
+                _note(db, key, now, notable)
 
+        del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
             await self._transaction(work)
         except Fenced:
             self._drop(claim)
             raise
-        if isinstance(events[-1], Ended):
+        if notable and isinstance(notable[-1], Ended):
             self._drop(claim)
 
     async def confirm(self, claim: Claim) -> None:
         if time.monotonic() - claim.renewed < self._lease:
             return
-        owner = self._read(lambda db: db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (claim.key, claim.epoch)).fetchone())
+        owner = self._commits.read(lambda db: db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (claim.key, claim.epoch)).fetchone())
         if owner is None:
             self._drop(claim)
             raise self._fenced(claim)
@@ -213,17 +168,17 @@ class SqliteStore(Store):
         await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
 
     async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
-        events = self._read(lambda db: self._load(db, run_id, None, steps_only and upto_step is None))
+        events = self._commits.read(lambda db: self._load(db, run_id, None, steps_only and upto_step is None))
         return events if upto_step is None else upto(events, upto_step)
 
     async def info(self, run_id: str) -> RunInfo:
-        rows = self._read(lambda db: db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchall())
+        rows = self._commits.read(lambda db: db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchall())
         if not rows:
             raise self._not_found(run_id)
         return _run_info(rows[0])
 
     async def content(self, digest: str) -> str | None:
-        row = self._read(lambda db: db.execute("SELECT body FROM contents WHERE digest=?", (digest,)).fetchone())
+        row = self._commits.read(lambda db: db.execute("SELECT body FROM contents WHERE digest=?", (digest,)).fetchone())
         return row[0] if row else None
 
     async def aruns(
@@ -237,7 +192,7 @@ class SqliteStore(Store):
     ) -> list[RunInfo]:
         check_status(status)
         stored = "running" if status == "interrupted" else status
-        rows = self._read(
+        rows = self._commits.read(
             lambda db: db.execute(
                 _LIST + " WHERE (?1 IS NULL OR status=?1) AND (?2 IS NULL OR graph=?2)"
                 " AND (?3 IS NULL OR parent=?3) AND (?4 IS NULL OR updated>=?4) ORDER BY id DESC",
@@ -250,7 +205,7 @@ class SqliteStore(Store):
     async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
-        rows = self._read(
+        rows = self._commits.read(
             lambda db: db.execute(
                 "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer FROM questions q JOIN runs r ON r.id=q.run"
                 " WHERE ?1 IS NULL OR r.run_id=?1 ORDER BY q.asked",
@@ -290,76 +245,10 @@ class SqliteStore(Store):
     async def aclose(self) -> None:
         for claim in list(self._claims.values()):
             await self.release(claim)
-        with self._lock:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+        self._commits.close()
 
     async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in a transaction: at once for a single run, together with what others want at the moment for many.
-
-        `work` raises before it writes, or not at all: what it raises fails nobody else's.
-        """
-        loop = asyncio.get_running_loop()
-        waiting = self._waiting.get(loop)
-        if waiting is None and len(self._claims) <= 1:
-            try:
-                return self._attempt([work])[0].result()
-            except _Locked:
-                pass  # another process writes at the moment: wait in turn, and let the loop do other work
-        item = _Waiting(work, loop.create_future())
-        if waiting is None:
-            self._waiting[loop] = [item]
-            loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
-        else:
-            waiting.append(item)
-        try:
-            return await item.done
-        except asyncio.CancelledError:
-            return await _seen_through(item, loop)
-
-    def _commit_waiting(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        waiting = self._waiting[loop]
-        try:
-            outcomes = self._attempt([item.work for item in waiting])
-        except _Locked:
-            if time.monotonic() < deadline:
-                loop.call_later(random.uniform(0.001, 0.01), self._commit_waiting, loop, deadline)
-                return
-            outcomes = [_Outcome(error=self._locked_for_too_long()) for _ in waiting]
-        except StoreError as error:
-            outcomes = [_Outcome(error=error) for _ in waiting]
-        del self._waiting[loop]
-        for item, outcome in zip(waiting, outcomes, strict=True):
-            item.settle(outcome)
-
-    def _attempt(self, works: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[_Outcome]:
-        """Do all `works` in one transaction. Raises `_Locked` or a `StoreError` where the transaction as a whole fails."""
-        with self._lock:
-            db = self._connection()
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                outcomes = [_outcome(work, db) for work in works]
-                db.execute("COMMIT")
-            except BaseException as error:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise self._translated(error) from error
-            return outcomes
-
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        deadline = time.monotonic() + LOCKED_SECONDS
-        while True:
-            with self._lock:
-                try:
-                    return query(self._connection())
-                except sqlite3.Error as error:
-                    translated = self._translated(error)
-                    if not isinstance(translated, _Locked):
-                        raise translated from error
-            if time.monotonic() > deadline:
-                raise self._locked_for_too_long()
-            time.sleep(0.002)  # readers meet a lock only while another process switches the file to WAL or recovers it
+        return await self._commits.transaction(work, alone=len(self._claims) <= 1)
 
     def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
         row = db.execute("SELECT id, parent, parent_seq FROM runs WHERE run_id=?", (run_id,)).fetchone()
@@ -376,11 +265,6 @@ class SqliteStore(Store):
             after = last[0] if last else -1
         rows = db.execute(_LOAD, (key, end, after)).fetchall()
         return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._db is None:
-            raise StoreUnavailable(f"{self.path}: this store has been closed")
-        return self._db
 
     def _keep(self, claim: Claim) -> None:
         """Hold the claim, and renew its lease as long as the loop that took it runs."""
@@ -414,26 +298,6 @@ class SqliteStore(Store):
             if db.execute("UPDATE runs SET lease=? WHERE id=? AND epoch=?", (until, claim.key, claim.epoch)).rowcount:
                 claim.renewed = now
 
-    def _translated(self, error: BaseException) -> BaseException:
-        """The error in the words of convgraph.errors, for what SQLite reports."""
-        if not isinstance(error, sqlite3.Error):
-            return error
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return _Locked()
-        if code == sqlite3.SQLITE_FULL:
-            return StoreUnavailable(
-                f"{self.path}: the disk is full; nothing of this step was written, all before it is safe. Make room and resume"
-            )
-        if code == sqlite3.SQLITE_READONLY:
-            return StoreUnavailable(f"{self.path}: the file (or its folder) is read-only; nothing was written")
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return StoreCorrupt(f"{self.path}: the file is damaged: {error}. Restore a backup, or try `sqlite3 FILE .recover`")
-        return StoreUnavailable(f"{self.path}: {error}")
-
-    def _locked_for_too_long(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.path}: another process has kept the file locked for {LOCKED_SECONDS:.0f} s")
-
     def _fenced(self, claim: Claim) -> Fenced:
         return Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
 
@@ -441,29 +305,14 @@ class SqliteStore(Store):
         return RunNotFound(f"no run {run_id!r} in {self.path}")
 
 
-async def _seen_through(item: _Waiting, loop: asyncio.AbstractEventLoop) -> Any:
-    """What became of the work, for a task that was cancelled while it waited: a commit under way cannot be taken back."""
-    while item.outcome is None:
-        item.done = loop.create_future()
-        try:
-            await item.done
-        except asyncio.CancelledError:
-            continue
-    cancel_later()
-    return item.outcome.result()
-
-
-def _outcome(work: Callable[[sqlite3.Connection], Any], db: sqlite3.Connection) -> _Outcome:
-    try:
-        return _Outcome(work(db))
-    except ConvgraphError as error:
-        return _Outcome(error=error)
-
-
-def _note(db: sqlite3.Connection, key: int, events: Sequence[Event], contents: Mapping[str, str] | None, now: float) -> None:
-    """Keep contents, open questions and the listing in step with what is appended. A run that ended has no owner."""
+def _put(db: sqlite3.Connection, contents: Mapping[str, str] | None) -> None:
+    """Keep texts that events refer to by their digests, each once."""
     if contents:
         db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(contents.items()))
+
+
+def _note(db: sqlite3.Connection, key: int, now: float, events: Sequence[Event]) -> None:
+    """Keep open questions and the listing in step with what is appended. A run that ended has no owner."""
     for event in events:
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question

@@ -11,6 +11,10 @@ from convgraph.errors import InputError, StoreCorrupt, StoreFormat, StoreUnavail
 APPLICATION_ID = 0x63766772  # "cvgr"
 VERSION = 1
 OPEN_SECONDS = 10.0
+# Each run appends to pages of its own: a thousand runs at once touch a thousand pages with every commit, which
+# should neither be read again each time nor copied into the main file each time.
+CACHE_KILOBYTES = 16_000
+WAL_PAGES = 4_000
 
 # Integer keys keep rows small, and events of one run lie together: reading a run is one sweep, and a step
 # touches one page. There is no second index on events, since each would be written at every step. The file
@@ -79,6 +83,8 @@ def _prepared(db: sqlite3.Connection, path: str, synchronous: str) -> sqlite3.Co
     _check_ours(db, path)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute(f"PRAGMA synchronous={synchronous}")
+    db.execute(f"PRAGMA cache_size=-{CACHE_KILOBYTES}")
+    db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
     db.execute("BEGIN IMMEDIATE")
     try:
         if db.execute("PRAGMA user_version").fetchone()[0] == 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -139,6 +140,11 @@ class ValueCodec:
 def canonical(value: Any) -> str:
     """JSON text that is equal for equal values, in every process: what digests are taken over."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=repr)
+
+
+def digest_text(text: str) -> str:
+    """A short hash of a text: the name under which it is stored once."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _checked_text(value: str, path: str) -> str:

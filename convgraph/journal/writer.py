@@ -82,9 +82,13 @@ class Journal:
         if self._failure is not None:
             raise self._failure
         if self._waiting:
-            events, self._waiting = self._waiting, []
-            contents, self._contents = self._contents, {}
-            await self.store.append(self.claim, events, contents)
+            await self.store.append(self.claim, *self._taken())
+
+    def _taken(self) -> tuple[list[Event], dict[str, str]]:
+        """What waits, handed over: it is the store's from here on."""
+        events, self._waiting = self._waiting, []
+        contents, self._contents = self._contents, {}
+        return events, contents
 
     def _write_behind(self) -> None:
         self._due = False
@@ -94,9 +98,7 @@ class Journal:
     async def _write(self) -> None:
         try:
             while self._waiting:  # what is recorded while an append is under way is due as well
-                events, self._waiting = self._waiting, []
-                contents, self._contents = self._contents, {}
-                await self.store.append(self.claim, events, contents)
+                await self.store.append(self.claim, *self._taken())
         except Exception as error:  # noqa: BLE001  # told to whoever records or commits next: a write behind has no caller of its own
             self._failure = error
         finally:

@@ -16,10 +16,11 @@ from convgraph.errors import EffectFailed, ModelOutputError, NotEncodable
 from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
+from convgraph.journal.values import digest_text
 from convgraph.messages import ToolCall, Usage, digest_of
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.ledger import base
-from convgraph.runtime.run import Run, digest_text
+from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
 
 DOUBT_SCHEMA: JsonObject = {

@@ -27,7 +27,7 @@ from convgraph.runtime.interpreter import converse
 from convgraph.runtime.people import Human, People, check_human
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
-from convgraph.runtime.run import Run, digest_text
+from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
 from convgraph.runtime.signals import Diverged, Parked
 
@@ -64,7 +64,7 @@ async def start(
     check_prices(program, limits)
     first = begin(definition, messages, state)
     name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
-    digest = digest_text(program.document_text)
+    digest = program.document_digest
     started = RunStarted(
         definition.name,
         program.fingerprint,
@@ -162,12 +162,12 @@ async def fork(
         parent=run_id,
         step=at,
         fingerprint=program.fingerprint if changed else "",
-        definition=digest_text(program.document_text) if changed else "",
+        definition=program.document_digest if changed else "",
     )
     advance(definition, standing.state, as_edit(mark))
     name = check_run_id(new_id) if new_id is not None else uuid.uuid4().hex
     new = NewRun(name, info.graph, info.fingerprint, info.target, run_id, events[-1].seq, at)
-    await store.create(new, [mark], {digest_text(program.document_text): program.document_text} if changed else None, claim=False)
+    await store.create(new, [mark], {program.document_digest: program.document_text} if changed else None, claim=False)
     return name
 
 
@@ -356,7 +356,7 @@ def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInf
 
 def _record_return(run: Run, program: Program, standing: Standing, limits: Limits | None, redo_turn: bool) -> None:
     changed = standing.fingerprint != program.fingerprint
-    digest = digest_text(program.document_text) if changed else ""
+    digest = program.document_digest if changed else ""
     if changed:
         run.journal.content(digest, program.document_text)
     run.journal.record(

@@ -15,7 +15,6 @@ from convgraph.journal.store import RunInfo
 from convgraph.runtime.fold import Standing, as_edit, fold
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.program import Program
-from convgraph.runtime.run import digest_text
 
 
 def migrated_standing(program: Program, events: Sequence[Recorded], info: RunInfo) -> Standing:
@@ -37,7 +36,7 @@ def migrated_standing(program: Program, events: Sequence[Recorded], info: RunInf
         data=dict(answer.get("state") or {}) if definition.state is not None else None,
         choosing=old.choosing,
         fingerprint=program.fingerprint,
-        definition=digest_text(program.document_text),
+        definition=program.document_digest,
     )
     state = old._replace(schema=definition.state, visits={**dict.fromkeys(definition.speakers, 0), **old.visits})
     if definition.state is not None:

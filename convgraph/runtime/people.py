@@ -25,7 +25,7 @@ class People:
         self._run_id = run_id
         self._human = human
         self._answers = answers or {}
-        self._at_console = asyncio.Lock()
+        self._at_console: asyncio.Lock | None = None
 
     def delivered(self, question: Question) -> tuple[Any] | None:
         """The answer that has been delivered for this question, in a tuple; None if there is none."""
@@ -42,6 +42,7 @@ class People:
             check_answer(question, answer, self._run_id)
             return answer
         if self._human == "console" or (self._human == "auto" and sys.stdin is not None and sys.stdin.isatty()):
+            self._at_console = self._at_console or asyncio.Lock()
             async with self._at_console:
                 return await self._ask_at_console(question)
         raise Parked(question.id)

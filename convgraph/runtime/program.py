@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from convgraph.errors import CheckFailed
 from convgraph.graph.definition import Definition
 from convgraph.graph.guards import GuardView
-from convgraph.journal.values import ValueCodec
+from convgraph.journal.values import ValueCodec, digest_text
 from convgraph.protocols import Model, Speaker
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class Program:
         from convgraph.graph.document import canonical_json
 
         return canonical_json(self.document)
+
+    @cached_property
+    def document_digest(self) -> str:
+        """The name under which a store keeps the document."""
+        return digest_text(self.document_text)
 
     @cached_property
     def fingerprint(self) -> str:

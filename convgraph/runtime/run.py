@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
-from convgraph.journal.values import ValueCodec, canonical
+from convgraph.journal.values import ValueCodec, canonical, digest_text
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
@@ -115,8 +114,3 @@ class Run:
         # The objects are kept beside the digest: an id is only unique as long as its object lives.
         self._setups[key] = ((model, request.tools, request.schema, request.params), digest)
         return digest
-
-
-def digest_text(text: str) -> str:
-    """A short hash of a text: the name under which it is stored once."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
