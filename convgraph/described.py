@@ -122,8 +122,7 @@ def _response_format(described: Any, place: str) -> Any:
 def _openai_chat(settings: dict[str, Any], place: str) -> Model:
     from convgraph.models.openai_chat import OpenAIChatModel
 
-    name = settings.pop("model", None) or settings.pop("name", None)
-    settings.pop("name", None)
+    name = settings.pop("model", None)
     params = settings.pop("params", {})
     if not isinstance(params, Mapping):
         raise DefinitionError(f"{place}.params: they are a mapping, such as {{temperature: 0}}, not {params!r:.80}")

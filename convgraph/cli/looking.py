@@ -11,7 +11,7 @@ import typer
 
 from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode
-from convgraph.cli.output import Output
+from convgraph.cli.output import Output, is_terminal
 from convgraph.cli.session import existing, graph_of
 from convgraph.errors import InputError
 
@@ -257,7 +257,7 @@ def _format(format: str | None, out: Path | None, as_json: bool) -> str:
     if format is not None:
         return format
     if out is None:
-        return "mermaid" if as_json or sys.stdout.isatty() else "svg"
+        return "mermaid" if as_json or is_terminal(sys.stdout) else "svg"
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"-o {str(out)!r}: its suffix says no format; use one of {', '.join(SUFFIXES)}, or give --format")
     return SUFFIXES[out.suffix.lower()]
@@ -287,7 +287,7 @@ def _put(drawn: bytes, chosen: str, out: Path | None, output: Output) -> int:
         output.line(f"written: {out}")
     elif is_text:
         output.line(drawn.decode().rstrip("\n"))
-    elif output.as_json or sys.stdout.isatty():
+    elif output.as_json or is_terminal(sys.stdout):
         raise InputError(f"{chosen} is no text; say where to with -o FILE")
     else:
         sys.stdout.buffer.write(drawn)

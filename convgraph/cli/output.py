@@ -34,6 +34,11 @@ class Output:
             write(sys.stdout, json.dumps(document, ensure_ascii=False, default=str))
 
 
+def is_terminal(stream: Any) -> bool:
+    """Whether a person sits at the stream; a process may also have been started without it."""
+    return stream is not None and stream.isatty()
+
+
 def complain(text: str) -> None:
     """Say what is wrong, on standard error."""
     write(sys.stderr, printable(text))

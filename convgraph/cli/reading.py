@@ -9,7 +9,7 @@ import typer
 
 from convgraph.cli import options as o
 from convgraph.cli.output import Output
-from convgraph.cli.session import Place, existing, graph_of
+from convgraph.cli.session import existing, graph_of, place_of
 
 
 def runs(
@@ -64,7 +64,7 @@ def show(
         for path, message in told.messages:
             output.line(said(path, message))
     output.line(f"{counted(told.steps, 'turn')}, {spent(told.usage)}")
-    for line in next_steps(run_id, info.status, questions, Place(store)):
+    for line in next_steps(run_id, info.status, questions, place_of(info, store)):
         output.line(line)
     document: dict[str, Any] = {
         **run_document(info),

@@ -14,8 +14,8 @@ import typer
 
 from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode, code_of_status
-from convgraph.cli.output import Output, complain
-from convgraph.cli.session import Place, existing, graph_of
+from convgraph.cli.output import Output, complain, is_terminal
+from convgraph.cli.session import Place, existing, graph_of, place_of
 
 if TYPE_CHECKING:
     from convgraph.cli.progress import Progress
@@ -168,10 +168,10 @@ def answer(
     The run uses the answer when it is resumed.
     """
     output = Output(as_json=as_json)
-    place = Place(store)
     with existing(store) as opened:
         opened.answer(run_id, question, _typed(opened, run_id, question, value))
         info = asyncio.run(opened.info(run_id))
+    place = place_of(info, store)
     output.line(f"question {question} of run {run_id} is answered")
     output.line("resume it:")
     output.line(f"  {place.command('resume', run_id)}")
@@ -220,7 +220,7 @@ class _Conduct:
         return ExitCode.CANCELLED
 
     def _progress(self) -> Progress:
-        if not self.output.as_json and _is_terminal(sys.stdout):
+        if not self.output.as_json and is_terminal(sys.stdout) and os.environ.get("TERM", "dumb") != "dumb":
             from convgraph.cli.live import LiveProgress
 
             return LiveProgress(self.graph.definition)
@@ -229,16 +229,11 @@ class _Conduct:
         return PlainProgress(self.output, self.graph.definition)
 
     def _human(self, progress: Progress) -> Human:
-        if self.no_input or not sys.stdin.isatty():
+        if self.no_input or not is_terminal(sys.stdin):
             return "park"
         from convgraph.cli.asking import Asking
 
         return Asking(self.run_id, progress.pause, sys.stderr if self.output.as_json else sys.stdout)
-
-
-def _is_terminal(stream: Any) -> bool:
-    """Whether the stream can show a display that is redrawn."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _answers(store: Store, run_id: str, texts: list[str] | None) -> dict[str, Any]:

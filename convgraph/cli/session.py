@@ -35,6 +35,11 @@ class Place:
         return shlex.join(words)
 
 
+def place_of(info: RunInfo, store: str) -> Place:
+    """Where a stored run is found again; one that a program has started needs its graph named."""
+    return Place(store, None if info.target else "TARGET")
+
+
 @contextmanager
 def opened(url: str) -> Generator[Store]:
     """The store at `url`, made if there is none."""

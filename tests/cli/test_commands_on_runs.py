@@ -196,6 +196,8 @@ def test_runs_of_a_program_need_their_graph_named(inside: Any) -> None:
     refused = inside("replay", "p")
     assert refused.code == 2
     assert "--graph TARGET" in refused.err
+    graph.fork("p", store="runs.db", at=1, new_id="f")
+    assert "  convgraph resume f --graph TARGET\n" in inside("show", "f").out
     assert inside("replay", "p", "--graph", "graphs.py:stuck").code == 0
 
 
