@@ -336,7 +336,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
 
 
 def test_a_file_locked_for_too_long_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convgraph.journal.sqlite.LOCKED_SECONDS", 0.2)
+    monkeypatch.setattr("convgraph.journal.sqlite_commits.LOCKED_SECONDS", 0.2)
     path = tmp_path / "runs.db"
     with open_store(path) as store:
         other = sqlite3.connect(path, isolation_level=None)
