@@ -390,8 +390,7 @@ class ConversationGraph:
         running = self._running.get(run_id)
         if running is None:
             return False
-        running.options.stop.requested = True
-        running.loop.call_soon_threadsafe(running.task.cancel)
+        running.loop.call_soon_threadsafe(self._stop, run_id, running)
         return True
 
     def explain(self, run_id: str, *, store: StoreLike, step: int) -> Explanation:
@@ -510,17 +509,19 @@ class ConversationGraph:
 
     async def _tracked(self, run_id: str, work: Coroutine[Any, Any, RunResult], options: Options) -> RunResult:
         """Do the work so that `cancel(run_id)` can stop it."""
-        task = asyncio.ensure_future(work)
-        running = self._running.setdefault(run_id, _Running(asyncio.get_running_loop(), task, options))
+        task = asyncio.current_task()
+        if task is None or run_id in self._running:  # a second attempt at a run in progress: it will be told that the run is busy
+            return await work
+        self._running[run_id] = _Running(asyncio.get_running_loop(), task, options)
         try:
-            return await task
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
+            return await work
         finally:
-            if self._running.get(run_id) is running and running.task is task:
-                del self._running[run_id]
+            del self._running[run_id]
+
+    def _stop(self, run_id: str, running: _Running) -> None:
+        if self._running.get(run_id) is running and not running.options.stop.requested:
+            running.options.stop.requested = True
+            running.task.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,7 +529,7 @@ class _Running:
     """A run in progress: what `cancel` needs to stop it."""
 
     loop: asyncio.AbstractEventLoop
-    task: asyncio.Task[RunResult]
+    task: asyncio.Task[Any]
     options: Options
 
 

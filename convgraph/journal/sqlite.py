@@ -13,6 +13,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -26,6 +27,7 @@ from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
 
 T = TypeVar("T")
+Row: TypeAlias = tuple[int, int, int, float, str, str]
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 log = logging.getLogger("convgraph")
@@ -38,9 +40,6 @@ _LOAD = (
     "SELECT seq, at, kind, CAST(body AS BLOB) FROM events WHERE run=? AND seq<=? AND (seq>? OR kind NOT IN"
     " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
-
-
-_NOTABLE = frozenset({EffectStarted, EffectFinished, Ended})
 
 
 class SqliteStore(Store):
@@ -69,7 +68,7 @@ class SqliteStore(Store):
         first = run.parent_seq + 1 if run.parent else 0
         taken = Claim(run.run_id, 0, 1, first)
         bodies = [(row_kind(event), encode_event(event)) for event in events]
-        notable = [event for event in events if type(event) in _NOTABLE]
+        notable = [event for event in events if _is_notable(event)]
 
         def work(db: sqlite3.Connection) -> None:
             now = time.time()
@@ -129,24 +128,11 @@ class SqliteStore(Store):
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
-        notable = [event for event in events if type(event) in _NOTABLE]
+        notable = [event for event in events if _is_notable(event)]
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
-
-        def work(db: sqlite3.Connection) -> None:
-            try:
-                db.executemany(_INSERT, rows)
-            except sqlite3.IntegrityError as error:
-                if "fenced" not in str(error):
-                    raise
-                raise self._fenced(claim) from None
-            if contents:
-                _put(db, contents)
-            if notable:
-                _note(db, key, now, notable)
-
         del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
-            await self._transaction(work)
+            await self._transaction(_Append(claim, rows, now, notable, contents))
         except Fenced:
             self._drop(claim)
             raise
@@ -159,7 +145,7 @@ class SqliteStore(Store):
         owner = self._commits.read(lambda db: db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (claim.key, claim.epoch)).fetchone())
         if owner is None:
             self._drop(claim)
-            raise self._fenced(claim)
+            raise _fenced(claim)
 
     async def release(self, claim: Claim) -> None:
         if self._claims.get(claim.key) is not claim:
@@ -298,17 +284,47 @@ class SqliteStore(Store):
             if db.execute("UPDATE runs SET lease=? WHERE id=? AND epoch=?", (until, claim.key, claim.epoch)).rowcount:
                 claim.renewed = now
 
-    def _fenced(self, claim: Claim) -> Fenced:
-        return Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
-
     def _not_found(self, run_id: str) -> RunNotFound:
         return RunNotFound(f"no run {run_id!r} in {self.path}")
+
+
+@dataclass(slots=True)
+class _Append:
+    """What one append writes. An object, not a closure: a thousand of them wait for one commit."""
+
+    claim: Claim
+    rows: list[Row]
+    now: float
+    notable: list[Event]
+    contents: Mapping[str, str] | None
+
+    def __call__(self, db: sqlite3.Connection) -> None:
+        try:
+            db.executemany(_INSERT, self.rows)
+        except sqlite3.IntegrityError as error:
+            if "fenced" not in str(error):
+                raise
+            raise _fenced(self.claim) from None
+        if self.contents:
+            _put(db, self.contents)
+        if self.notable:
+            _note(db, self.claim.key, self.now, self.notable)
+
+
+def _fenced(claim: Claim) -> Fenced:
+    return Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
 
 
 def _put(db: sqlite3.Connection, contents: Mapping[str, str] | None) -> None:
     """Keep texts that events refer to by their digests, each once."""
     if contents:
         db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(contents.items()))
+
+
+def _is_notable(event: Event) -> bool:
+    """Whether the listing or the open questions have to know of the event."""
+    kind = type(event)
+    return kind is Ended or ((kind is EffectStarted or kind is EffectFinished) and event.question is not None)  # type: ignore[union-attr]
 
 
 def _note(db: sqlite3.Connection, key: int, now: float, events: Sequence[Event]) -> None:

@@ -213,6 +213,7 @@ async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop, before: 
             await _write_end(scope, journal)
             if not stop.requested:
                 raise
+            _uncancel()
         else:
             await _write_end(scope, journal)
     except Diverged as diverged:
@@ -224,6 +225,13 @@ async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop, before: 
         await _release(store, claim)
     questions = await store.aquestions(run.run_id) if scope.state.status == "waiting" else []
     return result_of(run.run_id, scope.state, store, tuple(questions), tuple(run.warnings), run.failure)
+
+
+def _uncancel() -> None:
+    """Take back the cancellation by which the run was stopped: the task that ran it goes on, with the run's result."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 async def settle(scope: Scope) -> None:
