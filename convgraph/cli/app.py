@@ -124,12 +124,10 @@ def _leave_if_held(code: int) -> None:
     """Leave at once where a thread of a node would keep the process: the journal is written, and the thread can do nothing more."""
     if "convgraph.cli.interrupts" not in sys.modules:
         return
-    from convgraph.cli.interrupts import has_stuck_threads
+    from convgraph.cli.interrupts import has_stuck_threads, leave
 
     if has_stuck_threads():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        leave(code)
 
 
 def _help() -> str:

@@ -192,19 +192,15 @@ class _Conduct:
 
     def through(self, work: Callable[[Human, Callable[[Any], None]], Awaitable[RunResult]]) -> int:
         """Do the work, report, and return the exit code."""
-        from convgraph.cli.interrupts import run_stoppable
+        from convgraph.cli.interrupts import LeftAtOnce, leave, run_stoppable
         from convgraph.cli.report import report
 
-        with self._progress() as progress:
-            human = self._human(progress)
-
-            async def awaited() -> RunResult:
-                return await work(human, progress)
-
-            try:
-                result = run_stoppable(awaited(), lambda: self.graph.cancel(self.run_id))
-            except KeyboardInterrupt:  # a second Ctrl-C: what is written is in order, but nobody has said goodbye
-                return self._left()
+        try:
+            with self._progress() as progress:
+                result = run_stoppable(self._done(work, progress), lambda: self.graph.cancel(self.run_id))
+        except LeftAtOnce:
+            self._tell_left()
+            leave(ExitCode.CANCELLED)
         if result.exception is not None and os.environ.get("CONVGRAPH_DEBUG"):
             import traceback
 
@@ -212,12 +208,14 @@ class _Conduct:
         report(self.output, result, self.place)
         return code_of_status(result.status)
 
-    def _left(self) -> int:
+    async def _done(self, work: Callable[[Human, Callable[[Any], None]], Awaitable[RunResult]], progress: Progress) -> RunResult:
+        return await work(self._human(progress), progress)
+
+    def _tell_left(self) -> None:
         resume = self.place.command("resume", self.run_id)
         self.output.line(f"run {self.run_id} was left where it stood; resume it:")
         self.output.line(f"  {resume}")
         self.output.result({"run_id": self.run_id, "status": "interrupted", "resume": resume})
-        return ExitCode.CANCELLED
 
     def _progress(self) -> Progress:
         if not self.output.as_json and is_terminal(sys.stdout) and os.environ.get("TERM", "dumb") != "dumb":

@@ -89,6 +89,21 @@ held.add_edge(stubborn, END)
 held.set_start(stubborn)
 
 
+async def deaf(ctx):
+    while True:
+        Path("here").touch()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            Path("asked").touch()
+
+
+unmoved = ConversationGraph("unmoved")
+unmoved.add_node(deaf)
+unmoved.add_edge(deaf, END)
+unmoved.set_start(deaf)
+
+
 def breaks(ctx):
     raise OSError("the disk is gone")
 

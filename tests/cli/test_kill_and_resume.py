@@ -65,3 +65,15 @@ def test_a_thread_that_cannot_be_stopped_does_not_hold_the_process(
     assert process.returncode == 130
     assert "convgraph resume h" in out
     assert inside("runs", "--json").json["runs"][0]["status"] == "cancelled"
+
+
+def test_a_second_ctrl_c_leaves_at_once(started: Start, here: Path, wait_for: Callable[[Path], None], inside: Any) -> None:
+    with started("run", "graphs.py:unmoved", "--id", "u") as process:
+        wait_for(here / "here")
+        process.send_signal(signal.SIGINT)
+        wait_for(here / "asked")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, "")
+    assert "run u was left where it stood; resume it:\n  convgraph resume u\n" in out
+    assert inside("runs", "--json").json["runs"][0]["status"] == "interrupted"
