@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, overload
@@ -96,6 +97,7 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
         return Message(sender, value, role)
     if isinstance(value, Message):
         _check_content(value.content)
+        _check_json(value.data, "data")
         return value if value.sender else replace(value, sender=sender)
     if isinstance(value, str):
         return Message(sender, str(value), role)
@@ -118,6 +120,7 @@ def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> 
     if value.get("role", role) not in ("user", "assistant", "system", "tool"):
         raise InputError(f"a message's role is user, assistant, system or tool, not {value['role']!r}")
     _check_content(value["content"])
+    _check_json(value.get("data"), "data")
     return Message(
         sender=str(value.get("sender") or value.get("name") or sender),
         content=value["content"],
@@ -134,6 +137,23 @@ def _check_content(content: Any) -> None:
     if isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in cast(list[Any], content)):
         return
     raise InputError(f"a message's content is a str or a list of parts like {{'type': 'text', 'text': …}}, not {content!r:.200}")
+
+
+def _check_json(value: Any, path: str) -> None:
+    """Raise `InputError` unless `value` is plain JSON, which is what comes back from a journal as it was."""
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return
+    if isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            _check_json(item, f"{path}[{index}]")
+        return
+    if isinstance(value, dict):
+        for key, item in cast("dict[Any, Any]", value).items():
+            if not isinstance(key, str):
+                raise InputError(f"a message's {path} has the key {key!r}; JSON has texts as keys")
+            _check_json(item, f"{path}.{key}")
+        return
+    raise InputError(f"a message's {path} is {value!r:.100}, which is no JSON value")
 
 
 class History(Sequence[Message]):

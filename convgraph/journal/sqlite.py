@@ -214,11 +214,12 @@ class SqliteStore(Store):
         await self._transaction(work)
 
     async def adelete(self, run_id: str) -> None:
-        info = await self.info(run_id)
-
         def work(db: sqlite3.Connection) -> None:
+            row = db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchone()
+            if row is None:
+                raise self._not_found(run_id)
             forks = [row[0] for row in db.execute("SELECT run_id FROM runs WHERE parent=?", (run_id,))]
-            check_deletable(info, forks)
+            check_deletable(_run_info(row), forks)
             for statement in (
                 "DELETE FROM events WHERE run=(SELECT id FROM runs WHERE run_id=?)",
                 "DELETE FROM questions WHERE run=(SELECT id FROM runs WHERE run_id=?)",

@@ -151,15 +151,24 @@ class Context:
 
     def now(self) -> datetime.datetime:
         """The time, in UTC; the same on resume and replay."""
-        return effects.instant(self._run, self._turning, "clock", "now", lambda: datetime.datetime.now(datetime.UTC))
+        return self._instant("clock", "now", lambda: datetime.datetime.now(datetime.UTC))
 
     def random(self) -> float:
         """A random number in [0, 1); the same on resume and replay."""
-        return effects.instant(self._run, self._turning, "random", "random", random.random)
+        return self._instant("random", "random", random.random)
 
     def uuid(self) -> uuid.UUID:
         """A fresh UUID; the same on resume and replay."""
-        return effects.instant(self._run, self._turning, "random", "uuid", uuid.uuid4)
+        return self._instant("random", "uuid", uuid.uuid4)
+
+    def _instant(self, kind: Literal["clock", "random"], name: str, make: Callable[[], T]) -> T:
+        if self._loop is None:
+            return effects.instant(self._run, self._turning, kind, name, make)
+
+        async def in_loop() -> T:  # a plain node is in a thread of its own, and the journal belongs to the loop's
+            return effects.instant(self._run, self._turning, kind, name, make)
+
+        return asyncio.run_coroutine_threadsafe(in_loop(), self._loop).result()
 
     def _digestible(self, value: Any) -> Any:
         """An argument as far as it can be told apart: its JSON form, or its type for a live object."""

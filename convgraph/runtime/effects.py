@@ -45,7 +45,7 @@ async def outside(
         decided = await _decide(run, turning, kind, name, ordinal, digest)
         if decided is not None:
             return _result(run, decided)
-    key = f"{run.run_id}:{base(turning.path)}:{name}:{ordinal}"
+    key = f"{run.run_id}:{base(turning.path)}:{kind}:{name}:{ordinal}"
     await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
     started = run.clock()
     try:

@@ -280,3 +280,13 @@ def test_two_runs_may_share_one_graph_at_the_same_time() -> None:
 
     results = asyncio.run(both())
     assert [texts(result)[1] for result in results] == [f"echo n{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize("data", [float("nan"), {1: "x"}, (1, 2), {"deep": [object()]}], ids=["nan", "key", "tuple", "object"])
+def test_data_that_a_journal_would_give_back_as_something_else_is_the_nodes_error(data: Any) -> None:
+    async def node(ctx: Any) -> Message:
+        return Message("node", "x", data=data)
+
+    result = alone(node).run()
+    assert result.status == "failed"
+    assert "JSON" in result.stop_reason

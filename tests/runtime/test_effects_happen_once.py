@@ -51,7 +51,7 @@ def test_a_tool_is_called_once_over_pause_resume_and_replay(store: Store) -> Non
     done = graph.resume("r", store=store, answers={"right": True})
     assert (done.status, last(done)) == ("finished", "5 True")
     assert graph.replay("r", store=store).messages == done.messages
-    assert paid == ["r:1:pay:0"]
+    assert paid == ["r:1:tool:pay:0"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_an_idempotent_effect_in_doubt_is_done_again_with_the_same_key(store: St
     graph, keys = _interrupted(store, lambda: None, idempotent=True)
 
     assert last(graph.resume("r", store=store)) == "charged 2"
-    assert keys == ["r:1:charge:0"] * 2
+    assert keys == ["r:1:tool:charge:0"] * 2
 
 
 @pytest.mark.parametrize(
