@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
+from convgraph.journal.events import Recorded
 from convgraph.journal.location import StoreLike, as_store
 from convgraph.journal.values import ValueCodec
 from convgraph.journal.writer import Durability
@@ -30,6 +30,7 @@ from convgraph.sync import run_sync
 
 if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
+    from convgraph.graph.coverage import Coverage
     from convgraph.graph.difference import Change
     from convgraph.graph.paths import Paths
     from convgraph.graph.simulation import Simulation
@@ -243,17 +244,16 @@ class ConversationGraph:
         objects for `ctx.deps`, never journaled. `store`: where the journal is kept (a file name, a URL, a store);
         None keeps it in memory. `run_id`: a name of one's own. `limits`: instead of the graph's. `human`: how people
         are asked (`auto`, `console`, `park`, a callable). `durability`: `step` writes as it goes, `exit` when the run
-        stops. `listener`: called with each event as it happens.
+        stops. `listener`: called with each event as it happens, before it is durable.
 
         Returns a `RunResult`; a run that fails is a result with status `failed`, not an exception. Raises
         `CheckFailed`, `InputError` and `StoreError` before anything is written.
         """
+        program, options = self._sound_program(), Options(deps, human, durability, listener, target)
+        beginning = lifecycle.prepared(program, input, state, run_id, _checked_limits_or_none(limits), options)
         opened, ours = as_store(store)
         try:
-            options = Options(deps, human, durability, listener, target)
-            name = uuid.uuid4().hex if run_id is None else run_id
-            work = lifecycle.start(self._sound_program(), input, state, opened, name, _checked_limits_or_none(limits), options)
-            return await self._tracked(name, work, options)
+            return await self._tracked(beginning.run_id, lifecycle.start(program, beginning, opened, options), options)
         finally:
             if ours:
                 await opened.aclose()
@@ -444,6 +444,26 @@ class ConversationGraph:
 
         return to_mermaid(picture_of(self.definition, overlay=self._overlay(run, store)))
 
+    def draw_sequence(
+        self, run: Any, path: str | Path | None = None, *, format: Literal["svg", "mermaid"] = "svg", store: StoreLike | None = None
+    ) -> bytes | Path:
+        """Draw a run as a sequence diagram: who said what to whom, in order, nested conversations boxed.
+
+        `run` is a `RunResult`, or a run's id and `store`. Needs no other program. Returns the picture's bytes, or
+        the path that it was written to.
+        """
+        from convgraph.drawing.sequence_mermaid import sequence_mermaid
+        from convgraph.drawing.sequence_svg import sequence_svg
+
+        if format not in ("svg", "mermaid"):
+            raise InputError(f"draw_sequence(format={format!r}): the formats are 'svg' and 'mermaid'")
+        events = self._events(run, store)
+        picture = sequence_svg(events, self.definition) if format == "svg" else sequence_mermaid(events, self.definition).encode()
+        if path is None:
+            return picture
+        Path(path).write_bytes(picture)
+        return Path(path)
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from convgraph.drawing import mimebundle
 
@@ -478,6 +498,19 @@ class ConversationGraph:
 
         return simulate(self.definition, runs, seed, **options)
 
+    def coverage(self, store: StoreLike, runs: Iterable[str] | None = None) -> Coverage:
+        """Which nodes, transitions and guard outcomes the stored runs of this graph (or those named) have exercised."""
+        from convgraph.graph.coverage import coverage
+        from convgraph.journal.taken import steps_taken
+
+        opened, ours = as_store(store)
+        try:
+            names = [info.run_id for info in opened.runs(graph=self.name)] if runs is None else list(runs)
+            return coverage(self.definition, [steps_taken(self.definition, opened.events(name)) for name in names])
+        finally:
+            if ours:
+                opened.close()
+
     def __repr__(self) -> str:
         return f"ConversationGraph({self.name!r}, {len(self._builder.nodes)} nodes, {len(self._builder.edges)} edges)"
 
@@ -494,15 +527,19 @@ class ConversationGraph:
             return None
         from convgraph.drawing.overlay import overlay
 
+        return overlay(self.definition, self._events(run, store), run_id=run.run_id if isinstance(run, RunResult) else run)
+
+    def _events(self, run: Any, store: StoreLike | None) -> list[Recorded]:
+        """What the journal holds of a run, given as a `RunResult` or as an id and a store."""
         if isinstance(run, RunResult):
             # A store that `run` opened by its name was closed by it too; a file can be opened again, memory cannot.
             kept = run.store.url if run.store is not None and run.store.url != ":memory:" else run.store
             run, store = run.run_id, kept if store is None else store
         if store is None:
-            raise InputError("draw(run=…) with a run's id needs store= to read it from")
+            raise InputError("a run given by its id needs store= to read it from")
         opened, ours = as_store(store)
         try:
-            return overlay(self.definition, opened.events(run), run_id=run)
+            return opened.events(run)
         finally:
             if ours:
                 opened.close()

@@ -53,25 +53,37 @@ class Options:
     stop: Stop = field(default_factory=Stop)
 
 
-async def start(
-    program: Program, said: Any, state: Any, store: Store, run_id: str | None, limits: Limits | None, options: Options
-) -> RunResult:
-    """Start a run and go on until it stops. Raises `InputError` before anything is written."""
-    definition = program.definition
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """All that a run starts from, checked: nothing has been opened or written."""
+
+    run_id: str
+    messages: tuple[Message, ...]
+    state: State
+    limits: Limits
+
+
+def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options) -> Beginning:
+    """Check what a run is to start from. Raises `InputError` for what it cannot use."""
     _check_options(options)
     messages = tuple(input_messages(said))
-    limits = definition.limits if limits is None else limits
+    limits = program.definition.limits if limits is None else limits
     check_prices(program, limits)
-    first = begin(definition, messages, state)
     name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
+    return Beginning(name, messages, begin(program.definition, messages, state), limits)
+
+
+async def start(program: Program, beginning: Beginning, store: Store, options: Options) -> RunResult:
+    """Start a run and go on until it stops. Raises `RunExists` and `StoreError` before anything is written."""
+    definition, name, first = program.definition, beginning.run_id, beginning.state
     digest = program.document_digest
     started = RunStarted(
         definition.name,
         program.fingerprint,
         digest,
-        messages,
+        beginning.messages,
         first.dump_data() if first.data is not None else None,
-        limits_document(limits),
+        limits_document(beginning.limits),
         options.target,
     )
     new = NewRun(name, definition.name, program.fingerprint, options.target)
@@ -79,7 +91,7 @@ async def start(
     if options.listener is not None:
         options.listener(started)
     run = _run(program, name, store, claim, options, {})
-    return await execute(Scope(run, program, first, limits=limits), store, claim, options.stop)
+    return await execute(Scope(run, program, first, limits=beginning.limits), store, claim, options.stop)
 
 
 async def resume(

@@ -22,7 +22,7 @@ from convgraph.journal.memory import MemoryStore
 from convgraph.messages import NO_USAGE, Message, Reply, ReplyLike, Usage
 from convgraph.protocols import ModelReply, ModelRequest
 from convgraph.runtime.context import Context
-from convgraph.runtime.lifecycle import Options, start
+from convgraph.runtime.lifecycle import Options, prepared, start
 from convgraph.runtime.program import GRAPH, Program
 from convgraph.runtime.result import RunResult
 from convgraph.sync import run_sync
@@ -49,7 +49,8 @@ def follow(graph: HasProgram, path: ScriptedPath) -> RunResult:
         if isinstance(event, Stepped) and not is_inner(event.path):
             taken.append(event)
 
-    run = start(scripted(program, path), path.input, path.state, MemoryStore(), None, _bounded(path), Options(listener=note))
+    played, options = scripted(program, path), Options(listener=note)
+    run = start(played, prepared(played, path.input, path.state, None, _bounded(path), options), MemoryStore(), options)
     try:
         result = run_sync(run)
     except asyncio.CancelledError:  # a node had the turn for which nothing is written
