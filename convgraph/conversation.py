@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -15,7 +15,6 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
-from convgraph.journal.events import Recorded
 from convgraph.journal.location import StoreLike, as_store
 from convgraph.journal.values import ValueCodec
 from convgraph.journal.writer import Durability
@@ -27,17 +26,13 @@ from convgraph.runtime.program import GRAPH, Migration, Program, Selector
 from convgraph.runtime.result import RunResult
 from convgraph.runtime.stream import RunStream
 from convgraph.sync import run_sync
+from convgraph.views import GraphViews
 
 if TYPE_CHECKING:
-    from convgraph.graph.checks import Finding
-    from convgraph.graph.coverage import Coverage
-    from convgraph.graph.difference import Change
-    from convgraph.graph.paths import Paths
-    from convgraph.graph.simulation import Simulation
     from convgraph.runtime.explain import Explanation
 
 
-class ConversationGraph:
+class ConversationGraph(GraphViews):
     """A conversation between agents as a directed graph: nodes speak, guarded transitions say who may speak next.
 
     Building it runs nothing; running it changes nothing about it, so one graph may have any number of runs at
@@ -152,25 +147,7 @@ class ConversationGraph:
         self._migrations[old_fingerprint] = migrate
         self._changed()
 
-    # Looking at it
-
-    @property
-    def definition(self) -> Definition:
-        """The graph as plain data. Made anew after each change."""
-        return self.program().definition
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of the canonical definition: equal for equal graphs, in every process."""
-        return self.program().fingerprint
-
-    def check(self) -> list[Finding]:
-        """What is wrong with the graph, or likely to be: errors (they stop `run`) and warnings. A clean graph gives `[]`."""
-        return list(self.program().findings)
-
-    def diff(self, other: ConversationGraph) -> list[Change]:
-        """How `other` differs from this graph, in terms of nodes, transitions and prompts rather than lines."""
-        return other.program().changes_from(self.program().document)
+    # Ready to run
 
     def program(self) -> Program:
         """The graph ready to run: its definition and the live objects behind it. Made once, until the graph changes."""
@@ -408,73 +385,6 @@ class ConversationGraph:
             if ours:
                 await opened.aclose()
 
-    # Drawing, storing, testing
-
-    def draw(
-        self,
-        path: str | Path | None = None,
-        *,
-        format: Literal["svg", "png", "pdf", "dot", "mermaid"] | None = None,
-        run: Any = None,
-        store: StoreLike | None = None,
-        depth: int | None = None,
-        collapse: Collection[str] = (),
-    ) -> bytes | Path:
-        """Draw the graph; with `run` (a `RunResult`, or a run's id and `store`) with that run on it.
-
-        With `path` the picture is written there and the path returned; without, its bytes. `format` defaults to
-        the path's suffix, else svg. `depth` and `collapse` close sub-graphs. Raises `DrawingError` where the `dot`
-        program is missing; `to_mermaid` needs none.
-        """
-        from convgraph.drawing import draw
-
-        return draw(self.definition, format=format, path=path, overlay=self._overlay(run, store), depth=depth, collapse=collapse)
-
-    def to_dot(self, *, run: Any = None, store: StoreLike | None = None) -> str:
-        """The picture in the DOT language."""
-        from convgraph.drawing.dot import to_dot
-        from convgraph.graph.picture import picture_of
-
-        return to_dot(picture_of(self.definition, overlay=self._overlay(run, store)))
-
-    def to_mermaid(self, *, run: Any = None, store: StoreLike | None = None) -> str:
-        """The picture in the mermaid language, which Markdown renderers draw. Needs no other program."""
-        from convgraph.drawing.mermaid import to_mermaid
-        from convgraph.graph.picture import picture_of
-
-        return to_mermaid(picture_of(self.definition, overlay=self._overlay(run, store)))
-
-    def draw_sequence(
-        self, run: Any, path: str | Path | None = None, *, format: Literal["svg", "mermaid"] = "svg", store: StoreLike | None = None
-    ) -> bytes | Path:
-        """Draw a run as a sequence diagram: who said what to whom, in order, nested conversations boxed.
-
-        `run` is a `RunResult`, or a run's id and `store`. Needs no other program. Returns the picture's bytes, or
-        the path that it was written to.
-        """
-        from convgraph.drawing.sequence_mermaid import sequence_mermaid
-        from convgraph.drawing.sequence_svg import sequence_svg
-
-        if format not in ("svg", "mermaid"):
-            raise InputError(f"draw_sequence(format={format!r}): the formats are 'svg' and 'mermaid'")
-        events = self._events(run, store)
-        picture = sequence_svg(events, self.definition) if format == "svg" else sequence_mermaid(events, self.definition).encode()
-        if path is None:
-            return picture
-        Path(path).write_bytes(picture)
-        return Path(path)
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        from convgraph.drawing import mimebundle
-
-        return mimebundle(self.definition)
-
-    def to_yaml(self) -> str:
-        """The definition as YAML. Python callables stand in it by their import path; secrets never do."""
-        from convgraph.graph.document import dumps_yaml
-
-        return dumps_yaml(self.program().document)
-
     @classmethod
     def from_yaml(cls, text: str | Path, *, allow: Collection[str] = (), speakers: Mapping[str, Any] | None = None) -> ConversationGraph:
         """The graph that a YAML (or JSON) text or file defines.
@@ -486,31 +396,6 @@ class ConversationGraph:
 
         return from_yaml(text, allow=allow, speakers=speakers or {})
 
-    def paths(self, cover: Literal["edges", "nodes"] = "edges", **options: Any) -> Paths:
-        """A small set of scripted conversations that together take every transition. See `convgraph.graph.paths.paths`."""
-        from convgraph.graph.paths import paths
-
-        return paths(self.definition, cover, **options)
-
-    def simulate(self, runs: int = 1_000, seed: int = 0, **options: Any) -> Simulation:
-        """The distribution of length, cost and ends over random runs. See `convgraph.graph.simulation.simulate`."""
-        from convgraph.graph.simulation import simulate
-
-        return simulate(self.definition, runs, seed, **options)
-
-    def coverage(self, store: StoreLike, runs: Iterable[str] | None = None) -> Coverage:
-        """Which nodes, transitions and guard outcomes the stored runs of this graph (or those named) have exercised."""
-        from convgraph.graph.coverage import coverage
-        from convgraph.journal.taken import steps_taken
-
-        opened, ours = as_store(store)
-        try:
-            names = [info.run_id for info in opened.runs(graph=self.name)] if runs is None else list(runs)
-            return coverage(self.definition, [steps_taken(self.definition, opened.events(name)) for name in names])
-        finally:
-            if ours:
-                opened.close()
-
     def __repr__(self) -> str:
         return f"ConversationGraph({self.name!r}, {len(self._builder.nodes)} nodes, {len(self._builder.edges)} edges)"
 
@@ -521,28 +406,6 @@ class ConversationGraph:
         program = self.program()
         program.require_sound()
         return program
-
-    def _overlay(self, run: Any, store: StoreLike | None) -> Any:
-        if run is None:
-            return None
-        from convgraph.drawing.overlay import overlay
-
-        return overlay(self.definition, self._events(run, store), run_id=run.run_id if isinstance(run, RunResult) else run)
-
-    def _events(self, run: Any, store: StoreLike | None) -> list[Recorded]:
-        """What the journal holds of a run, given as a `RunResult` or as an id and a store."""
-        if isinstance(run, RunResult):
-            # A store that `run` opened by its name was closed by it too; a file can be opened again, memory cannot.
-            kept = run.store.url if run.store is not None and run.store.url != ":memory:" else run.store
-            run, store = run.run_id, kept if store is None else store
-        if store is None:
-            raise InputError("a run given by its id needs store= to read it from")
-        opened, ours = as_store(store)
-        try:
-            return opened.events(run)
-        finally:
-            if ours:
-                opened.close()
 
     async def _tracked(self, run_id: str, work: Coroutine[Any, Any, RunResult], options: Options) -> RunResult:
         """Do the work so that `cancel(run_id)` can stop it."""
