@@ -14,7 +14,7 @@ _WHERE = {
     "Limits": "convgraph.graph.definition",
     "Retry": "convgraph.graph.definition",
     "Reducer": "convgraph.graph.schema",
-    "Finding": "convgraph.graph.check_scope",
+    "Finding": "convgraph.graph.checks",
     "Message": "convgraph.messages",
     "Reply": "convgraph.messages",
     "ToolCall": "convgraph.messages",
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from convgraph.agents.conversable import ConversableAgent
     from convgraph.conversation import ConversationGraph
     from convgraph.errors import ReplayDivergence, RunBusy
-    from convgraph.graph.check_scope import Finding
+    from convgraph.graph.checks import Finding
     from convgraph.graph.definition import END, Limits, Retry
     from convgraph.graph.schema import Reducer
     from convgraph.groups import ForEach, Parallel

@@ -13,7 +13,7 @@ from convgraph.conversation import ConversationGraph
 from convgraph.described import callable_at, speaker_of
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition, Node, NodeKind
-from convgraph.graph.document import from_document, loads_yaml
+from convgraph.graph.documents import from_document, loads_yaml
 from convgraph.groups import ForEach, Parallel
 from convgraph.importing import guarded, module_in, module_named, see
 from convgraph.protocols import Speaker

@@ -17,7 +17,7 @@ from convgraph.runtime.result import RunResult
 if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
     from convgraph.graph.coverage import Coverage
-    from convgraph.graph.difference import Change
+    from convgraph.graph.documents import Change
     from convgraph.graph.paths import Paths
     from convgraph.graph.simulation import Simulation
 
@@ -70,14 +70,14 @@ class GraphViews(ABC):
     def to_dot(self, *, run: Any = None, store: StoreLike | None = None) -> str:
         """The picture in the DOT language."""
         from convgraph.drawing.dot import to_dot
-        from convgraph.graph.picture import picture_of
+        from convgraph.drawing.picture import picture_of
 
         return to_dot(picture_of(self.definition, overlay=self._overlay(run, store)))
 
     def to_mermaid(self, *, run: Any = None, store: StoreLike | None = None) -> str:
         """The picture in the mermaid language, which Markdown renderers draw. Needs no other program."""
         from convgraph.drawing.mermaid import to_mermaid
-        from convgraph.graph.picture import picture_of
+        from convgraph.drawing.picture import picture_of
 
         return to_mermaid(picture_of(self.definition, overlay=self._overlay(run, store)))
 
@@ -108,7 +108,7 @@ class GraphViews(ABC):
 
     def to_yaml(self) -> str:
         """The definition as YAML. Python callables stand in it by their import path; secrets never do."""
-        from convgraph.graph.document import dumps_yaml
+        from convgraph.graph.documents import dumps_yaml
 
         return dumps_yaml(self.program().document)
 

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from convgraph.cli.output import printable
 from convgraph.cli.progress import told, way
-from convgraph.drawing.text import counted, money
 from convgraph.graph.definition import END, Definition
 from convgraph.journal.events import BranchFinished, Delta, EffectFinished, EffectStarted, Event, Stepped, is_inner
 from convgraph.messages import NO_USAGE, Message
+from convgraph.wording import counted, money
 
 TAIL = 600
 """How many characters of what is being said stay in view."""

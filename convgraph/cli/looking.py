@@ -130,7 +130,7 @@ def paths(
     )
     output.line(str(found))
     if pytest is not None:
-        from convgraph.graph.scripts import write_pytest
+        from convgraph.graph.paths import write_pytest
 
         _write_test(pytest, write_pytest(found, target, allow or ()))
         output.line(f"written: {pytest}")

@@ -22,7 +22,7 @@ def runs(
 ) -> int:
     """List the runs in the store, newest first."""
     from convgraph.cli.report import run_document
-    from convgraph.graph.table import table
+    from convgraph.wording import table
 
     output = Output(as_json=as_json)
     with existing(store) as opened:
@@ -44,8 +44,8 @@ def show(
     from convgraph.cli.progress import said
     from convgraph.cli.report import message_document, next_steps, question_document, run_document, spent, usage_document
     from convgraph.cli.transcript import transcript
-    from convgraph.drawing.text import counted
     from convgraph.journal.codec import encode_event
+    from convgraph.wording import counted
 
     output = Output(as_json=as_json)
     with existing(store) as opened:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from convgraph.cli.output import Output
 from convgraph.cli.session import Place
-from convgraph.drawing.text import counted, money
 from convgraph.messages import Message, Usage
+from convgraph.wording import counted, money
 
 if TYPE_CHECKING:
     from convgraph.journal.store import OpenQuestion, RunInfo

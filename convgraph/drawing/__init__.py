@@ -12,9 +12,9 @@ from typing import Final
 from convgraph.drawing.dot import to_dot
 from convgraph.drawing.layout import FORMATS, render
 from convgraph.drawing.mermaid import to_mermaid
+from convgraph.drawing.picture import Overlay, picture_of
 from convgraph.errors import DrawingError, InputError
 from convgraph.graph.definition import Definition
-from convgraph.graph.picture import Overlay, picture_of
 
 __all__ = ["SUFFIXES", "draw", "mimebundle", "render", "to_dot", "to_mermaid"]
 

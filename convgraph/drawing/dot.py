@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from convgraph.drawing import palette
 from convgraph.drawing.labels import Line, cluster_lines, edge_lines, edge_tooltip, node_lines, node_tooltip, title_lines
+from convgraph.drawing.picture import START, Activity, Cluster, Picture, PictureEdge, PictureNode
 from convgraph.drawing.text import clean, markup
-from convgraph.graph.picture import START, Activity, Cluster, Picture, PictureEdge, PictureNode
 
 _SHAPES: Mapping[str, Mapping[str, str]] = {
     "agent": {"shape": "box", "style": "rounded,filled"},

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from convgraph.drawing import palette
-from convgraph.drawing.text import counted, money, shorten, wrap
-from convgraph.graph.picture import Activity, Cluster, Picture, PictureEdge, PictureNode
+from convgraph.drawing.picture import Activity, Cluster, Picture, PictureEdge, PictureNode
+from convgraph.drawing.text import shorten, wrap
+from convgraph.wording import counted, money
 
 KIND_NAMES = {"graph": "sub-graph", "parallel": "parallel", "foreach": "for each"}
 

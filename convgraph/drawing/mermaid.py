@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from convgraph.drawing import palette
 from convgraph.drawing.labels import KIND_NAMES, activity_text, edge_head, edge_run_text, guard_text, run_text
+from convgraph.drawing.picture import Cluster, Picture, PictureEdge, PictureNode
 from convgraph.drawing.text import one_line, shorten
-from convgraph.graph.picture import Cluster, Picture, PictureEdge, PictureNode
 
 MAX_LABEL = 300
 """Mermaid wraps labels by itself; a text longer than this is shortened."""

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from convgraph.drawing.picture import Overlay, edge_id, join_path
 from convgraph.errors import GuardError, InputError
 from convgraph.graph.definition import END, Definition, Edge, Node
 from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outcome, resumed
-from convgraph.graph.picture import Overlay, edge_id, join_path
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.messages import NO_USAGE, Message, Usage
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from convgraph.drawing.text import counted, money, one_line
+from convgraph.drawing.picture import join_path
+from convgraph.drawing.text import one_line
 from convgraph.graph.definition import END, Definition
-from convgraph.graph.picture import join_path
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,
@@ -32,6 +32,7 @@ from convgraph.journal.events import (
     Stepped,
 )
 from convgraph.messages import Message
+from convgraph.wording import counted, money
 
 _BEYOND_THE_TURN = re.compile(r"~\d+|>")
 _NO_CHOICE = frozenset({"", "only", "first", "limit"})

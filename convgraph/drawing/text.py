@@ -53,13 +53,3 @@ def _break_at(text: str, width: int) -> int:
         if places:
             return places[-1]
     return width
-
-
-def money(usd: float) -> str:
-    """An amount in US dollars, with as many digits as it needs to be told from nothing."""
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 visit`, `3 visits`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

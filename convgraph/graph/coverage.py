@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from convgraph.graph.definition import Definition, Edge
-from convgraph.graph.table import table
+from convgraph.wording import table
 
 Place: TypeAlias = tuple[tuple[str, ...], str]
 EdgePlace: TypeAlias = tuple[tuple[str, ...], int]

@@ -18,10 +18,10 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition, Edge, Limits
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, enabled, holds, verdict
-from convgraph.graph.rotation import longest_waiting
-from convgraph.graph.scripts import names_of
-from convgraph.graph.table import table
+from convgraph.graph.paths.scripts import names_of
+from convgraph.graph.round_robin import longest_waiting
 from convgraph.messages import NO_USAGE, Message, Usage
+from convgraph.wording import table
 
 STRUCTURAL = frozenset({"turn", "visits", "usage", "sender", "declined"})
 """What a guard may read and still be evaluated for real."""

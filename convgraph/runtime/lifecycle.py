@@ -357,7 +357,7 @@ def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInf
     if document is None:
         # The graph that the run was started with has been checked then.
         return fold(program.definition, events, info.run_id)
-    from convgraph.graph.difference import summary
+    from convgraph.graph.documents import summary
 
     program.require_sound()
     changes = program.changes_from(json.loads(document))

@@ -15,7 +15,7 @@ from convgraph.protocols import Model, Speaker
 
 if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
-    from convgraph.graph.difference import Change
+    from convgraph.graph.documents import Change
 
 Selector: TypeAlias = Callable[[GuardView, tuple[str, ...]], Any]
 """A selector of one's own: given a view of the conversation and the names of the enabled targets, it returns one of them."""
@@ -43,14 +43,14 @@ class Program:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The definition as plain data: what a run stores of its graph."""
-        from convgraph.graph.document import to_document
+        from convgraph.graph.documents import to_document
 
         return to_document(self.definition)
 
     @cached_property
     def document_text(self) -> str:
         """The document as canonical JSON."""
-        from convgraph.graph.document import canonical_json
+        from convgraph.graph.documents import canonical_json
 
         return canonical_json(self.document)
 
@@ -62,7 +62,7 @@ class Program:
     @cached_property
     def fingerprint(self) -> str:
         """The hash of the canonical document."""
-        from convgraph.graph.document import fingerprint
+        from convgraph.graph.documents import fingerprint
 
         return fingerprint(self.definition)
 
@@ -82,7 +82,7 @@ class Program:
 
     def changes_from(self, document: Mapping[str, Any]) -> list[Change]:
         """How this graph differs from the one that `document` describes."""
-        from convgraph.graph.difference import difference
+        from convgraph.graph.documents import difference
 
         return difference(document, self.document)
 

@@ -11,7 +11,7 @@ from convgraph.errors import EffectFailed, InternalError, SelectionFailed
 from convgraph.graph.definition import END, Edge
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
-from convgraph.graph.rotation import longest_waiting
+from convgraph.graph.round_robin import longest_waiting
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.effects import ask_model, ask_person, instant

@@ -16,7 +16,7 @@ from convgraph.errors import InputError
 from convgraph.graph.definition import Definition, Edge, Limits, Node
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
-from convgraph.graph.scripts import ScriptedPath, ScriptedTurn
+from convgraph.graph.paths import ScriptedPath, ScriptedTurn
 from convgraph.journal.events import Recorded, Stepped, is_inner
 from convgraph.journal.memory import MemoryStore
 from convgraph.messages import NO_USAGE, Message, Reply, ReplyLike, Usage

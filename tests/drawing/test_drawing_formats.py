@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from convgraph.drawing import draw, layout, mimebundle, to_dot
 from convgraph.drawing.layout import render
+from convgraph.drawing.picture import picture_of
 from convgraph.drawing.text import clean, shorten, wrap
 from convgraph.errors import DrawingError, InputError
 from convgraph.graph.definition import END, Definition, Node
-from convgraph.graph.picture import picture_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = '</title><script>alert("x")</script>&amp;&#60;\\N\\"]}"; a -> b\x00\x1b\ud800\n<!-- ]]> %s {{x}}'

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from convgraph.drawing import to_mermaid
 from convgraph.drawing.mermaid import escaped
+from convgraph.drawing.picture import picture_of
 from convgraph.graph.definition import END, Definition, Node
-from convgraph.graph.picture import picture_of
 
 ID = r"[ng]_\w+"
 LABEL = r'"(?:<br/>|[^"\[\]{}<>`|\\])*"'

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from convgraph.drawing import to_dot
 from convgraph.drawing.dot import dom_id
+from convgraph.drawing.picture import START, Picture, PictureEdge, picture_of
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, Builder, Definition, Edge, Limits, Node, Retry
 from convgraph.graph.guards import as_guard
-from convgraph.graph.picture import START, Picture, PictureEdge, picture_of
 
 GUARDS = [None, as_guard("turn > 1", "test"), as_guard("declined", "test")]
 

@@ -10,10 +10,10 @@ import pytest
 
 from convgraph.drawing import draw, to_dot, to_mermaid
 from convgraph.drawing.overlay import overlay
+from convgraph.drawing.picture import Overlay, Picture, PictureEdge, picture_of
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, Definition, Node
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, verdict
-from convgraph.graph.picture import Overlay, Picture, PictureEdge, picture_of
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from convgraph.graph.difference import Change, difference, summary
-from convgraph.graph.document import canonical_json, fingerprint, from_document
+from convgraph.graph.documents import Change, canonical_json, difference, fingerprint, from_document, summary
 
 PROMPT = "You write essays.\nBe brief."
 BASE: dict[str, Any] = {

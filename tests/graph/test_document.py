@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from convgraph.errors import DefinitionError
 from convgraph.graph.definition import END, Definition, Edge, Limits, Node, Retry
-from convgraph.graph.document import (
+from convgraph.graph.documents import (
     canonical_json,
     dumps_yaml,
     fingerprint,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from convgraph.errors import DefinitionError
-from convgraph.graph.document import dumps_yaml, loads_yaml
+from convgraph.graph.documents import dumps_yaml, loads_yaml
 
 PROMPT = "You write essays.\n\nBe brief: # never more\n  than a page.\n"
 

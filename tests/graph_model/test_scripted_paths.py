@@ -17,8 +17,7 @@ from convgraph import END, ConversationGraph, Limits, Parallel
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition
 from convgraph.graph.machine import ErrorInfo, Move, Turn, advance, begin, verdict
-from convgraph.graph.paths import Paths, paths, write_pytest
-from convgraph.graph.scripts import ScriptedPath, ScriptedTurn
+from convgraph.graph.paths import Paths, ScriptedPath, ScriptedTurn, paths, write_pytest
 from convgraph.messages import Message, Usage
 from convgraph.testing.paths import follow
 

@@ -28,11 +28,11 @@ from typing import Any, cast
 
 from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Builder, Definition, Edge, Limits, Node, Retry
-from convgraph.graph.document_schema import VERSION, json_schema
+from convgraph.graph.documents.document_schema import VERSION, json_schema
+from convgraph.graph.documents.identity import identity
+from convgraph.graph.documents.json_shape import faults
+from convgraph.graph.documents.json_values import plain, secrets_in, without_secrets
 from convgraph.graph.guards import CallableGuard, CelExpression, CelGuard, Guard, PythonGuard
-from convgraph.graph.identity import identity
-from convgraph.graph.json_shape import faults
-from convgraph.graph.plain_values import plain, secrets_in, without_secrets
 from convgraph.graph.schema import StateSchema, load_model, load_object
 
 __all__ = ["canonical_json", "dumps_yaml", "fingerprint", "from_document", "json_schema", "loads_yaml", "to_document"]
@@ -76,14 +76,14 @@ def fingerprint(definition: Definition) -> str:
 
 def dumps_yaml(document: Mapping[str, Any]) -> str:
     """The document as YAML text that is pleasant to read and to compare line by line. Raises `DefinitionError` for what is not JSON."""
-    from convgraph.graph import yaml_text
+    from convgraph.graph.documents import yaml_text
 
     return yaml_text.dumps(plain(document, "document"))
 
 
 def loads_yaml(text: str, where: str = "YAML") -> dict[str, Any]:
     """The document in a YAML text. Raises `DefinitionError` for anything but plain data (tags, aliases, a key twice)."""
-    from convgraph.graph import yaml_text
+    from convgraph.graph.documents import yaml_text
 
     return yaml_text.loads(text, where)
 

@@ -152,7 +152,7 @@ def write_pytest(paths: Sequence[ScriptedPath], target: str, allow: Collection[s
     turns = [turn for path in paths for turn in path.turns]
     loading, graph = _graph_source(target, allow)
     follow = "from convgraph.testing.paths import follow"
-    imports = {"from convgraph.graph.scripts import ScriptedPath, ScriptedTurn", follow, loading}
+    imports = {"from convgraph.graph.paths.scripts import ScriptedPath, ScriptedTurn", follow, loading}
     if any(path.limits != Limits() for path in paths):
         imports.add("from convgraph.graph.definition import Limits")
     if any(turn.error for turn in turns):

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
+from convgraph.drawing.hubs import Hub, find_hubs
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, Definition, Edge, Limits, Node, NodeKind, On
-from convgraph.graph.hubs import Hub, find_hubs
 from convgraph.messages import NO_USAGE, Usage
 
 START: Final = "START"

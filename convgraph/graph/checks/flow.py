@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from convgraph.graph import guard_facts
-from convgraph.graph.check_scope import WHOLE_RUN_LIMITS, Finding, Scope, guard_text, is_cycle, network_of
+from convgraph.graph.checks import guard_facts
+from convgraph.graph.checks.scope import WHOLE_RUN_LIMITS, Finding, Scope, guard_text, is_cycle, network_of
 from convgraph.graph.definition import Edge, named
 
 if TYPE_CHECKING:

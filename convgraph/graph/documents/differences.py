@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from convgraph.graph.edge_difference import edge_text, match_edges
-from convgraph.graph.identity import guard_name, without_calls
+from convgraph.graph.documents.edge_matching import edge_text, match_edges
+from convgraph.graph.documents.identity import guard_name, without_calls
 
 Document: TypeAlias = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from convgraph.graph import guard_facts
+from convgraph.graph.checks import guard_facts
 from convgraph.graph.definition import END, Definition, Edge, Node, named
 
 if TYPE_CHECKING:

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from convgraph.graph import check_flow, check_joins, check_names
-from convgraph.graph.check_scope import Finding, Scope, scopes
+from convgraph.graph.checks import flow, joins, names
+from convgraph.graph.checks.scope import Finding, Scope, scopes
 from convgraph.graph.definition import Definition
 
 __all__ = ["Finding", "check"]
 
 _CHECKS: tuple[Callable[[Scope], Iterator[Finding]], ...] = (
-    check_names.start,
-    check_names.endpoints,
-    check_names.speakers,
-    check_names.fallbacks,
-    check_names.state_keys,
-    check_names.types,
-    check_joins.joins,
-    check_flow.dead_ends,
-    check_flow.traps,
-    check_flow.unreachable,
-    check_flow.never_enabled,
-    check_flow.shadowed,
-    check_flow.gaps,
-    check_flow.unbounded,
+    names.start,
+    names.endpoints,
+    names.speakers,
+    names.fallbacks,
+    names.state_keys,
+    names.types,
+    joins.joins,
+    flow.dead_ends,
+    flow.traps,
+    flow.unreachable,
+    flow.never_enabled,
+    flow.shadowed,
+    flow.gaps,
+    flow.unbounded,
 )
 
 

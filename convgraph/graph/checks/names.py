@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convgraph.graph import guard_facts
-from convgraph.graph.check_scope import Finding, Scope, did_you_mean, guard_text, with_branches
+from convgraph.graph.checks import guard_facts
+from convgraph.graph.checks.node_types import accepts, mismatch, returns, writes
+from convgraph.graph.checks.scope import Finding, Scope, did_you_mean, guard_text, with_branches
 from convgraph.graph.definition import END, named
 from convgraph.graph.guards import CelExpression, CelGuard, Guard
-from convgraph.graph.node_types import accepts, mismatch, returns, writes
 
 
 def start(scope: Scope) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Rows of text as a table for a terminal."""
+"""Words for people that several floors use: amounts, counted nouns, tables."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def money(usd: float) -> str:
+    """An amount in US dollars, with as many digits as it needs to be told from nothing."""
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 visit`, `3 visits`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

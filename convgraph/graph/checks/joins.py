@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from convgraph.graph import guard_facts
-from convgraph.graph.check_scope import Finding, Scope, with_branches
+from convgraph.graph.checks import guard_facts
+from convgraph.graph.checks.node_types import writes
+from convgraph.graph.checks.scope import Finding, Scope, with_branches
 from convgraph.graph.definition import Node, named
 from convgraph.graph.guards import CelExpression
-from convgraph.graph.node_types import writes
 
 _STATE_FIELD = re.compile(r"state\s*\.\s*([A-Za-z_]\w*)")
 _GIVE_A_LIST = "give it a CEL expression that is a list with items, such as state.topics"

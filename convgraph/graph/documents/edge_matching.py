@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from convgraph.graph.identity import guard_name
+from convgraph.graph.documents.identity import guard_name
 
 Document: TypeAlias = Mapping[str, Any]
 

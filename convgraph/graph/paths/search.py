@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from convgraph.errors import DefinitionError, InputError
-from convgraph.graph.candidates import Literals, plain, proposals, values_of
 from convgraph.graph.coverage import graphs_within
 from convgraph.graph.definition import END, Definition, Edge
-from convgraph.graph.exploration import TRIES, Explorer, Position, Step, lowered
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import Verdict, advance, begin
-from convgraph.graph.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered, names_of, write_pytest
+from convgraph.graph.paths.candidates import Literals, plain, proposals, values_of
+from convgraph.graph.paths.exploration import TRIES, Explorer, Position, Step, lowered
+from convgraph.graph.paths.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered, names_of, write_pytest
 from convgraph.messages import Message
 
 __all__ = ["Paths", "ScriptedPath", "ScriptedTurn", "Uncovered", "paths", "write_pytest"]

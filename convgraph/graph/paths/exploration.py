@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from convgraph.errors import GuardError, InputError
-from convgraph.graph.candidates import Literals, proposals
 from convgraph.graph.definition import END, Definition, Edge, Limits, On
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import Move, State, Verdict, advance, holds, limit_reached, verdict
-from convgraph.graph.scripts import ScriptedTurn
+from convgraph.graph.paths.candidates import Literals, proposals
+from convgraph.graph.paths.scripts import ScriptedTurn
 
 TRIES = 1_500
 """How many turns are tried at one place before its remaining transitions are given up there."""
