@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from convgraph.errors import InputError, InternalError, StoreError
-from convgraph.graph.definition import Node, Retry
-from convgraph.graph.machine import Edit, End, ErrorInfo, Move, State, Turn, Verdict, advance, enabled, verdict
+from convgraph.errors import InputError
+from convgraph.graph.definition import Node
+from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, enabled, verdict
 from convgraph.journal.events import JsonObject, Moved, Stepped
 from convgraph.messages import NO_USAGE, Message, Reply, as_message
+from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
-from convgraph.runtime.effects import error_info
 from convgraph.runtime.scope import Scope, Turning
 from convgraph.runtime.selection import Choice, choose
 from convgraph.runtime.signals import LimitStop
@@ -35,7 +34,7 @@ async def converse(scope: Scope) -> State:
         if run.replaying is not None and scope.outer is None:
             scope.limits = run.replaying.limits(path, scope.limits)
         try:
-            turn = await _take_turn(scope, definition.nodes[state.node], path)
+            turn = await take_turn(scope, definition.nodes[state.node], path, speak)
         except LimitStop as stop:
             if stop.turning.scope is not scope:
                 raise
@@ -110,73 +109,21 @@ def _chosen_by(scope: Scope, state: State, decided: Verdict) -> str:
     return "first" if scope.program.definition.select_at(state.node) == "first" else "only"
 
 
-async def _take_turn(scope: Scope, node: Node, path: str) -> Turn:
-    """Let the node speak, as often as its retry policy allows."""
-    run = scope.run
-    if run.replaying is not None and (cut := run.replaying.cut_turn(path)) is not None:
-        return cut
-    turning = scope.turning(path, run.clock())
-    failures = run.attempts(path)
-    number = len(failures) + 1
-    allowed = _attempts_left(node.retry, failures)
-    started = run.clock()
-    while True:
-        recorded = run.replaying.stopped_attempt(path, number) if run.replaying is not None else None
-        if recorded is not None:
-            # What the clock or a person ended cannot be re-executed; it is taken from the record.
-            info, cause = recorded.error, recorded.cause
-        else:
-            if number > 1:
-                turning = _again(turning, f"{path}~{number}")
-            outcome = await _attempt(scope, node, turning)
-            if isinstance(outcome, Turn):
-                return outcome._replace(seconds=run.elapsed(path, started), usage=turning.usage, inner_turns=turning.turns)
-            info, cause = outcome
-        run.attempt_failed(path, number, info, cause, round(run.clock() - started, 6))
-        number, allowed = number + 1, allowed - (cause != "redo")
-        if allowed <= 0 or not _worth_retrying(node.retry, info):
-            return Turn(node.name, error=info, usage=turning.usage, seconds=run.elapsed(path, started), asked=turning.asked)
-        await run.journal.commit()
-        await run.sleep(_wait(node.retry, number - 1))
-
-
-async def _attempt(scope: Scope, node: Node, turning: Turning) -> Turn | tuple[ErrorInfo, str]:
-    """One attempt: the turn it makes, or its error and what caused it."""
-    run, state = scope.run, scope.state
-    context = Context(run, turning, node.name, state, state.history)
-    try:
-        if node.timeout is None or run.replaying is not None:
-            reply = await speak(scope, node, turning, context)
-        else:
-            async with asyncio.timeout(node.timeout):
-                reply = await speak(scope, node, turning, context)
-        return _turn(scope, node, turning, reply)
-    except TimeoutError as error:
-        turning.closed = True
-        message = str(error) or f"no reply within {node.timeout:g} s"
-        return ErrorInfo("TimeoutError", message, node.name), "error" if str(error) else "timeout"
-    except (StoreError, InternalError):
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever a node raises is its error, and an event
-        run.failure = error
-        return error_info(error, node.name), "error"
-
-
-async def speak(scope: Scope, node: Node, turning: Turning, context: Context) -> Any:
-    """What the node says, whatever its kind: a reply-like value, or a whole turn for a group."""
+async def speak(scope: Scope, node: Node, turning: Turning, context: Context) -> Turn:
+    """The turn that the node makes, whatever its kind. A bad reply is an error of the node, found before anything is written."""
     if node.kind == "graph":
         from convgraph.runtime.nested import speak_nested
 
-        return await speak_nested(scope, node, turning, context)
+        return _turn(scope, node, turning, await speak_nested(scope, node, turning, context))
     if node.kind == "parallel" or node.kind == "foreach":
         from convgraph.runtime.parallel import speak_together
 
-        return await speak_together(scope, node, turning, context)
-    return await scope.program.speakers[node.name].speak(context)
+        return _turn(scope, node, turning, await speak_together(scope, node, turning, context))
+    return _turn(scope, node, turning, await scope.program.speakers[node.name].speak(context))
 
 
 def _turn(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
-    """The turn that a reply makes. A bad reply is an error of the node, found before anything is written."""
+    """The turn that a reply makes."""
     if type(value) is str:
         return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
     if value is None:
@@ -271,32 +218,3 @@ def _edited(scope: Scope, edits: Sequence[Edit]) -> State:
     for edit in edits:
         state = advance(scope.program.definition, state, edit)
     return state
-
-
-def _again(turning: Turning, path: str) -> Turning:
-    """The books for a further attempt at the same turn: new effects, but what was spent is spent."""
-    turning.closed = True
-    fresh = Turning(turning.scope, path, turning.outer, turning.usage, turning.started)
-    fresh.asked = turning.asked
-    return fresh
-
-
-def _attempts_left(retry: Retry | None, failures: Sequence[Any]) -> int:
-    """How many attempts the policy still allows. A run that was resumed after it had failed starts counting anew."""
-    allowed = retry.attempts if retry is not None else 1
-    counted = sum(1 for failure in failures if failure.cause != "redo")
-    return allowed - counted % allowed
-
-
-def _worth_retrying(retry: Retry | None, error: ErrorInfo) -> bool:
-    return retry is not None and (not retry.on or error.type in retry.on)
-
-
-def _wait(retry: Retry | None, attempt: int) -> float:
-    if retry is None:
-        return 0.0
-    from tenacity import RetryCallState, wait_exponential
-
-    state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]  # tenacity asks for a retry object that waiting does not read
-    state.attempt_number = attempt
-    return wait_exponential(multiplier=retry.wait, max=retry.max_wait)(state) if retry.wait else 0.0

@@ -49,11 +49,14 @@ class Record:
         self._expected: dict[tuple[str, str, int], Recorded] = {}
         self._outside = [recorded for recorded in events if isinstance(recorded.event, Edited | Resumed)]
         self._turns: set[str] = set()
+        self._failed: dict[str, int] = {}
         for recorded in events:
             if isinstance(recorded.event, Milestone):
                 self._expected[_key(recorded.event)] = recorded
                 if isinstance(recorded.event, Stepped):
                     self._turns.add(base(recorded.event.path))
+                elif isinstance(recorded.event, AttemptFailed):
+                    self._failed[recorded.event.path] = recorded.event.attempt
         self.position = 0
 
     def record(self, event: Event) -> None:
@@ -67,13 +70,20 @@ class Record:
         expected, actual = _comparable(recorded.event), _comparable(event)
         if expected != actual:
             raise Diverged(where, f"the {event.kind} is not the recorded one", expected, actual)
-        was_cut = isinstance(event, Stepped) and event.limit is not None
-        for unused in () if was_cut else self.ledger.unused_under(event.path):
+        for unused in self.ledger.unused_under(self._executed(event)):
             raise Diverged(
                 where,
                 f"the record has {unused.effect} effect {unused.name!r} (number {unused.ordinal + 1}), which the code no longer asks for",
             )
         self.position = max(self.position, recorded.seq)
+
+    def _executed(self, event: Milestone) -> str:
+        """The path of the attempt that was re-executed to make this event; empty where it was taken from the record."""
+        if isinstance(event, AttemptFailed):
+            number = event.attempt if event.cause == "error" else 0
+        else:
+            number = 0 if isinstance(event, Stepped) and event.limit is not None else 1 + self._failed.get(event.path, 0)
+        return "" if number == 0 else event.path if number == 1 else f"{event.path}~{number}"
 
     record_soon = record
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from convgraph import END, ConversationGraph, Message, Reply, Retry, RunResult
 from convgraph.errors import CheckFailed, InputError, RunExists
+from convgraph.journal.events import AttemptFailed
 from convgraph.journal.store import Store
 
 from .conftest import alone, chain, saying
@@ -290,3 +291,14 @@ def test_data_that_a_journal_would_give_back_as_something_else_is_the_nodes_erro
     result = alone(node).run()
     assert result.status == "failed"
     assert "JSON" in result.stop_reason
+
+
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_a_timeout_error_of_the_nodes_own_is_an_error_like_any_other(timeout: float | None, store: Store) -> None:
+    async def node(ctx: Any) -> str:
+        raise TimeoutError
+
+    result = alone(node, timeout=timeout).run(store=store, run_id="r")
+    assert result.status == "failed"
+    assert isinstance(result.exception, TimeoutError)
+    assert [recorded.event.cause for recorded in store.events("r") if isinstance(recorded.event, AttemptFailed)] == ["error"]

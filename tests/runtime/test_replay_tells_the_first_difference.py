@@ -198,3 +198,22 @@ def test_gathered_effects_in_one_turn_replay(store: Store) -> None:
     graph.set_start(node)
     assert graph.run(store=store, run_id="r").messages[-1].text == "a,b"
     assert graph.replay("r", store=store).messages[-1].text == "a,b"
+
+
+def test_a_turn_that_was_made_anew_on_request_replays(store: Store) -> None:
+    model = ScriptedModel(["one", "two"])
+
+    class Asker(AssistantAgent):
+        async def speak(self, ctx: Any) -> Any:
+            draft: Any = await super().speak(ctx)
+            return f"{draft.content} {await ctx.ask('ok?', id='ok')}"
+
+    graph = ConversationGraph("redo")
+    graph.add_node(Asker("a", model=model))
+    graph.add_edge("a", END)
+    graph.set_start("a")
+    graph.run("go", store=store, run_id="r")
+    result = graph.resume("r", store=store, redo_turn=True, human=lambda question: "yes")
+    assert result.messages[-1].text == "two yes"
+    assert graph.replay("r", store=store).messages == result.messages
+    assert model.calls == 2

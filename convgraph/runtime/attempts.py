@@ -1,0 +1,142 @@
+"""A node's turn, as often as its retry policy allows. Each attempt that fails is an event; what was spent is spent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from convgraph.errors import InternalError, StoreError
+from convgraph.graph.definition import Node, Retry
+from convgraph.graph.machine import ErrorInfo, Turn
+from convgraph.journal.events import AttemptFailed
+from convgraph.runtime.context import Context
+from convgraph.runtime.effects import error_info
+from convgraph.runtime.run import Run
+from convgraph.runtime.scope import Scope, Turning
+
+Speak: TypeAlias = Callable[[Scope, Node, Turning, Context], Awaitable[Turn]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed: its error, and whether the node, the clock, or a person who wants a new one ended it."""
+
+    error: ErrorInfo
+    cause: Literal["error", "timeout", "redo"]
+
+
+async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
+    """Let the node speak. A turn that fails for good is a turn with an error."""
+    run = scope.run
+    if run.replaying is not None and (cut := run.replaying.cut_turn(path)) is not None:
+        return cut
+    attempts = Attempts(scope, node, path, speak)
+    outcome = await attempts.once() if node.retry is None else await _retried(node.retry, attempts, run)
+    turning = attempts.turning
+    if isinstance(outcome, Failure):
+        outcome = Turn(node.name, error=outcome.error, asked=turning.asked)
+    return outcome._replace(seconds=run.elapsed(path, attempts.started), usage=turning.usage, inner_turns=turning.turns)
+
+
+class Attempts:
+    """The attempts at one turn: where they stand, and the books of the latest."""
+
+    __slots__ = ("_number", "_speak", "failures", "node", "path", "scope", "started", "turning")
+
+    def __init__(self, scope: Scope, node: Node, path: str, speak: Speak) -> None:
+        self.scope = scope
+        self.node = node
+        self.path = path
+        self.started = scope.run.clock()
+        self.turning = scope.turning(path, self.started)
+        self.failures: Sequence[AttemptFailed] = scope.run.attempts(path)
+        self._number = len(self.failures) + 1
+        self._speak = speak
+
+    async def once(self) -> Turn | Failure:
+        """One attempt, recorded if it fails. One that a person asked to be made anew is not an attempt."""
+        run, replaying = self.scope.run, self.scope.run.replaying
+        while True:
+            recorded = replaying.stopped_attempt(self.path, self._number) if replaying is not None else None
+            if recorded is not None:
+                # What the clock or a person ended cannot be re-executed; it is taken from the record.
+                outcome = Failure(recorded.error, recorded.cause)
+            else:
+                if self._number > 1:
+                    self.turning = _again(self.turning, f"{self.path}~{self._number}")
+                outcome = await _attempt(self.scope, self.node, self.turning, self._speak)
+                if isinstance(outcome, Turn):
+                    return outcome
+            run.attempt_failed(self.path, self._number, outcome.error, outcome.cause, round(run.clock() - self.started, 6))
+            self._number += 1
+            if outcome.cause != "redo":
+                return outcome
+
+
+async def _retried(retry: Retry, attempts: Attempts, run: Run) -> Turn | Failure:
+    from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential
+
+    def worth_another(outcome: Turn | Failure) -> bool:
+        return isinstance(outcome, Failure) and (not retry.on or outcome.error.type in retry.on)
+
+    def give_up(state: RetryCallState) -> Turn | Failure:
+        if state.outcome is None:
+            raise InternalError("a retry policy gave up before the first attempt")
+        return state.outcome.result()
+
+    async def commit(_: RetryCallState) -> None:
+        await run.journal.commit()
+
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(_attempts_left(retry, attempts.failures)),
+        wait=wait_exponential(multiplier=retry.wait, max=retry.max_wait),
+        retry=retry_if_result(worth_another),
+        retry_error_callback=give_up,
+        before_sleep=commit,
+        sleep=run.sleep,
+    )
+    return await retrying(attempts.once)
+
+
+async def _attempt(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Turn | Failure:
+    """The turn that the node makes, or why it makes none. A replay takes what the clock did from the record."""
+    run, state = scope.run, scope.state
+    context = Context(run, turning, node.name, state, state.history)
+    if node.timeout is None or run.replaying is not None:
+        return await _guarded(run, node, turning, speak(scope, node, turning, context))
+    deadline = asyncio.timeout(node.timeout)
+    try:
+        async with deadline:
+            return await _guarded(run, node, turning, speak(scope, node, turning, context))
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        turning.closed = True
+        return Failure(ErrorInfo("TimeoutError", f"no reply within {node.timeout:g} s", node.name), "timeout")
+
+
+async def _guarded(run: Run, node: Node, turning: Turning, speaking: Awaitable[Turn]) -> Turn | Failure:
+    try:
+        return await speaking
+    except (StoreError, InternalError):
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a node raises is its error, and an event
+        turning.closed = True
+        run.failure = error
+        return Failure(error_info(error, node.name), "error")
+
+
+def _again(turning: Turning, path: str) -> Turning:
+    """The books for a further attempt at the same turn: new effects, but what was spent is spent."""
+    turning.closed = True
+    fresh = Turning(turning.scope, path, turning.outer, turning.usage, turning.started)
+    fresh.asked = turning.asked
+    return fresh
+
+
+def _attempts_left(retry: Retry, failures: Sequence[AttemptFailed]) -> int:
+    """How many attempts the policy still allows. A run that was resumed after it had failed starts counting anew."""
+    counted = sum(1 for failure in failures if failure.cause != "redo")
+    return retry.attempts - counted % retry.attempts
