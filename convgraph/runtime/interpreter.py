@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from convgraph.errors import InputError
-from convgraph.graph.definition import Node
+from convgraph.graph.definition import Definition, Node
 from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, enabled, verdict
 from convgraph.journal.events import JsonObject, Moved, Stepped
-from convgraph.messages import NO_USAGE, Message, Reply, as_message
+from convgraph.messages import NO_USAGE, Message, Reply, Usage, as_message
 from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
@@ -45,24 +45,33 @@ async def converse(scope: Scope) -> State:
         await _step(scope, turn, path)
 
 
+class Decision(NamedTuple):
+    """What comes after a turn: a transition, or the end. `unfinished`: the turn is to be made again when the run goes on."""
+
+    choice: Choice | None = None
+    limit: str | None = None
+    end: End | None = None
+    unfinished: bool = False
+
+    def applied(self, definition: Definition, state: State) -> State:
+        """The state after it."""
+        if self.choice is None:
+            return advance(definition, state, self.end or End("stuck", ""))
+        edge = self.choice.edge
+        return advance(definition, state, Move(edge.target, edge.index, self.choice.usage, self.limit))
+
+
 async def _step(scope: Scope, turn: Turn, path: str) -> None:
-    """Apply a turn, choose what comes after it, and write both in one append."""
+    """Apply a turn, decide what comes after it, and write both in one append."""
     run, definition = scope.run, scope.program.definition
     state = advance(definition, scope.state, turn)
-    decided = verdict(definition, state, scope.limits, scope.evaluate)
-    if not decided.edges:
-        end = End(decided.status or "stuck", decided.reason)
-        if end.status == "failed":
-            # The turn is not part of the conversation: a resumed run makes it anew.
-            scope.state = advance(definition, scope.state, end)
-            await run.journal.commit()
-            return
-        choice = None
-        scope.state = advance(definition, state, end)
-    else:
-        choice = await _choose(scope, state, decided, path)
-        scope.state = advance(definition, state, Move(choice.edge.target, choice.edge.index, choice.usage, decided.limit))
-    run.journal.record(_stepped(scope, turn, path, choice, decided.limit))
+    decision = await _decide(scope, state, path, turn.usage)
+    if decision.unfinished:
+        scope.state = decision.applied(definition, scope.state)
+        await run.journal.commit()
+        return
+    scope.state = decision.applied(definition, state)
+    run.journal.record(_stepped(scope, turn, path, decision.choice, decision.limit))
     if scope.state.status is None or scope.outer is not None:
         await run.journal.commit()
     # A run's last step is committed together with its end.
@@ -75,21 +84,41 @@ async def _step(scope: Scope, turn: Turn, path: str) -> None:
 
 
 async def _move_on(scope: Scope) -> None:
-    """Choose again for a conversation that had stopped between a turn and its transition."""
+    """Decide again for a conversation that had stopped between a turn and its transition."""
     run, definition, state = scope.run, scope.program.definition, scope.state
+    path = f"{scope.prefix}{state.turn}"
+    decision = await _decide(scope, state, path, NO_USAGE)
+    scope.state = decision.applied(definition, state)
+    if decision.choice is not None:
+        edge, usage, by = decision.choice.edge, decision.choice.usage, decision.choice.by
+        run.journal.record(Moved(path, edge.target, edge.index, usage, decision.limit, by, scope.opaque_values()))
+        await run.journal.commit()
+
+
+async def _decide(scope: Scope, state: State, path: str, spent: Usage) -> Decision:
+    """What comes after a turn, which has cost `spent`. A budget may also run out while the next speaker is being chosen."""
+    definition, replaying = scope.program.definition, scope.run.replaying
     decided = verdict(definition, state, scope.limits, scope.evaluate)
     if not decided.edges:
-        scope.state = advance(definition, state, End(decided.status or "stuck", decided.reason))
-        return
-    path = f"{scope.prefix}{state.turn}"
-    choice = await _choose(scope, state, decided, path)
-    edge = choice.edge
-    scope.state = advance(definition, state, Move(edge.target, edge.index, choice.usage, decided.limit))
-    run.journal.record(Moved(path, edge.target, edge.index, choice.usage, decided.limit, choice.by, scope.opaque_values()))
-    await run.journal.commit()
+        end = End(decided.status or "stuck", decided.reason)
+        return Decision(end=end, unfinished=end.status == "failed")
+    cut = replaying.cut_choice(path) if replaying is not None and decided.limit is None else None
+    if cut is None:
+        try:
+            return Decision(await _choose(scope, state, decided, path, spent), decided.limit)
+        except LimitStop as stop:
+            if stop.turning.scope is not scope:
+                raise
+            cut = stop.limit, stop.reason, stop.turning.usage
+    limit, reason, usage = cut
+    at_limit = verdict(definition, state._replace(limit=limit), scope.limits, scope.evaluate)
+    if at_limit.edges:
+        return Decision(Choice(at_limit.edges[0], "limit", usage), at_limit.limit)
+    return Decision(end=End("limited", reason), unfinished=True)
 
 
-async def _choose(scope: Scope, state: State, decided: Verdict, path: str) -> Choice:
+async def _choose(scope: Scope, state: State, decided: Verdict, path: str, spent: Usage) -> Choice:
+    """Pick one of the transitions that the verdict leaves. `spent` is what the turn before has cost."""
     edges = decided.edges
     if len(edges) == 1:
         return Choice(edges[0], _chosen_by(scope, state, decided))
@@ -97,6 +126,7 @@ async def _choose(scope: Scope, state: State, decided: Verdict, path: str) -> Ch
     failed = len(run.attempts(path))
     path = f"{path}~{failed + 1}>" if failed else f"{path}>"
     turning = Turning(scope, path, scope.outer, run.ledger.usage_under(path) if run.ledger else NO_USAGE, run.clock())
+    turning.carried = spent
     return await choose(run, scope, turning, state, edges)
 
 

@@ -25,6 +25,7 @@ from convgraph.journal.events import (
     Stepped,
 )
 from convgraph.journal.store import Store
+from convgraph.messages import Usage
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
 from convgraph.runtime.ledger import Ledger, base
@@ -136,6 +137,17 @@ class Record:
         recorded = self._expected.get(("step", path, 0))
         event = recorded.event if recorded is not None else None
         return event.turn() if isinstance(event, Stepped) and event.limit is not None else None
+
+    def cut_choice(self, path: str) -> tuple[str, str, Usage] | None:
+        """The limit (and what the choosing had cost) that cut short the choice after the turn at `path`, if one did."""
+        for kind in ("step", "moved"):
+            recorded = self._expected.get((kind, path, 0))
+            event = recorded.event if recorded is not None else None
+            if isinstance(event, Stepped) and event.move_limit is not None and any(event.move_usage):
+                return event.move_limit, "", event.move_usage
+            if isinstance(event, Moved) and event.limit is not None and any(event.usage):
+                return event.limit, "", event.usage
+        return None
 
     def stopped_attempt(self, path: str, attempt: int) -> AttemptFailed | None:
         """The recorded attempt, if it was ended by the clock or by a person: that cannot be re-executed."""

@@ -12,6 +12,7 @@ from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
 from convgraph.journal.values import ValueCodec, canonical, digest_text
+from convgraph.messages import Usage
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
@@ -48,6 +49,8 @@ class Replaying(Protocol):
     def edits(self, turn: int) -> Sequence[Edit]: ...
 
     def cut_turn(self, path: str) -> Turn | None: ...
+
+    def cut_choice(self, path: str) -> tuple[str, str, Usage] | None: ...
 
     def stopped_attempt(self, path: str, attempt: int) -> AttemptFailed | None: ...
 

@@ -23,7 +23,7 @@ class Turning:
     A turn inside another (of a nested conversation, of a branch) reports its cost to the outer one.
     """
 
-    __slots__ = ("asked", "closed", "ordinals", "outer", "path", "scope", "started", "turns", "usage")
+    __slots__ = ("asked", "carried", "closed", "ordinals", "outer", "path", "scope", "started", "turns", "usage")
 
     def __init__(self, scope: Scope, path: str, outer: Turning | None, usage: Usage, started: float) -> None:
         self.scope = scope
@@ -35,6 +35,7 @@ class Turning:
         self.ordinals: dict[tuple[str, str], int] | None = None
         self.asked: tuple[str, ...] = ()
         self.closed = False
+        self.carried = NO_USAGE  # spent just before, and not part of the state yet: a turn's cost while its transition is chosen
 
     def ordinal(self, kind: str, name: str) -> int:
         """The number of this effect among those of its kind and name in this turn, from 0.
@@ -75,7 +76,7 @@ class Turning:
                 outermost = outermost.outer
             if scope.limits is not UNLIMITED:
                 state = scope.state._replace(choosing=False, seconds=scope.state.seconds + now - outermost.started)
-                found = limit_reached(scope.limits, state, outermost.usage, outermost.turns)
+                found = limit_reached(scope.limits, state, outermost.usage + outermost.carried, outermost.turns)
                 if found is not None and found[0] not in state.spent_limits:
                     raise LimitStop(outermost, *found)
             turning = outermost.outer

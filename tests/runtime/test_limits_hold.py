@@ -222,3 +222,28 @@ def test_usage_counts_every_call_once_over_selection_nesting_and_retries(store: 
     assert result.usage == pytest.approx(tuple(6 * part for part in each))
     assert model.calls + selector.calls == 6
     assert graph.replay("r", store=store).usage == pytest.approx(result.usage)
+
+
+@pytest.mark.parametrize("to_summary", [False, True])
+def test_a_budget_that_runs_out_while_the_next_speaker_is_chosen_stops_the_choosing(store: Store, to_summary: bool) -> None:
+    selector = ScriptedModel(["no"] * 9, usage=Usage(1, 5, 5, 0.3))
+    graph = ConversationGraph("choosing", select="auto", selector_model=selector, limits=Limits(usd=0.5), fallback="b")
+    for name in ("a", "b", "sum"):
+        graph.add_node(saying(name))
+        graph.add_edge(name, END)
+    graph.add_edge("a", "b")
+    if to_summary:
+        graph.add_edge("a", "sum", on="limit")
+    graph.set_start("a")
+
+    result = graph.run(store=store, run_id="r")
+    assert selector.calls == 2
+    if to_summary:
+        assert ([message.text for message in result.messages], result.status) == (["a", "sum"], "finished")
+        assert result.usage.calls == 2
+        assert graph.replay("r", store=store).messages == result.messages
+    else:
+        assert result.status == "limited"
+        assert graph.resume("r", store=store, limits=Limits(usd=9)).status == "finished"
+        assert selector.calls == 3
+        assert graph.replay("r", store=store).status == "finished"
