@@ -19,13 +19,13 @@ _WHERE = {
     "Reply": "convgraph.messages",
     "ToolCall": "convgraph.messages",
     "Usage": "convgraph.messages",
-    "Parallel": "convgraph.groups",
-    "ForEach": "convgraph.groups",
+    "Parallel": "convgraph.conversation",
+    "ForEach": "convgraph.conversation",
     "ConversationGraph": "convgraph.conversation",
     "Context": "convgraph.runtime.context",
     "RunResult": "convgraph.runtime.result",
     "Question": "convgraph.journal.events",
-    "open_store": "convgraph.journal.location",
+    "open_store": "convgraph.journal.store_url",
     "ReplayDivergence": "convgraph.errors",
     "RunBusy": "convgraph.errors",
     "Agent": "convgraph.agents.agent",
@@ -69,14 +69,13 @@ if TYPE_CHECKING:
     from convgraph.agents.agent import Agent
     from convgraph.agents.assistant import AssistantAgent
     from convgraph.agents.conversable import ConversableAgent
-    from convgraph.conversation import ConversationGraph
+    from convgraph.conversation import ConversationGraph, ForEach, Parallel
     from convgraph.errors import ReplayDivergence, RunBusy
     from convgraph.graph.checks import Finding
     from convgraph.graph.definition import END, Limits, Retry
     from convgraph.graph.schema import Reducer
-    from convgraph.groups import ForEach, Parallel
     from convgraph.journal.events import Question
-    from convgraph.journal.location import open_store
+    from convgraph.journal.store_url import open_store
     from convgraph.messages import Message, Reply, ToolCall, Usage
     from convgraph.models.config import config_list_from_json, filter_config
     from convgraph.models.openai_chat import OpenAIChatModel

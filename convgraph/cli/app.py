@@ -10,29 +10,29 @@ from typing import Annotated, Any
 
 import typer
 
-from convgraph.cli import looking, reading, running
+from convgraph.cli import graph_commands, journal_commands, run_commands
 from convgraph.cli.exit_codes import MEANINGS, ExitCode, code_of_error
 from convgraph.cli.output import complain, write
 from convgraph.errors import ConvgraphError
 
 COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
-    ("run", running.run),
-    ("resume", running.resume),
-    ("answer", running.answer),
-    ("replay", running.replay),
-    ("fork", running.fork),
-    ("runs", reading.runs),
-    ("show", reading.show),
-    ("explain", reading.explain),
-    ("delete", reading.delete),
-    ("prune", reading.prune),
-    ("check", looking.check),
-    ("draw", looking.draw),
-    ("diff", looking.diff),
-    ("paths", looking.paths),
-    ("simulate", looking.simulate),
-    ("coverage", looking.coverage),
-    ("export", looking.export),
+    ("run", run_commands.run),
+    ("resume", run_commands.resume),
+    ("answer", run_commands.answer),
+    ("replay", run_commands.replay),
+    ("fork", run_commands.fork),
+    ("runs", journal_commands.runs),
+    ("show", journal_commands.show),
+    ("explain", journal_commands.explain),
+    ("delete", journal_commands.delete),
+    ("prune", journal_commands.prune),
+    ("check", graph_commands.check),
+    ("draw", graph_commands.draw),
+    ("diff", graph_commands.diff),
+    ("paths", graph_commands.paths),
+    ("simulate", graph_commands.simulate),
+    ("coverage", graph_commands.coverage),
+    ("export", graph_commands.export),
 )
 DEBUG = "CONVGRAPH_DEBUG"
 

@@ -43,7 +43,7 @@ def place_of(info: RunInfo, store: str) -> Place:
 @contextmanager
 def opened(url: str) -> Generator[Store]:
     """The store at `url`, made if there is none."""
-    from convgraph.journal.location import open_store
+    from convgraph.journal.store_url import open_store
 
     with open_store(url) as store:
         yield store

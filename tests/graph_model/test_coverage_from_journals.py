@@ -5,7 +5,7 @@ from typing import Any
 from convgraph import END, ConversationGraph, ForEach, Limits, Parallel, Reply, Retry
 from convgraph.graph.coverage import Coverage, coverage
 from convgraph.journal.memory import MemoryStore
-from convgraph.journal.taken import steps_taken
+from convgraph.journal.steps_taken import steps_taken
 
 
 def covered(made: ConversationGraph, store: MemoryStore, *runs: str) -> Coverage:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from convgraph.errors import InputError
 from convgraph.graph.definition import Definition
 from convgraph.journal.events import Recorded
-from convgraph.journal.location import StoreLike, as_store
+from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult
 
@@ -127,7 +127,7 @@ class GraphViews(ABC):
     def coverage(self, store: StoreLike, runs: Iterable[str] | None = None) -> Coverage:
         """Which nodes, transitions and guard outcomes the stored runs of this graph (or those named) have exercised."""
         from convgraph.graph.coverage import coverage
-        from convgraph.journal.taken import steps_taken
+        from convgraph.journal.steps_taken import steps_taken
 
         opened, ours = as_store(store)
         try:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convgraph.conversation.groups import ForEach, Parallel
 from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Node, NodeKind, Retry, check_select
 from convgraph.graph.guards import CelExpression
-from convgraph.groups import ForEach, Parallel
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.program import Program
 
 if TYPE_CHECKING:
-    from convgraph.conversation import ConversationGraph
+    from convgraph.conversation.conversation_graph import ConversationGraph
 
-_HERE = str(Path(__file__).parent)
+_HERE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def inner_programs(graphs: Mapping[str, ConversationGraph]) -> dict[str, Program
 
 
 def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
-    from convgraph.conversation import ConversationGraph
+    from convgraph.conversation.conversation_graph import ConversationGraph
 
     name = name or own_name(speaker) or ""
     select = check_select(options.select, f"{where}, node {name!r}") if options.select is not None else None

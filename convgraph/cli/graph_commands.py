@@ -196,7 +196,7 @@ def coverage(target: o.Target, *, store: o.StoreUrl = o.DEFAULT_STORE, allow: o.
     Which nodes, transitions and guard outcomes of the graph, and which never.
     """
     from convgraph.graph.coverage import coverage as reckon
-    from convgraph.journal.taken import steps_taken
+    from convgraph.journal.steps_taken import steps_taken
 
     output = Output(as_json=as_json)
     graph = _load(target, allow)
