@@ -21,6 +21,7 @@ from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime import effects
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
+from convgraph.runtime.threads import in_thread
 
 T = TypeVar("T")
 
@@ -107,7 +108,7 @@ class Context:
     async def in_thread(self, fn: Callable[[Context], T]) -> T:
         """Call `fn(self)` in a thread, from which it reaches the effects as `ctx.sync`."""
         self._loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(fn, self)
+        return await in_thread(fn, self)
 
     async def effect(
         self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: Literal["tool", "code"] = "tool"
@@ -128,7 +129,7 @@ class Context:
             keywords = {"idempotency_key": key} if _takes_key(fn) else {}
             if inspect.iscoroutinefunction(fn):
                 return await fn(*args, **keywords)
-            result = await asyncio.to_thread(fn, *args, **keywords)
+            result = await in_thread(fn, *args, **keywords)
             return await result if inspect.isawaitable(result) else result
 
         request = canonical([name, [self._digestible(arg) for arg in args]])
