@@ -15,6 +15,7 @@ from convgraph.runtime.context import Context
 from convgraph.runtime.effects import error_info
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope, Turning
+from convgraph.runtime.signals import is_stop
 
 Speak: TypeAlias = Callable[[Scope, Node, Turning, Context], Awaitable[Turn]]
 
@@ -122,9 +123,11 @@ async def _guarded(run: Run, node: Node, turning: Turning, speaking: Awaitable[T
         return await speaking
     except (StoreError, InternalError):
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a node raises is its error, and an event
+    except (Exception, asyncio.CancelledError) as error:  # whatever a node raises is its error, and an event
+        if is_stop(error):
+            raise
         turning.closed = True
-        run.failure = error
+        run.failure = error if isinstance(error, Exception) else None
         return Failure(error_info(error, node.name), "error")
 
 

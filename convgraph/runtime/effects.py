@@ -8,6 +8,7 @@ declared idempotent, and otherwise a person decides.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.ledger import base
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
+from convgraph.runtime.signals import is_stop
 
 DOUBT_SCHEMA: JsonObject = {
     "anyOf": [
@@ -50,7 +52,9 @@ async def outside(
     started = run.clock()
     try:
         value = await call(key)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if is_stop(error):
+            raise
         failed = EffectFinished(turning.path, kind, name, ordinal, digest, error=error_info(error, name), seconds=_since(run, started))
         await run.keep(failed)
         raise EffectFailed(name, type(error).__name__, str(error)) from error
@@ -72,7 +76,9 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     await run.journal.confirm()  # no intent is written before a model call, so nothing else would stop a late owner
     try:
         reply = await _respond(model, request, on_delta)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if is_stop(error):
+            raise
         info = error_info(error, model.name)
         seconds = _since(run, started)
         run.journal.record_soon(

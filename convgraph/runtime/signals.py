@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,3 +44,9 @@ class Diverged(BaseException):
 
 class EndOfRecord(BaseException):
     """A replay has come to where the record ends."""
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether this is the cancellation of the task that is running, rather than that of something it had been waiting for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
