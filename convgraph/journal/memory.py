@@ -19,7 +19,8 @@ class _Run:
     first_seq: int
     key: int
     claimed: bool = False
-    events: list[Recorded] = field(default_factory=list[Recorded])
+    events: list[Event] = field(default_factory=list[Event])
+    times: list[float] = field(default_factory=list[float])
     questions: dict[str, OpenQuestion] = field(default_factory=dict[str, OpenQuestion])
 
 
@@ -71,13 +72,12 @@ class MemoryStore(Store):
         if contents:
             self._contents.update(contents)
         now = time.time()
-        seq = claim.next_seq
         for event in events:
-            run.events.append(Recorded(seq, now, event))
-            seq += 1
+            run.events.append(event)
+            run.times.append(now)
             if type(event) is not Stepped:
                 self._note(run, event, now)
-        claim.next_seq = seq
+        claim.next_seq = run.first_seq + len(run.events)
 
     async def confirm(self, claim: Claim) -> None:
         run = self._runs.get(claim.run_id)
@@ -91,7 +91,7 @@ class MemoryStore(Store):
 
     async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
         run = self._run(run_id)
-        events = list(run.events)
+        events = [Recorded(run.first_seq + place, at, event) for place, (at, event) in enumerate(zip(run.times, run.events, strict=True))]
         if run.info.parent:
             shared = await self.load(run.info.parent)
             events = [recorded for recorded in shared if recorded.seq <= run.parent_seq] + events
