@@ -18,6 +18,10 @@ from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
 
 
+SETUPS = 256
+"""How many distinct setups of requests a run remembers the digests of."""
+
+
 class Recorder(Protocol):
     """Where events go: to a store, or, in a replay, to be compared with the record."""
 
@@ -97,7 +101,7 @@ class Run:
 
     def setup_digest(self, model: Model, request: ModelRequest) -> str:
         """The digest of everything in a model request but its messages, which is journaled once as a content."""
-        key = (id(model), request.system, id(request.tools), id(request.schema), id(request.params), request.speaker)
+        key = (id(model), request.system, id(request.tools), id(request.schema), repr(request.params), request.speaker)
         known = self._setups.get(key)
         if known is not None:
             return known[1]
@@ -114,6 +118,8 @@ class Run:
         digest = digest_text(text)
         self.journal.content(digest, text)
         self.setup_texts[digest] = text
+        if len(self._setups) >= SETUPS:
+            self._setups.clear()  # tools or schemas that are made anew for each request would otherwise pile up
         # The objects are kept beside the digest: an id is only unique as long as its object lives.
-        self._setups[key] = ((model, request.tools, request.schema, request.params), digest)
+        self._setups[key] = ((model, request.tools, request.schema), digest)
         return digest
