@@ -8,6 +8,7 @@ its loops are bounded so that no guard can stall a conversation.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -139,6 +140,7 @@ class CallableGuard:
         self.text = f"{getattr(predicate, '__qualname__', type(predicate).__name__).replace('<locals>.', '')}()"
         self.reads = frozenset(VARIABLES)
         self._where = where
+        _check_predicate(predicate, f"{where}: guard {self.text}")
 
     def __call__(self, state: State) -> bool:
         """Whether the guard holds. An exception in the callable becomes a `GuardError`."""
@@ -151,6 +153,18 @@ class CallableGuard:
         return f"CallableGuard({self.text})"
 
 
+def _check_predicate(predicate: PythonGuard, where: str) -> None:
+    """Raise `GuardError` for what could only fail, or always hold, when it is called."""
+    if inspect.iscoroutinefunction(predicate) or inspect.iscoroutinefunction(getattr(predicate, "__call__", None)):  # noqa: B004
+        raise GuardError(f"{where} is async; a guard is a plain function of the conversation: compute what it needs in a node")
+    try:
+        inspect.signature(predicate).bind(None)
+    except TypeError:
+        raise GuardError(f"{where} must take exactly one argument, the view of the conversation: (view) -> bool") from None
+    except ValueError:  # some built-ins have no signature; calling them will tell
+        return
+
+
 def as_guard(when: str | PythonGuard | Guard | None, where: str) -> Guard | None:
     """The guard for what a user wrote: CEL text, a callable, or nothing."""
     if when is None:
@@ -160,7 +174,7 @@ def as_guard(when: str | PythonGuard | Guard | None, where: str) -> Guard | None
     if isinstance(when, CelGuard | CallableGuard):
         return when
     if callable(when):
-        return CallableGuard(when, where)  # type: ignore[arg-type]  # a user's callable; its arity is checked by calling it
+        return CallableGuard(when, where)  # type: ignore[arg-type]  # a user's callable, checked there
     raise GuardError(f"{where}: when= takes CEL text or a callable, not {when!r:.100}")
 
 
