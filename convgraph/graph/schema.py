@@ -76,6 +76,13 @@ class StateSchema:
             raise InputError(f"state= takes a {self.model.__name__} or a mapping of its fields, not {values!r:.100}")
         return self._validated(dict(cast("Mapping[str, Any]", values or {})), "the initial state")
 
+    def check_fields(self, values: Mapping[str, Any]) -> None:
+        """Raise `InputError` for a field that the state does not have; validation alone would pass over it."""
+        aliases = {alias for info in self.model.model_fields.values() if isinstance(alias := info.validation_alias, str)}
+        unknown = sorted(str(key) for key in values if key not in self.fields and key not in aliases)
+        if unknown and self.model.model_config.get("extra") != "allow":
+            raise InputError(f"the initial state has {unknown}, but the state has only {sorted(self.fields)}")
+
     def check_update(self, update: Any, where: str) -> dict[str, Any]:
         """The update as a plain dict, if each of its keys is a field. Raises `InputError` otherwise."""
         if not isinstance(update, Mapping):
@@ -115,7 +122,7 @@ class StateSchema:
 
     def _validated(self, values: dict[str, Any], where: str) -> BaseModel:
         try:
-            return self.model.model_validate(values)
+            return self.model.model_validate(values, by_alias=True, by_name=True)
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'state'}: {e['msg']}" for e in error.errors())
             raise InputError(f"{where} does not fit {self.model.__name__}: {problems}") from error

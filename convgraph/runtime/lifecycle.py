@@ -67,6 +67,7 @@ def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits
     """Check what a run is to start from. Raises `InputError` for what it cannot use."""
     _check_options(options)
     messages = tuple(input_messages(said))
+    check_state(program, state)
     limits = program.definition.limits if limits is None else limits
     check_prices(program, limits)
     name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
@@ -272,6 +273,17 @@ def input_messages(said: Any) -> list[Message]:
     if isinstance(said, Sequence) and not isinstance(said, str) and not (said and isinstance(said[0], dict) and "type" in said[0]):
         return [as_message(item, "user", "user") for item in cast("Sequence[Any]", said)]
     return [as_message(said, "user", "user")]
+
+
+def check_state(program: Program, state: Any) -> None:
+    """Raise `InputError` for an initial state that the graph would pass over. Whether its values fit, the schema says."""
+    schema = program.definition.state
+    if state is not None and schema is None:
+        raise InputError(
+            f"graph {program.definition.name!r} has no state, so it takes no state=; give it one with ConversationGraph(state=…)"
+        )
+    if schema is not None and isinstance(state, Mapping):
+        schema.check_fields(cast("Mapping[str, Any]", state))
 
 
 def check_run_id(run_id: Any) -> str:
