@@ -10,12 +10,15 @@ from pydantic import TypeAdapter
 
 from convgraph.errors import AnswerError, InputError
 from convgraph.journal.events import Question
+from convgraph.json_schema import check_schema, faults
 
 
 def schema_of(kind: Any, where: str) -> dict[str, Any]:
-    """The JSON schema of what a question asks for: a type, a pydantic model, or a JSON schema as it is."""
+    """The JSON schema of what a question asks for: a type, a pydantic model, or a JSON schema as it is. Raises `InputError`."""
     if isinstance(kind, Mapping):
-        return dict(cast("Mapping[str, Any]", kind))
+        schema = dict(cast("Mapping[str, Any]", kind))
+        check_schema(schema)
+        return schema
     if kind is str:
         return {"type": "string"}
     try:
@@ -30,17 +33,13 @@ def check_answer(question: Question, value: Any, run_id: str) -> None:
         if isinstance(value, str):
             return
         raise AnswerError(f"run {run_id!r}: question {question.id!r} asks for a string, not {value!r:.200}")
-    import jsonschema
-
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise AnswerError(f"run {run_id!r}: the answer to {question.id!r} is no JSON value: {error}") from error
-    try:
-        jsonschema.validate(value, question.schema)
-    except jsonschema.ValidationError as error:
-        place = ".".join(["$", *map(str, error.absolute_path)])
-        raise AnswerError(f"run {run_id!r}: the answer to {question.id!r} does not fit: {place}: {error.message}") from error
+    wrong = [f"${path}: {what}" for path, what in faults(value, question.schema)]
+    if wrong:
+        raise AnswerError(f"run {run_id!r}: the answer to {question.id!r} does not fit: {'; '.join(wrong[:5])}")
 
 
 def parse_answer(question_schema: Mapping[str, Any], text: str) -> Any:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from convgraph.errors import ModelOutputError
-from convgraph.models.json_schema import Schema, dereferenced, referenced, violations
+from convgraph.errors import InputError, ModelConfigError, ModelOutputError
+from convgraph.json_schema import Schema, faults
 from convgraph.models.text import sound_json
 from convgraph.protocols import ModelReply, ModelRequest
 
@@ -52,9 +52,9 @@ def with_data(reply: ModelReply, request: ModelRequest) -> ModelReply:
 
 def _problems(data: Any, schema: Schema) -> list[str]:
     try:
-        return list(violations(data, schema))
-    except RecursionError:
-        return ["it is nested too deeply"]
+        return [f"${path}: {what}" for path, what in faults(data, schema)]
+    except InputError as error:
+        raise ModelConfigError(f"the schema of an answer cannot be used: {error}") from error
 
 
 def parse_json(text: str) -> Any:
@@ -94,7 +94,7 @@ def _strict(schema: Any, root: Schema, inside: tuple[str, ...]) -> dict[str, Any
         if reference in inside:
             raise _NotStrict
         siblings = {key: value for key, value in result.items() if key != "$ref"}
-        return _strict({**referenced(reference, root), **siblings}, root, (*inside, reference))
+        return _strict({**_referenced(reference, root), **siblings}, root, (*inside, reference))
     if result.get("type") == "object" or "properties" in result:
         if result.get("additionalProperties") not in (None, False) or "patternProperties" in result or "properties" not in result:
             raise _NotStrict
@@ -112,12 +112,12 @@ def _strict(schema: Any, root: Schema, inside: tuple[str, ...]) -> dict[str, Any
 
 
 def _is_wrapped(schema: Schema) -> bool:
-    return dereferenced(schema, schema).get("type") != "object"
+    return _dereferenced(schema, schema).get("type") != "object"
 
 
 def _with_object_root(schema: Schema) -> Schema:
     if not _is_wrapped(schema):
-        return schema if schema.get("type") == "object" else {**dereferenced(schema, schema), **_definitions(schema)}
+        return schema if schema.get("type") == "object" else {**_dereferenced(schema, schema), **_definitions(schema)}
     inner = {key: value for key, value in schema.items() if key not in ("$defs", "definitions")}
     return {
         "type": "object",
@@ -130,3 +130,23 @@ def _with_object_root(schema: Schema) -> Schema:
 
 def _definitions(schema: Schema) -> dict[str, Any]:
     return {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+
+
+def _referenced(reference: str, root: Schema) -> Schema:
+    """What `#/$defs/Name` means in `root`. Raises `ModelConfigError` when it leads nowhere."""
+    found: Any = root
+    for part in filter(None, reference.removeprefix("#").split("/")):
+        name = part.replace("~1", "/").replace("~0", "~")
+        found = cast("Schema", found).get(name) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise ModelConfigError(f"the answer's schema refers to {reference!r}, which it does not define")
+    return cast("Schema", found)
+
+
+def _dereferenced(schema: Schema, root: Schema) -> Schema:
+    """The schema itself, or what it refers to. Raises `ModelConfigError` when that leads nowhere."""
+    seen: set[str] = set()
+    while (reference := schema.get("$ref")) is not None and reference not in seen:
+        seen.add(reference)
+        schema = _referenced(reference, root)
+    return schema

@@ -288,6 +288,13 @@ def test_what_is_not_a_document_is_refused_with_its_path(name: str) -> None:
     assert "graph document" in str(refused.value)
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """JSON knows one kind of number; where a count is asked for, 2.0 is 2."""
+    whole = with_node(retry={"attempts": 2}, concurrency=2) | {"limits": {"turns": 9, "visits": {"writer": 2}}}
+    pointed = with_node(retry={"attempts": 2.0}, concurrency=2.0) | {"limits": {"turns": 9, "visits": {"writer": 2.0}}}
+    assert canonical_json(to_document(from_document(pointed))) == canonical_json(to_document(from_document(whole)))
+
+
 def test_all_faults_are_told_at_once_and_before_anything_is_imported() -> None:
     broken = with_edge(python="no_such_module:guard") | {"select": "best", "limits": {"turns": 0}}
     with pytest.raises(DefinitionError) as refused:

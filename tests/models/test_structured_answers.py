@@ -5,12 +5,9 @@ from typing import Any, Literal
 
 import jsonschema
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from convgraph.errors import ModelConfigError
-from convgraph.models.json_schema import violations
 from convgraph.models.structured import parse_json, response_format, strict_schema, with_data
 from convgraph.protocols import ModelReply, ModelRequest
 
@@ -118,51 +115,3 @@ def test_a_reply_that_calls_tools_has_not_answered_yet() -> None:
 def test_what_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 2.5]) | st.sampled_from(["", "a", "ab", "abc"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-    max_leaves=6,
-)
-TYPES = st.sampled_from(["string", "integer", "number", "boolean", "null", "array", "object"])
-SCHEMAS = st.recursive(
-    st.one_of(
-        st.just({}),
-        st.fixed_dictionaries({"type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True)}),
-        st.fixed_dictionaries({"enum": st.lists(JSON, min_size=1, max_size=3)}),
-        st.fixed_dictionaries({"const": JSON}),
-        st.fixed_dictionaries({"minimum": st.integers(-2, 2), "exclusiveMaximum": st.integers(-2, 3)}),
-        st.fixed_dictionaries({"minLength": st.integers(0, 2), "pattern": st.just("^a")}),
-        st.just({"$ref": "#/$defs/N"}),
-    ),
-    lambda inner: st.one_of(
-        st.fixed_dictionaries({"items": inner, "maxItems": st.integers(0, 3)}),
-        st.fixed_dictionaries(
-            {
-                "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
-                "required": st.lists(st.sampled_from("abc"), max_size=2),
-            }
-        ),
-        st.fixed_dictionaries({"additionalProperties": inner | st.booleans(), "properties": st.just({"a": {}})}),
-        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
-        st.fixed_dictionaries({"allOf": st.lists(inner, min_size=1, max_size=2)}),
-    ),
-    max_leaves=5,
-)
-
-
-@given(JSON, SCHEMAS)
-@example(True, {"const": 1})
-@example([{"a": 0}], {"enum": [[{"a": False}]]})
-@example(1.0, {"const": 1})
-def test_what_fits_is_what_the_jsonschema_library_says_fits(value: Any, schema: dict[str, Any]) -> None:
-    rooted = {**schema, "$defs": {"N": {"type": "integer", "minimum": 0}}}
-    expected = jsonschema.Draft202012Validator(rooted).is_valid(value)
-
-    assert (not list(violations(value, rooted))) == expected
-
-
-@given(JSON)
-def test_any_json_can_be_told_from_what_is_expected_without_an_exception(value: Any) -> None:
-    list(violations(value, Person.model_json_schema()))

@@ -30,10 +30,10 @@ from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Builder, Definition, Edge, Limits, Node, Retry
 from convgraph.graph.documents.document_schema import VERSION, json_schema
 from convgraph.graph.documents.identity import identity
-from convgraph.graph.documents.json_shape import faults
 from convgraph.graph.documents.json_values import plain, secrets_in, without_secrets
 from convgraph.graph.guards import CallableGuard, CelExpression, CelGuard, Guard, PythonGuard
 from convgraph.graph.schema import StateSchema, load_model, load_object
+from convgraph.json_schema import faults
 
 __all__ = ["canonical_json", "dumps_yaml", "fingerprint", "from_document", "json_schema", "loads_yaml", "to_document"]
 
@@ -168,7 +168,7 @@ def _document_faults(document: Any) -> Iterator[str]:
     if isinstance(version, int) and version > VERSION:
         yield f"it has version {version}, and this convgraph reads up to {VERSION}; use a newer convgraph"
         return
-    yield from faults(document, json_schema())
+    yield from (f"{path.lstrip('.') or 'the document'}: {what}" for path, what in faults(document, json_schema()))
     for path in _secrets_of_speakers(document, ""):
         yield f"{path}: a secret has no place in a document; let it be read from the environment where it is used"
 
@@ -205,7 +205,7 @@ class _Reader:
             state=self.state(document["state"], f"{path}state") if "state" in document else None,
             select=document.get("select", "first"),
             fallback=document.get("fallback"),
-            limits=Limits(**document.get("limits", {})),
+            limits=_limits(document.get("limits", {})),
             detail=document.get("detail", {}),
         )
 
@@ -218,7 +218,7 @@ class _Reader:
             inner=self.graph(document["graph"], f"{path}.graph.") if "graph" in document else None,
             branches=tuple(self.node(branch, f"{path}.branches[{index}]") for index, branch in enumerate(document.get("branches", ()))),
             over=CelExpression(document["over"], self.at(f"{path}.over")) if "over" in document else None,
-            concurrency=document.get("concurrency"),
+            concurrency=_whole(document.get("concurrency")),
             select=document.get("select"),
             fallback=document.get("fallback"),
             retry=_retry(document["retry"]) if "retry" in document else None,
@@ -231,7 +231,7 @@ class _Reader:
             source=document["from"],
             target=document["to"],
             guard=self.guard(document, path),
-            priority=document.get("priority", 0),
+            priority=_whole(document.get("priority", 0)),
             label=document.get("label", ""),
             on=document.get("on", "reply"),
             origin=self.at(path),
@@ -266,6 +266,19 @@ class _Reader:
         return f"{self.where}, {path}"
 
 
-def _retry(document: Mapping[str, Any]) -> Retry:
+def _limits(document: Mapping[str, Any]) -> Limits:
     values = dict(document)
+    visits = values.pop("visits", None)
+    if isinstance(visits, Mapping):
+        visits = {node: _whole(count) for node, count in cast(Mapping[str, Any], visits).items()}
+    return Limits(visits=_whole(visits), **values)
+
+
+def _retry(document: Mapping[str, Any]) -> Retry:
+    values = {key: _whole(value) if key == "attempts" else value for key, value in document.items()}
     return Retry(on=tuple(values.pop("on", ())), **values)
+
+
+def _whole(number: Any) -> Any:
+    """JSON knows one kind of number: 2.0 is a whole one, and counts as 2."""
+    return int(number) if isinstance(number, float) else number
