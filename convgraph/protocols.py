@@ -20,7 +20,8 @@ class ModelRequest:
     that its own messages are the assistant's and all others the user's. The conversion to a provider's wire
     format is the client's, and happens only when a request is really sent: a request costs nothing to make,
     however long the conversation. `tools` are function schemas in OpenAI's form, `schema` a JSON schema that
-    the answer must fit, `params` what the caller set (temperature, seed …): nothing else is sent.
+    the answer must fit, `params` what the caller set (temperature, seed …): nothing else is sent. With `checked`
+    off, the schema is sent all the same, but the answer comes back as it is: the asker judges its text.
     """
 
     messages: Sequence[Message]
@@ -30,6 +31,7 @@ class ModelRequest:
     schema: Mapping[str, Any] | None = None
     schema_name: str = "answer"
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,10 @@ def response_format(request: ModelRequest) -> dict[str, Any] | None:
 def with_data(reply: ModelReply, request: ModelRequest) -> ModelReply:
     """The reply with its content parsed as `data`, if it fits the request's schema.
 
-    A reply that calls tools has not answered yet and is returned as it is. Raises `ModelOutputError`, with the
-    reply on it, saying every place where the content and the schema differ.
+    A reply that calls tools has not answered yet, and an unchecked one is for the asker to judge: both are returned
+    as they are. Raises `ModelOutputError`, with the reply on it, saying every place where content and schema differ.
     """
-    if request.schema is None or reply.tool_calls:
+    if request.schema is None or reply.tool_calls or not request.checked:
         return reply
     why = {"length": "; it was cut off: raise max_completion_tokens", "content_filter": "; a content filter stopped it"}
     hint = why.get(reply.finish_reason, "; it is a refusal" if reply.finish_reason == "refusal" else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.errors import EffectFailed, InternalError, SelectionFailed
@@ -96,9 +96,7 @@ async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: 
     for _ in range(ATTEMPTS):
         messages = state.history.then(said) if said else state.history
         try:
-            reply = await ask_model(
-                run, turning, "select", model, ModelRequest(messages, "", request.system, (), request.schema, "choice", request.params)
-            )
+            reply = await ask_model(run, turning, "select", model, replace(request, messages=messages))
         except EffectFailed:
             return None
         picked = _picked(reply.content, by_name)
@@ -142,7 +140,8 @@ def _selection_request(scope: Scope, state: State, edges: tuple[Edge, ...]) -> M
         "required": ["next"],
         "additionalProperties": False,
     }
-    request = scope.requests[state.node, names] = ModelRequest((), "", system, (), schema, "choice", {})
+    # Not checked on the way: the answer is judged here, and more strictly than a schema can say.
+    request = scope.requests[state.node, names] = ModelRequest((), "", system, (), schema, "choice", checked=False)
     return request
 
 

@@ -115,3 +115,11 @@ def test_a_reply_that_calls_tools_has_not_answered_yet() -> None:
 def test_what_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+def test_an_answer_that_its_asker_judges_comes_back_as_it_is() -> None:
+    reply = ModelReply("the critic")
+    request = ModelRequest([], schema={"type": "object"}, checked=False)
+
+    assert response_format(request) is not None, "the schema is sent all the same"
+    assert with_data(reply, request) is reply
