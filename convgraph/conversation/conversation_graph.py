@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from convgraph.graph.schema import StateSchema
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.journal.values import ValueCodec
 from convgraph.journal.writer import Durability
-from convgraph.protocols import Model
+from convgraph.protocols import Model, Speaker
 from convgraph.runtime import lifecycle
+from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.lifecycle import Options
 from convgraph.runtime.people import Human
 from convgraph.runtime.program import GRAPH, Migration, Program, Selector
@@ -177,6 +179,20 @@ class ConversationGraph(GraphViews):
                 dict(self._migrations),
             )
         return self._program
+
+    def substitute(self, speakers: Mapping[str, Speaker | Callable[..., Any]], *, selector_model: Model | None = None) -> ConversationGraph:
+        """The same graph with other speakers at some of its nodes: what tests and simulations run. Raises `DefinitionError`."""
+        program = self.program()
+        unknown = sorted(set(speakers) - set(program.speakers) - set(program.inner))
+        if unknown:
+            raise DefinitionError(
+                f"graph {self.name!r}: substitute() names {unknown}, which are no speakers of it ({sorted(program.speakers)})"
+            )
+        live = {name: one if isinstance(one, Speaker) else FunctionSpeaker(one, name) for name, one in speakers.items()}
+        twin = copy.copy(self)
+        twin._running = {}
+        twin._program = replace(program, speakers={**program.speakers, **live}, selector_model=selector_model or program.selector_model)
+        return twin
 
     # Running
 
