@@ -55,6 +55,8 @@ class Attempts:
         self.failures: Sequence[AttemptFailed] = scope.run.attempts(path)
         self._number = len(self.failures) + 1
         self._speak = speak
+        for failure in self.failures:
+            self._count_recorded(failure.attempt)
 
     async def once(self) -> Turn | Failure:
         """One attempt, recorded if it fails. One that a person asked to be made anew is not an attempt."""
@@ -64,9 +66,10 @@ class Attempts:
             if recorded is not None:
                 # What the clock or a person ended cannot be re-executed; it is taken from the record.
                 outcome = Failure(recorded.error, recorded.cause)
+                self._count_recorded(self._number)
             else:
                 if self._number > 1:
-                    self.turning = _again(self.turning, f"{self.path}~{self._number}")
+                    self.turning = _again(self.turning, self._path(self._number))
                 outcome = await _attempt(self.scope, self.node, self.turning, self._speak)
                 if isinstance(outcome, Turn):
                     return outcome
@@ -74,6 +77,13 @@ class Attempts:
             self._number += 1
             if outcome.cause != "redo":
                 return outcome
+
+    def _path(self, number: int) -> str:
+        return self.path if number == 1 else f"{self.path}~{number}"
+
+    def _count_recorded(self, number: int) -> None:
+        """Count the nested turns of an attempt that is not made again: they count against limits all the same."""
+        self.turning.count_turns(self.scope.run.ledger.turns_inside(self._path(number)))
 
 
 async def _retried(retry: Retry, attempts: Attempts, run: Run) -> Turn | Failure:
@@ -136,6 +146,7 @@ def _again(turning: Turning, path: str) -> Turning:
     turning.closed = True
     fresh = Turning(turning.scope, path, turning.outer, turning.usage, turning.started)
     fresh.asked = turning.asked
+    fresh.turns = turning.turns
     return fresh
 
 

@@ -111,6 +111,11 @@ class Ledger:
         """The steps of the conversation that is nested in the turn (or branch) at `path`."""
         return self.steps.get(path, [])
 
+    def turns_inside(self, path: str) -> int:
+        """How many turns, at any depth, were made inside the attempt at `path`."""
+        inside = f"{path}/"
+        return sum(1 for steps in self.steps.values() for step in steps if isinstance(step, Stepped) and step.path.startswith(inside))
+
     def usage_under(self, path: str) -> Usage:
         """What the model calls recorded in this turn have cost, all attempts and everything nested included."""
         return self.usage.get(base(path), NO_USAGE)

@@ -20,7 +20,7 @@ from convgraph.journal.events import BranchFinished, JsonObject
 from convgraph.messages import Message
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
-from convgraph.runtime.signals import LimitStop, Parked
+from convgraph.runtime.signals import LimitStop, Missing, Parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +86,19 @@ def _branch_turning(scope: Scope, turning: Turning, name: str) -> Turning:
 async def _run_all(scope: Scope, branches: Sequence[_Branch], concurrency: int | None) -> list[BranchFinished]:
     slots = asyncio.Semaphore(concurrency) if concurrency else None
     tasks = [asyncio.create_task(_run_branch(scope, branch, slots), name=branch.turning.path) for branch in branches]
+    stopped: BaseException | None = None
     try:
         for finished in asyncio.as_completed(tasks):
-            await finished
-    except Exception:
-        await _cancel(tasks)
-        raise
-    except (Parked, LimitStop):
-        # Nothing is wrong with the others: what they are at is finished and recorded before the run stops.
-        rest = await asyncio.gather(*tasks, return_exceptions=True)
-        failed = next((error for error in rest if isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError)), None)
-        if failed is not None:
-            raise failed from None
-        raise
+            try:
+                await finished
+            except (Parked, LimitStop, Missing) as stop:
+                # Nothing is wrong with the others: what they are at is finished and recorded before the run stops.
+                stopped = stopped or stop
     except BaseException:
         await _cancel(tasks)
         raise
+    if stopped is not None:
+        raise stopped
     return [task.result() for task in tasks]
 
 

@@ -35,7 +35,7 @@ from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
-from convgraph.runtime.signals import Diverged, EndOfRecord
+from convgraph.runtime.signals import Diverged, EndOfRecord, Missing
 
 Milestone = Stepped | Moved | BranchFinished | AttemptFailed
 
@@ -76,7 +76,20 @@ class Record:
                 where,
                 f"the record has {unused.effect} effect {unused.name!r} (number {unused.ordinal + 1}), which the code no longer asks for",
             )
+        self._forget_inside(event)
         self.position = max(self.position, recorded.seq)
+
+    def _forget_inside(self, event: Milestone) -> None:
+        """Expect no more of a turn that was cut short, or of an attempt that failed: how far its inside comes is chance."""
+        if isinstance(event, AttemptFailed):
+            inside = f"{event.path}/" if event.attempt == 1 else f"{event.path}~{event.attempt}/"
+            rest = [key for key in self._expected if key[1].startswith(inside)]
+        elif isinstance(event, Stepped) and event.limit is not None:
+            rest = [key for key in self._expected if f"{base(key[1])}/".startswith(f"{event.path}/")]
+        else:
+            return
+        for key in rest:
+            del self._expected[key]
 
     def _executed(self, event: Milestone) -> str:
         """The path of the attempt that was re-executed to make this event; empty where it was taken from the record."""
@@ -105,7 +118,7 @@ class Record:
         turn = base(path).partition("/")[0].rstrip(">")
         if turn not in self._turns:
             return EndOfRecord(path)
-        return Diverged(f"turn {path}", f"the code asks for {what}, which the record does not have")
+        return Missing(f"turn {path}", f"the code asks for {what}, which the record does not have")
 
     def seconds(self, path: str) -> float:
         """How long the turn took when it was made."""

@@ -42,6 +42,10 @@ class Diverged(BaseException):
         self.stored = stored
 
 
+class Missing(Diverged):
+    """The code asks for something that the record does not have. In a branch that a failing sibling ended, it need not."""
+
+
 class EndOfRecord(BaseException):
     """A replay has come to where the record ends."""
 
