@@ -17,7 +17,6 @@ from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
 
-
 SETUPS = 256
 """How many distinct setups of requests a run remembers the digests of."""
 
