@@ -49,7 +49,7 @@ def race(folder: Path, processes: int, runs: int) -> None:
         assert set(outcomes) <= {"busy", "finished"}, outcomes
         assert "finished" in outcomes
         assert len({note for note in evidence.notes() if note.startswith("by ")}) == 1
-        assert evidence.calls() == [f"act run-{number}:1:first:0", "plain 2", "model think-model/2", f"act run-{number}:3:last:0"]
+        assert evidence.calls() == [f"act run-{number}:1:tool:first:0", "plain 2", "model think-model/2", f"act run-{number}:3:tool:last:0"]
 
 
 def test_of_twenty_processes_one_resumes(tmp_path: Path) -> None:
