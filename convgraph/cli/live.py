@@ -14,7 +14,8 @@ from rich.text import Text
 from convgraph.cli.output import printable
 from convgraph.cli.progress import told, way
 from convgraph.graph.definition import END, Definition
-from convgraph.journal.events import BranchFinished, Delta, EffectFinished, EffectStarted, Event, Stepped, is_inner
+from convgraph.journal.events import BranchFinished, Delta, EffectFinished, EffectStarted, Event, Stepped
+from convgraph.journal.turn_paths import is_inner, outermost
 from convgraph.messages import NO_USAGE, Message
 from convgraph.wording import counted, money
 
@@ -55,7 +56,7 @@ class LiveProgress:
     def __call__(self, event: Event | Delta) -> None:
         if isinstance(event, Delta):
             if not is_inner(event.path):
-                self._node, self._turn = event.node, turn_of(event.path)
+                self._node, self._turn = event.node, int(outermost(event.path))
             self._speaking[event.path] = event.node, (self._speaking.get(event.path, ("", ""))[1] + event.text)[-TAIL:]
             return
         if isinstance(event, EffectFinished):
@@ -75,7 +76,7 @@ class LiveProgress:
             if onward:
                 self._console.print(Text(f"    {printable(onward)}", "dim"))
             if not is_inner(event.path) and event.target not in (None, END):
-                self._node, self._turn = event.target or event.node, turn_of(event.path) + 1
+                self._node, self._turn = event.target or event.node, int(outermost(event.path)) + 1
         else:
             for line in told(event, self._definition):
                 self._console.print(Text(printable(line), "dim"))
@@ -97,8 +98,3 @@ class LiveProgress:
         spent += [money(self._usage.usd)] if self._usage.usd else []
         words = [Text.assemble((f"{node}: ", "cyan"), printable(text)) for node, text in list(self._speaking.values())]
         return Group(*words, Text(f"● {' · '.join(spent)}", "green"))
-
-
-def turn_of(path: str) -> int:
-    """The number of the run's turn that an event belongs to, whatever is nested in it and whichever attempt it is."""
-    return int(path.partition("/")[0].partition("~")[0].rstrip(">"))

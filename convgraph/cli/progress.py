@@ -17,8 +17,8 @@ from convgraph.journal.events import (
     Moved,
     Resumed,
     Stepped,
-    is_inner,
 )
+from convgraph.journal.turn_paths import is_inner
 from convgraph.messages import Message
 
 if TYPE_CHECKING:

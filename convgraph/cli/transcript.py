@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from convgraph.journal.events import Edited, Moved, Recorded, RunStarted, Stepped, is_inner
+from convgraph.journal.events import Edited, Moved, Recorded, RunStarted, Stepped
+from convgraph.journal.turn_paths import is_inner
 from convgraph.messages import NO_USAGE, Message, Usage
 
 

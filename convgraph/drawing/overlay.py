@@ -7,7 +7,6 @@ event is laid on the picture's ids: the turn `12` of node `review` and its inner
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,9 +15,8 @@ from convgraph.errors import GuardError, InputError
 from convgraph.graph.definition import END, Definition, Edge, Node
 from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outcome, resumed
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
+from convgraph.journal.turn_paths import around, is_choice, last_part, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage
-
-_ATTEMPT = re.compile(r"~\d+")
 
 
 def overlay(graph: Definition, events: Iterable[Recorded | Event], *, run_id: str = "") -> Overlay:
@@ -99,7 +97,7 @@ class _Tracer:
         elif isinstance(event, BranchFinished):
             place, node = self._resolve(event.path)
             if node is not None:
-                self.branches[_settled(event.path)] = place
+                self.branches[without_attempts(event.path)] = place
         elif isinstance(event, EffectFinished):
             self._effect(event)
         elif isinstance(event, Edited | Resumed | Ended):
@@ -126,14 +124,14 @@ class _Tracer:
         )
 
     def _step(self, event: Stepped) -> None:
-        talk = self._talk(_parent(event.path))
+        talk = self._talk(around(event.path))
         if talk is None:
             return
         if event.node not in talk.graph.nodes:
             raise InputError(
                 f"the run has a turn of {event.node!r}, which graph {talk.graph.name!r} does not have: it is a run of another graph"
             )
-        path, place = _settled(event.path), join_path(talk.place, event.node)
+        path, place = without_attempts(event.path), join_path(talk.place, event.node)
         self.places[path] = place
         self.spent[path] = event.usage
         self._count(place)
@@ -144,9 +142,9 @@ class _Tracer:
             self._take(talk, path, move)
 
     def _moved(self, event: Moved) -> None:
-        talk = self._talk(_parent(event.path))
+        talk = self._talk(around(event.path))
         if talk is not None:
-            self._take(talk, _settled(event.path), Move(event.target, event.edge, event.usage, event.limit))
+            self._take(talk, without_attempts(event.path), Move(event.target, event.edge, event.usage, event.limit))
 
     def _outer(self, event: Edited | Resumed | Ended) -> None:
         talk = self._talk("")
@@ -163,13 +161,13 @@ class _Tracer:
 
     def _effect(self, event: EffectFinished) -> None:
         """Count what it cost for its turn and all turns around that; a finished turn brings its own sum."""
-        path = _parent(event.path) if event.path.endswith(">") else event.path  # a choice is made between two turns
+        path = around(event.path) if is_choice(event.path) else event.path  # a choice is made between two turns
         while path:
             place, node = self._resolve(path)
             if node is not None:
-                self.places[_settled(path)] = place
-            self.spent[_settled(path)] = self.spent.get(_settled(path), NO_USAGE) + event.usage
-            path = _parent(path)
+                self.places[without_attempts(path)] = place
+            self.spent[without_attempts(path)] = self.spent.get(without_attempts(path), NO_USAGE) + event.usage
+            path = around(path)
 
     def _take(self, talk: _Talk, path: str, move: Move) -> None:
         if move.edge >= 0:
@@ -181,7 +179,7 @@ class _Tracer:
 
     def _count_branches(self, path: str, place: str, counts: Mapping[str, int] | None) -> None:
         """The finished group knows how often its branches had their say; until then, their own events count."""
-        for branch in [branch for branch in self.branches if _parent(branch) == path]:
+        for branch in [branch for branch in self.branches if around(branch) == path]:
             finished = self.branches.pop(branch)
             if counts is None:
                 self._count(finished)
@@ -201,7 +199,7 @@ class _Tracer:
     def _last_around(self, path: str) -> tuple[Message, ...]:
         """What a nested conversation starts from: the last message of the one around it."""
         while path:
-            path = _parent(path)
+            path = around(path)
             if path in self.talks:
                 return tuple(self.talks[path].state.history[-1:])
         return ()
@@ -210,12 +208,12 @@ class _Tracer:
         """The picture's id of what is at a path, and its node: the turn's, or a group's branch. None where it is in no picture."""
         if not path:
             return "", None
-        parent, last = _parent(path), _settled(path.rpartition("/")[2])
+        parent, last = around(path), without_attempts(last_part(path))
         if last.isdigit():
             talk = self._talk(parent)
             if talk is None:
                 return "", None
-            place = self.places.get(_settled(path)) or join_path(talk.place, talk.state.node)
+            place = self.places.get(without_attempts(path)) or join_path(talk.place, talk.state.node)
             return place, talk.graph.nodes.get(place.rpartition("/")[2])
         place, group = self._resolve(parent)
         for branch in group.branches if group is not None else ():
@@ -231,15 +229,6 @@ class _Tracer:
         current = outer.state.node
         turn = str(outer.state.turn + 1)
         for path, talk in self.talks.items():
-            if not outer.state.choosing and _settled(path).partition("/")[0] == turn:
+            if not outer.state.choosing and without_attempts(path).partition("/")[0] == turn:
                 current = join_path(talk.place, talk.state.node)
         return current
-
-
-def _settled(path: str) -> str:
-    """The path without its attempts: all attempts at a turn are one turn."""
-    return _ATTEMPT.sub("", path)
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0]

@@ -7,7 +7,6 @@ What happens inside a turn (a nested conversation, the branches of a group) stan
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
@@ -31,10 +30,10 @@ from convgraph.journal.events import (
     RunStarted,
     Stepped,
 )
+from convgraph.journal.turn_paths import around, turn_path
 from convgraph.messages import Message
 from convgraph.wording import counted, money
 
-_BEYOND_THE_TURN = re.compile(r"~\d+|>")
 _NO_CHOICE = frozenset({"", "only", "first", "limit"})
 PERSON = "person"
 USER = "user"
@@ -121,7 +120,7 @@ class _Tale:
         elif isinstance(event, Stepped):
             self._step(event)
         elif isinstance(event, Moved):
-            self.next[_parent(event.path)] = event.target
+            self.next[around(event.path)] = event.target
             self.items.append(Note("", f"goes on at {event.target}", "run"))
         else:
             self._run(event)
@@ -130,7 +129,7 @@ class _Tale:
         """A turn that was cut short shows what it did."""
         while self.inside:
             path = max(self.inside, key=lambda path: path.count("/"))  # the innermost first: it becomes part of what is around it
-            self._put_all(_parent(path), self._unpacked(path, self._speaker(path)))
+            self._put_all(around(path), self._unpacked(path, self._speaker(path)))
 
     def _run(self, event: Edited | Resumed | Ended) -> None:
         self.tell_unfinished()
@@ -145,7 +144,7 @@ class _Tale:
             self.items.append(Note("", f"{event.status}: {event.reason}", "run"))
 
     def _step(self, event: Stepped) -> None:
-        path, outer = event.path, _parent(event.path)
+        path, outer = event.path, around(event.path)
         speaker = self._speaker(path)
         items = self._unpacked(path, speaker)
         if event.error is not None:
@@ -163,11 +162,11 @@ class _Tale:
         self._put_all(outer, items)
 
     def _branch(self, event: BranchFinished) -> None:
-        group = self._speaker(_parent(event.path))
+        group = self._speaker(around(event.path))
         branch = self._speaker(event.path)
         items = self._unpacked(event.path, branch)
         items += [Arrow(branch, group, _said(message)) for message in event.messages] or [Note(branch, "says nothing")]
-        self._put_all(_parent(event.path), items)
+        self._put_all(around(event.path), items)
 
     def _effect(self, event: EffectFinished) -> None:
         speaker = self._speaker(event.path)
@@ -183,18 +182,18 @@ class _Tale:
             self._put(event.path, Note(speaker, f"{event.effect} {event.name}: {one_line(str(event.result))}"))
 
     def _put(self, path: str, item: Item) -> None:
-        self.inside.setdefault(_settled(path), []).append((False, item))
+        self.inside.setdefault(turn_path(path), []).append((False, item))
 
     def _put_all(self, outer: str, items: Iterable[Item]) -> None:
         if outer:
-            self.inside.setdefault(_settled(outer), []).extend((True, item) for item in items)
+            self.inside.setdefault(turn_path(outer), []).extend((True, item) for item in items)
         else:
             self.items += items
 
     def _unpacked(self, path: str, speaker: str) -> list[Item]:
         """What happened inside the turn at `path`: its effects as they are, what is nested in it in boxes."""
         items: list[Item] = []
-        for nested, group in groupby(self.inside.pop(_settled(path), ()), key=lambda pair: pair[0]):
+        for nested, group in groupby(self.inside.pop(turn_path(path), ()), key=lambda pair: pair[0]):
             told = tuple(item for _, item in group)
             items += [Box(f"inside {who(speaker)}", told)] if nested else told
         return items
@@ -202,7 +201,7 @@ class _Tale:
     def _speaker(self, path: str) -> str:
         """The participant that has the turn at `path`."""
         parent, _, last = path.rpartition("/")
-        last = _settled(last)
+        last = turn_path(last)
         outer = self._speaker(parent) if parent else ""
         known = self.speakers.get(f"{parent}/{last}" if parent else last)
         if known is None and last.isdigit():
@@ -272,12 +271,3 @@ def _participants(items: Iterable[Item]) -> tuple[str, ...]:
 def _said(message: Message) -> str:
     calls = ", ".join(f"{call.name}({call.arguments})" for call in message.tool_calls)
     return " ".join(part for part in (message.text, f"calls {calls}" if calls else "") if part) or "(empty)"
-
-
-def _settled(path: str) -> str:
-    """The path without its attempts; a choice belongs to the turn before it."""
-    return _BEYOND_THE_TURN.sub("", path)
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0]

@@ -9,7 +9,8 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from convgraph.errors import NotEncodable, StoreCorrupt, StoreFormat
-from convgraph.journal.events import EVENTS, Event, is_inner
+from convgraph.journal.events import EVENTS, Event
+from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.values import ValueCodec
 
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(event) for kind, event in EVENTS.items()}

@@ -1,8 +1,6 @@
 """What a journal holds: one plain record for each thing that happened. A run's state is a fold of them.
 
-A `path` says where in the run something belongs: `"12"` is the twelfth turn, `"12~2"` its second attempt,
-`"12/3"` the third turn of the conversation nested in it, `"12/legal"` a branch of a parallel group, and
-`"12/#0"` the first item of a `ForEach`. Fields are only ever added, with a default; `FORMAT` is raised when an
+A `path` says where in the run something belongs (see `turn_paths`). Fields are only ever added, with a default; `FORMAT` is raised when an
 older reader must not go on.
 """
 
@@ -227,8 +225,3 @@ class Recorded:
     seq: int
     at: float
     event: Event
-
-
-def is_inner(path: str) -> bool:
-    """Whether a path lies inside a turn (a nested conversation, a branch) rather than being a turn of the run itself."""
-    return "/" in path

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from convgraph.graph.coverage import Taken
 from convgraph.graph.definition import Definition
 from convgraph.journal.events import Edited, Event, Moved, Recorded, Stepped
+from convgraph.journal.turn_paths import around
 
 
 def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Taken]:
@@ -23,7 +24,7 @@ def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Take
             having[""] = event.node
         if not isinstance(event, Stepped | Moved):
             continue
-        conversation = event.path.rpartition("/")[0]
+        conversation = around(event.path)
         if isinstance(event, Stepped):
             way = _way(definition, conversation, having)
             steps[event.path] = Taken(event.node, event.edge, way, _values(event.guards), event.goto is not None)

@@ -11,6 +11,7 @@ from convgraph.errors import InternalError, StoreError
 from convgraph.graph.definition import Node, Retry
 from convgraph.graph.machine import ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed
+from convgraph.journal.turn_paths import attempt_path
 from convgraph.runtime.context import Context
 from convgraph.runtime.effects import error_info
 from convgraph.runtime.run import Run
@@ -79,7 +80,7 @@ class Attempts:
                 return outcome
 
     def _path(self, number: int) -> str:
-        return self.path if number == 1 else f"{self.path}~{number}"
+        return attempt_path(self.path, number)
 
     def _count_recorded(self, number: int) -> None:
         """Count the nested turns of an attempt that is not made again: they count against limits all the same."""

@@ -17,10 +17,10 @@ from convgraph.errors import EffectFailed, ModelOutputError, NotEncodable
 from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
+from convgraph.journal.turn_paths import turn_path, without_attempts
 from convgraph.journal.values import digest_text
 from convgraph.messages import ToolCall, Usage, digest_of
 from convgraph.protocols import Model, ModelReply, ModelRequest
-from convgraph.runtime.ledger import base
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
 from convgraph.runtime.signals import is_stop
@@ -47,7 +47,7 @@ async def outside(
         decided = await _decide(run, turning, kind, name, ordinal, digest)
         if decided is not None:
             return _result(run, decided)
-    key = f"{run.run_id}:{base(turning.path)}:{kind}:{name}:{ordinal}"
+    key = f"{run.run_id}:{without_attempts(turning.path)}:{kind}:{name}:{ordinal}"
     await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
     started = run.clock()
     try:
@@ -200,7 +200,7 @@ def _result(run: Run, found: EffectFinished) -> Any:
 
 async def _decide(run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str) -> EffectFinished | None:
     """Have a person say what became of an effect in doubt. None: do it again."""
-    place = base(turning.path)
+    place = without_attempts(turning.path)
     question = Question(
         f"doubt-{place.replace('/', '.')}-{name}-{ordinal}",
         f"{kind} effect {name!r} of turn {place} was begun, and whether it happened is not known. "
@@ -240,7 +240,7 @@ async def _answered(
 
 def _question_id(run: Run, turning: Turning, node: str, ordinal: int, wanted: str | None) -> str:
     """An id that no other question of this run has: the one wanted, or the node's name and the turn."""
-    place = base(turning.path).replace("/", ".").rstrip(">")
+    place = turn_path(turning.path).replace("/", ".")
     question = wanted or (f"{node}-{place}" if ordinal == 0 else f"{node}-{place}-{ordinal + 1}")
     taken = question in turning.asked or run.ledger.has_question(question, turning.path)
     scope = turning.scope

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from convgraph.graph.definition import Edge
 from convgraph.graph.machine import GuardValue, State, advance, guard_values, holds, outcome
-from convgraph.journal.events import EffectFinished, Recorded, Stepped, is_inner
+from convgraph.journal.events import EffectFinished, Recorded, Stepped
 from convgraph.journal.store import Store
+from convgraph.journal.turn_paths import choice_path, is_inner, without_attempts
 from convgraph.runtime.fold import fold
-from convgraph.runtime.ledger import base
 from convgraph.runtime.program import Program
 
 
@@ -86,7 +86,7 @@ def _answers(events: list[Recorded], path: str) -> tuple[str, ...]:
     answers: list[str] = []
     for recorded in events:
         event = recorded.event
-        if isinstance(event, EffectFinished) and event.path.endswith(">") and base(event.path) == f"{path}>" and not is_inner(path):
+        if isinstance(event, EffectFinished) and without_attempts(event.path) == choice_path(path) and not is_inner(path):
             answers.append(f"error: {event.error.message}" if event.error else _text(event.result))
     return tuple(answers)
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 from convgraph.errors import StoreCorrupt
 from convgraph.graph.definition import Definition, Limits
 from convgraph.graph.machine import Edit, End, Move, State, advance, begin, resumed
-from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped, is_inner
+from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
+from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.ledger import Ledger
 
 

@@ -9,6 +9,7 @@ from convgraph.errors import InputError
 from convgraph.graph.definition import Definition, Node
 from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, enabled, verdict
 from convgraph.journal.events import JsonObject, Moved, Stepped
+from convgraph.journal.turn_paths import choice_path
 from convgraph.messages import NO_USAGE, Message, Reply, Usage, as_message
 from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
@@ -124,7 +125,7 @@ async def _choose(scope: Scope, state: State, decided: Verdict, path: str, spent
         return Choice(edges[0], _chosen_by(scope, state, decided))
     run = scope.run
     failed = len(run.attempts(path))
-    path = f"{path}~{failed + 1}>" if failed else f"{path}>"
+    path = choice_path(path, failed + 1)
     turning = Turning(scope, path, scope.outer, run.ledger.usage_under(path) if run.ledger else NO_USAGE, run.clock())
     turning.carried = spent
     return await choose(run, scope, turning, state, edges)

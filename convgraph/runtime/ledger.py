@@ -6,7 +6,6 @@ kind, name, ordinal); its request's digest must then agree.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -21,18 +20,13 @@ from convgraph.journal.events import (
     Recorded,
     Stepped,
 )
+from convgraph.journal.turn_paths import around, without_attempts
 from convgraph.messages import NO_USAGE, Usage
 
 Place: TypeAlias = tuple[str, str, str, int]
 """A path, and an effect's kind, name and ordinal."""
 
-_ATTEMPT = re.compile(r"~\d+")
 KEPT_ACROSS_ATTEMPTS = frozenset({"tool", "code", "human"})
-
-
-def base(path: str) -> str:
-    """The path without its attempt numbers: the same for every attempt at a turn."""
-    return _ATTEMPT.sub("", path) if "~" in path else path
 
 
 @dataclass(slots=True)
@@ -64,17 +58,17 @@ class Ledger:
         if isinstance(event, EffectFinished):
             self._add_finished(event)
         elif isinstance(event, EffectStarted):
-            self.started[base(event.path), event.effect, event.name, event.ordinal] = event
+            self.started[without_attempts(event.path), event.effect, event.name, event.ordinal] = event
             if event.effect in ("tool", "code"):
                 # It is begun anew: what a person decided about it was about the time before.
                 self.finished.pop((event.path, "doubt", event.name, event.ordinal), None)
-                self.started.pop((base(event.path), "doubt", event.name, event.ordinal), None)
+                self.started.pop((without_attempts(event.path), "doubt", event.name, event.ordinal), None)
         elif isinstance(event, AttemptFailed):
             self.attempts.setdefault(event.path, []).append(event)
         elif isinstance(event, BranchFinished):
             self.branches[event.path] = event
         elif isinstance(event, Stepped | Moved):
-            self.steps.setdefault(_parent(event.path), []).append(event)
+            self.steps.setdefault(around(event.path), []).append(event)
 
     def find(self, path: str, kind: EffectKind, name: str, ordinal: int, digest: str) -> EffectFinished | None:
         """The recorded result for this place, of this attempt or, for what must not happen twice, of an earlier one."""
@@ -83,7 +77,7 @@ class Ledger:
         place = (path, kind, name, ordinal)
         found = self.finished.get(place)
         if found is None and kind in KEPT_ACROSS_ATTEMPTS:
-            for earlier in self.kept.get((base(path), kind, name, ordinal), ()):
+            for earlier in self.kept.get((without_attempts(path), kind, name, ordinal), ()):
                 if earlier.digest == digest:
                     return earlier
         if found is not None:
@@ -92,13 +86,13 @@ class Ledger:
 
     def doubtful(self, path: str, kind: EffectKind, name: str, ordinal: int) -> EffectStarted | None:
         """The intent at this place, of any attempt, that has no result beside it: nobody knows whether it happened."""
-        intent = self.started.get((base(path), kind, name, ordinal))
+        intent = self.started.get((without_attempts(path), kind, name, ordinal))
         return None if intent is None or (intent.path, kind, name, ordinal) in self.finished else intent
 
     def has_question(self, question: str, path: str) -> bool:
         """Whether another turn than the one at `path` (a branch beside it, say) has put a question with this id."""
         return any(
-            intent.question is not None and intent.question.id == question and place[0] != base(path)
+            intent.question is not None and intent.question.id == question and place[0] != without_attempts(path)
             for place, intent in self.started.items()
         )
 
@@ -118,7 +112,7 @@ class Ledger:
 
     def usage_under(self, path: str) -> Usage:
         """What the model calls recorded in this turn have cost, all attempts and everything nested included."""
-        return self.usage.get(base(path), NO_USAGE)
+        return self.usage.get(without_attempts(path), NO_USAGE)
 
     def unused_under(self, path: str) -> Iterator[EffectFinished]:
         """The recorded effects at exactly this path that nobody has asked for."""
@@ -131,13 +125,9 @@ class Ledger:
         self.finished[place] = event
         keepable = event.error is None or event.error.type == "NotEncodable"
         if event.effect in KEPT_ACROSS_ATTEMPTS and keepable:
-            self.kept.setdefault((base(event.path), *place[1:]), []).append(event)
+            self.kept.setdefault((without_attempts(event.path), *place[1:]), []).append(event)
         if event.usage is not NO_USAGE and any(event.usage):
-            path = base(event.path)
+            path = without_attempts(event.path)
             while path:
                 self.usage[path] = self.usage.get(path, NO_USAGE) + event.usage
-                path = path.rpartition("/")[0]
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0]
+                path = around(path)

@@ -10,8 +10,9 @@ from typing import Any
 
 from convgraph.errors import GraphChanged
 from convgraph.graph.machine import advance
-from convgraph.journal.events import Edited, Recorded, Stepped, is_inner
+from convgraph.journal.events import Edited, Recorded, Stepped
 from convgraph.journal.store import RunInfo
+from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.fold import Standing, as_edit, fold
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.program import Program

@@ -17,6 +17,7 @@ from convgraph.errors import InputError
 from convgraph.graph.definition import Node
 from convgraph.graph.machine import Turn
 from convgraph.journal.events import BranchFinished, JsonObject
+from convgraph.journal.turn_paths import inner_path
 from convgraph.messages import Message
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
@@ -77,7 +78,7 @@ def _items(scope: Scope, node: Node, turning: Turning) -> list[_Branch]:
 
 def _branch_turning(scope: Scope, turning: Turning, name: str) -> Turning:
     run = scope.run
-    path = f"{turning.path}/{name}"
+    path = inner_path(turning.path, name)
     inner = Turning(scope, path, turning, turning.usage, run.clock())
     inner.usage = run.ledger.usage_under(path) if run.ledger else type(turning.usage)()
     return inner

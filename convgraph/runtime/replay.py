@@ -25,10 +25,11 @@ from convgraph.journal.events import (
     Stepped,
 )
 from convgraph.journal.store import Store
+from convgraph.journal.turn_paths import attempt_path, outermost, without_attempts
 from convgraph.messages import Usage
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
-from convgraph.runtime.ledger import Ledger, base
+from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.lifecycle import Options, fork, settle
 from convgraph.runtime.people import People
 from convgraph.runtime.program import Program
@@ -55,7 +56,7 @@ class Record:
             if isinstance(recorded.event, Milestone):
                 self._expected[_key(recorded.event)] = recorded
                 if isinstance(recorded.event, Stepped):
-                    self._turns.add(base(recorded.event.path))
+                    self._turns.add(without_attempts(recorded.event.path))
                 elif isinstance(recorded.event, AttemptFailed):
                     self._failed[recorded.event.path] = recorded.event.attempt
         self.position = 0
@@ -82,10 +83,10 @@ class Record:
     def _forget_inside(self, event: Milestone) -> None:
         """Expect no more of a turn that was cut short, or of an attempt that failed: how far its inside comes is chance."""
         if isinstance(event, AttemptFailed):
-            inside = f"{event.path}/" if event.attempt == 1 else f"{event.path}~{event.attempt}/"
+            inside = f"{attempt_path(event.path, event.attempt)}/"
             rest = [key for key in self._expected if key[1].startswith(inside)]
         elif isinstance(event, Stepped) and event.limit is not None:
-            rest = [key for key in self._expected if f"{base(key[1])}/".startswith(f"{event.path}/")]
+            rest = [key for key in self._expected if f"{without_attempts(key[1])}/".startswith(f"{event.path}/")]
         else:
             return
         for key in rest:
@@ -97,7 +98,7 @@ class Record:
             number = event.attempt if event.cause == "error" else 0
         else:
             number = 0 if isinstance(event, Stepped) and event.limit is not None else 1 + self._failed.get(event.path, 0)
-        return "" if number == 0 else event.path if number == 1 else f"{event.path}~{number}"
+        return attempt_path(event.path, number) if number else ""
 
     record_soon = record
 
@@ -115,7 +116,7 @@ class Record:
 
     def missing(self, path: str, what: str) -> BaseException:
         """What to raise where the record has nothing: it ends here, or the code does more than it did."""
-        turn = base(path).partition("/")[0].rstrip(">")
+        turn = outermost(path)
         if turn not in self._turns:
             return EndOfRecord(path)
         return Missing(f"turn {path}", f"the code asks for {what}, which the record does not have")
@@ -178,7 +179,7 @@ class Record:
 
     def left(self) -> Recorded | None:
         """The first recorded milestone that the replay has not come to, if it is one that it should have."""
-        rest = [recorded for key, recorded in self._expected.items() if base(key[1]).partition("/")[0] in self._turns]
+        rest = [recorded for key, recorded in self._expected.items() if without_attempts(key[1]).partition("/")[0] in self._turns]
         return min(rest, key=lambda recorded: recorded.seq, default=None)
 
 

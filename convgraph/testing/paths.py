@@ -17,8 +17,9 @@ from convgraph.graph.definition import Definition, Edge, Limits, Node
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
 from convgraph.graph.paths import ScriptedPath, ScriptedTurn
-from convgraph.journal.events import Recorded, Stepped, is_inner
+from convgraph.journal.events import Recorded, Stepped
 from convgraph.journal.memory import MemoryStore
+from convgraph.journal.turn_paths import is_inner
 from convgraph.messages import NO_USAGE, Message, Reply, ReplyLike, Usage
 from convgraph.protocols import ModelReply, ModelRequest
 from convgraph.runtime.context import Context

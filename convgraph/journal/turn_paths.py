@@ -1,0 +1,67 @@
+"""Where in a run something belongs: the paths of turns, spelled and read in this one place.
+
+::
+
+    12        the run's twelfth turn
+    12~2      the second attempt at it
+    12>       the choice of who comes after it (12~2>: its second attempt)
+    12/3      the third turn of the conversation nested in it
+    12/legal  a branch of a parallel group
+    12/#0     the first item of a `ForEach`
+"""
+
+from __future__ import annotations
+
+import re
+
+_ATTEMPT = re.compile(r"~\d+")
+
+
+def attempt_path(path: str, number: int) -> str:
+    """The path of an attempt at a turn. The first is the turn's own, so that a turn that succeeds at once has one path."""
+    return path if number == 1 else f"{path}~{number}"
+
+
+def choice_path(path: str, number: int = 1) -> str:
+    """The path of the choice that follows the turn at `path`."""
+    return f"{attempt_path(path, number)}>"
+
+
+def inner_path(path: str, name: str | int) -> str:
+    """The path of a nested turn (its number) or of a branch (its name) inside the turn at `path`."""
+    return f"{path}/{name}"
+
+
+def is_inner(path: str) -> bool:
+    """Whether a path lies inside a turn (a nested conversation, a branch) rather than being a turn of the run itself."""
+    return "/" in path
+
+
+def is_choice(path: str) -> bool:
+    """Whether a path is that of a choice between turns."""
+    return path.endswith(">")
+
+
+def without_attempts(path: str) -> str:
+    """The path without its attempt numbers: the same for every attempt at a turn."""
+    return _ATTEMPT.sub("", path) if "~" in path else path
+
+
+def turn_path(path: str) -> str:
+    """The turn that an attempt, or the choice after it, belongs to."""
+    return without_attempts(path).removesuffix(">")
+
+
+def around(path: str) -> str:
+    """The path of what a turn or branch is nested in; empty for a turn of the run itself."""
+    return path.rpartition("/")[0]
+
+
+def last_part(path: str) -> str:
+    """The turn's number, or the branch's name, within what it is nested in."""
+    return path.rpartition("/")[2]
+
+
+def outermost(path: str) -> str:
+    """The number of the run's turn that something belongs to, whatever it is nested in and whichever attempt it is."""
+    return turn_path(path.partition("/")[0])
