@@ -11,6 +11,7 @@ from convgraph.journal.events import EffectFinished, Recorded, Stepped
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import choice_path, is_inner, without_attempts
 from convgraph.runtime.fold import fold
+from convgraph.runtime.lifecycle import check_step
 from convgraph.runtime.program import Program
 
 
@@ -51,6 +52,7 @@ class Explanation:
 
 async def explain(program: Program, run_id: str, store: Store, step: int) -> Explanation:
     """Explain the transition after a step. Raises `InputError` where the run has no such step."""
+    check_step(step, "explain(step=…)")
     events = await store.load(run_id, upto_step=step)
     last = events[-1].event
     if not isinstance(last, Stepped):

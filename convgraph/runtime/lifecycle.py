@@ -151,8 +151,7 @@ async def fork(
 
     With `changed`, the fork goes on with this graph even where it differs from the one the run was made with.
     """
-    if isinstance(at, bool) or not isinstance(at, int) or at < 1:
-        raise InputError(f"fork(at={at!r}): at is the number of a step, from 1")
+    check_step(at, "fork(at=…)")
     info = await store.info(run_id)
     events = await store.load(run_id, upto_step=at)
     document = None if changed else await _stored_document(store, program, events)
@@ -275,6 +274,12 @@ def input_messages(said: Any) -> list[Message]:
     return [as_message(said, "user", "user")]
 
 
+def check_step(step: Any, where: str) -> None:
+    """Raise `InputError` unless this can be the number of a step."""
+    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
+        raise InputError(f"{where} takes the number of a step, from 1, not {step!r:.100}")
+
+
 def check_state(program: Program, state: Any) -> None:
     """Raise `InputError` for an initial state that the graph would pass over. Whether its values fit, the schema says."""
     schema = program.definition.state
@@ -307,6 +312,8 @@ def check_prices(program: Program, limits: Limits) -> None:
 
 def check_answers(run_id: str, answers: Mapping[str, Any], questions: Sequence[OpenQuestion], standing: Standing) -> None:
     """Raise `AnswerError` for an answer that is unknown, stale, a duplicate or ill-typed. Nothing has been written yet."""
+    if not isinstance(answers, Mapping):
+        raise AnswerError(f"run {run_id!r}: answers= takes a mapping of question ids to values, not {answers!r:.100}")
     open_now = {question.id: question for question in questions}
     for name, value in answers.items():
         question = open_now.get(name)
