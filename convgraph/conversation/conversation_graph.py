@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from convgraph.conversation.parts import NodeOptions, Part, assembled, caller_origin, inner_programs, models_of, name_of, selector_paths
+from convgraph.conversation.parts import NodeOptions, Part, assembled, caller_origin, models_of, name_of, selector_paths, with_nested
 from convgraph.conversation.views import GraphViews
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
@@ -103,6 +103,8 @@ class ConversationGraph(GraphViews):
         where = f"graph {self.name!r}"
         options = NodeOptions(description, select, fallback, retry, timeout)
         part = assembled(speaker, name, options, where, origin or caller_origin())
+        if any(graph.contains(self) for graph in part.graphs.values()):
+            raise DefinitionError(f"{where}: node {part.node.name!r} would nest the graph in itself; let an edge lead back instead")
         self._builder.node(part.node)
         self._parts[part.node.name] = part
         if callable(select):
@@ -151,15 +153,19 @@ class ConversationGraph(GraphViews):
 
     # Ready to run
 
+    def contains(self, graph: ConversationGraph) -> bool:
+        """Whether `graph` is this one, or nested in it at any depth."""
+        return self is graph or any(inner.contains(graph) for part in self._parts.values() for inner in part.graphs.values())
+
     def program(self) -> Program:
-        """The graph ready to run: its definition and the live objects behind it. Made once, until the graph changes."""
-        if self._program is None:
+        """The graph ready to run: its definition and the live objects behind it. Made once, until it or a nested graph changes."""
+        inner = {key: graph.program() for part in self._parts.values() for key, graph in part.graphs.items()}
+        if self._program is None or any(self._program.inner[key] is not program for key, program in inner.items()):
             builder = self._builder
             speakers = {key: speaker for part in self._parts.values() for key, speaker in part.speakers.items()}
-            graphs = {key: graph for part in self._parts.values() for key, graph in part.graphs.items()}
             definition = Definition(
                 builder.name,
-                dict(builder.nodes),
+                {name: with_nested(node, inner) for name, node in builder.nodes.items()},
                 tuple(builder.edges),
                 builder.start,
                 self._schema,
@@ -171,7 +177,7 @@ class ConversationGraph(GraphViews):
             self._program = Program(
                 definition,
                 speakers,
-                inner_programs(graphs),
+                inner,
                 dict(self._selectors),
                 self._selector_model or _default_selector_model(definition),
                 models_of(speakers),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +92,13 @@ def selector_paths(selectors: Mapping[str, Callable[..., Any]]) -> dict[str, Any
     return {"selectors": paths} if paths else {}
 
 
-def inner_programs(graphs: Mapping[str, ConversationGraph]) -> dict[str, Program]:
-    """The nested graphs, ready to run."""
-    return {key: graph.program() for key, graph in graphs.items()}
+def with_nested(node: Node, programs: Mapping[str, Program]) -> Node:
+    """The node with the definitions of its nested graphs as they are now: they may have been built on since it was added."""
+    branches = tuple(
+        replace(branch, inner=programs[f"{node.name}/{branch.name}"].definition) if branch.kind == "graph" else branch
+        for branch in node.branches
+    )
+    return replace(node, branches=branches, inner=programs[node.name].definition if node.kind == "graph" else None)
 
 
 def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
