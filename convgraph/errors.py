@@ -28,6 +28,7 @@
     │   ├── ModelUnavailable transport, rate limit or server error that outlived its retries
     │   └── ModelOutputError the endpoint answered with something that is not an answer
     ├── DrawingError         a picture cannot be made (most often: the `dot` program is missing)
+    ├── ExecutorUnavailable  code cannot be run in the way that was chosen: nothing ran; start the engine, or choose another
     ├── MissingDependency    an optional package is not installed; the message says which extra
     └── InternalError        our bug: please report it
 """
@@ -192,6 +193,10 @@ class ModelOutputError(ModelError):
 
 class DrawingError(ConvgraphError):
     """A picture cannot be made. The message names the way out."""
+
+
+class ExecutorUnavailable(ConvgraphError):
+    """Code cannot be run in the way that was chosen. Nothing ran; the message says what to install, start or choose."""
 
 
 class MissingDependency(ConvgraphError, ImportError):

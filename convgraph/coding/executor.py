@@ -1,0 +1,220 @@
+"""What a code executor is, what comes back from one, and the part that all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
+
+from convgraph.coding.blocks import CodeBlock, file_name
+from convgraph.coding.output import BoundedOutput
+from convgraph.coding.work_folder import WorkFolder
+from convgraph.errors import InputError
+
+Isolation: TypeAlias = Literal["none", "sandbox", "container"]
+
+TIMED_OUT = 124
+"""The exit code of a block that was stopped at its timeout, as of the command `timeout`."""
+
+_PYTHON = frozenset({"python", "python3", "py"})
+_SHELLS = {"sh": "sh", "shell": "sh", "console": "sh", "bash": "bash"}
+_SAVED = {"html": ".html", "css": ".css", "javascript": ".js", "js": ".js"}
+
+
+@dataclass(frozen=True)
+class CodeResult:
+    """What came of running code blocks, up to and including the first that failed."""
+
+    exit_code: int
+    """0 when all went well, 124 at a timeout, else that of the block that failed; 128 + N when signal N ended it."""
+    output: str
+    """Standard output and error, in the order in which they were written; cut in the middle where it was too long."""
+    files: tuple[str, ...] = ()
+    """Files that are new or changed, relative to the work folder: what the code made there, and blocks that asked for a name."""
+    timed_out: bool = False
+    oom: bool = False
+    """The kernel killed a program because it used more memory than it may."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one block ended; what it printed is in the `BoundedOutput`."""
+
+    exit_code: int
+    timed_out: bool = False
+    oom: bool = False
+
+
+@runtime_checkable
+class CodeExecutor(Protocol):
+    """Runs code blocks. `isolation` says what stands between the code and this machine."""
+
+    @property
+    def name(self) -> str:
+        """A short name for people, such as 'docker'."""
+        ...
+
+    @property
+    def isolation(self) -> Isolation:
+        """'none' (the code can do what this user can), 'sandbox' (namespaces and limits) or 'container'."""
+        ...
+
+    async def start(self) -> None:
+        """Make ready what `execute` needs; `execute` does so by itself. Raises `ExecutorUnavailable`."""
+        ...
+
+    async def stop(self) -> None:
+        """End what was started and remove what was temporary. It may be started again."""
+        ...
+
+    async def execute(self, blocks: Sequence[CodeBlock], *, timeout: float | None = None, key: str = "") -> CodeResult:  # noqa: ASYNC109  # a budget whose end is a result
+        """Run `blocks` in order, stopping at the first that fails.
+
+        `timeout` is in seconds, for all blocks together (None: the executor's own). `key` names the call: the same
+        key gives the code's files the same names. Code that fails is a result, not an exception.
+        """
+        ...
+
+
+class WorkFolderExecutor(ABC):
+    """An executor whose code lives in a work folder. A subclass says how to start, how to run one file, and how to stop.
+
+    Args:
+        work_dir: where code runs and leaves its files. None: a temporary folder, removed by `stop`.
+        timeout: seconds for all blocks of a call together.
+        max_output: bytes of output that are kept; the middle of a longer output is left out, and said to be.
+
+    """
+
+    name: str
+    isolation: Isolation
+
+    def __init__(self, *, work_dir: str | os.PathLike[str] | None = None, timeout: float = 60, max_output: int = 100_000) -> None:
+        if timeout <= 0 or max_output <= 0:
+            raise InputError(f"timeout and max_output must be positive, not {timeout!r} and {max_output!r}")
+        self._folder = WorkFolder(work_dir)
+        self._timeout = timeout
+        self._max_output = max_output
+        self._started = False
+        self._lock = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def work_dir(self) -> Path:
+        """The work folder. A temporary one exists from `start` to `stop`."""
+        return self._folder.path
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        async with self._turn():
+            await self._start_once()
+
+    async def stop(self) -> None:
+        async with self._turn():
+            if self._started:
+                self._started = False
+                await self._stop()
+            self._folder.remove()
+
+    async def execute(self, blocks: Sequence[CodeBlock], *, timeout: float | None = None, key: str = "") -> CodeResult:  # noqa: ASYNC109  # a budget whose end is a result
+        deadline_after = self._timeout if timeout is None else timeout
+        async with self._turn():
+            await self._start_once()
+            return await self._execute(blocks, time.monotonic() + deadline_after, key)
+
+    async def _execute(self, blocks: Sequence[CodeBlock], deadline: float, key: str) -> CodeResult:
+        output = BoundedOutput(self._max_output)
+        before = self._folder.snapshot()
+        ours: set[str] = set()
+        named: set[str] = set()
+        ended = Ended(0)
+        for number, block in enumerate(blocks):
+            try:
+                asked = file_name(block)
+                name = asked or f"code_{_tag(key, block)}_{number}{_suffix(block.language)}"
+                self._folder.write(name, block.code)
+            except InputError as error:
+                output.add_line(str(error))
+                ended = Ended(1)
+                break
+            (named if asked else ours).add(name)
+            ended = await self._one(block, name, deadline, output)
+            if ended.exit_code:
+                break
+        after = self._folder.snapshot()
+        changed = {path for path, status in after.items() if before.get(path) != status}
+        return CodeResult(ended.exit_code, output.text(), tuple(sorted((changed - ours) | named)), ended.timed_out, ended.oom)
+
+    async def _one(self, block: CodeBlock, name: str, deadline: float, output: BoundedOutput) -> Ended:
+        if block.language in _SAVED:
+            output.add_line(f"saved as {name}")
+            return Ended(0)
+        program = self._program(block.language)
+        if program is None:
+            output.add_line(f"{self.name} cannot run language {block.language!r}: it runs python, sh and bash")
+            return Ended(1)
+        started = time.monotonic()
+        ended = await self._run(program, name, deadline - started, output)
+        if ended.timed_out:
+            output.add_line(f"stopped: it was still running after {time.monotonic() - started:.3g} s")
+            return Ended(TIMED_OUT, timed_out=True, oom=ended.oom)
+        if ended.oom:
+            output.add_line("killed: it used more memory than it may")
+        return ended
+
+    def _turn(self) -> asyncio.Lock:
+        """One call at a time. A lock belongs to an event loop, and each call of a synchronous face has a loop of its own."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._lock = loop, asyncio.Lock()
+        return self._lock
+
+    async def _start_once(self) -> None:
+        if self._started:
+            return
+        self._folder.make()
+        try:
+            await self._start()
+        except BaseException:
+            self._folder.remove()
+            raise
+        self._started = True
+
+    def _program(self, language: str) -> str | None:
+        """The program that runs a file in `language`, or None."""
+        return self._python() if language in _PYTHON else _SHELLS.get(language)
+
+    def _python(self) -> str:
+        return "python3"
+
+    @abstractmethod
+    async def _start(self) -> None:
+        """Make ready; the work folder is there. Raises `ExecutorUnavailable`."""
+
+    @abstractmethod
+    async def _run(self, program: str, name: str, seconds: float, output: BoundedOutput) -> Ended:
+        """Run the file `name` of the work folder with `program`, and leave no process behind."""
+
+    @abstractmethod
+    async def _stop(self) -> None:
+        """Undo `_start`."""
+
+
+def _suffix(language: str) -> str:
+    return ".py" if language in _PYTHON else _SAVED.get(language, ".sh")
+
+
+def _tag(key: str, block: CodeBlock) -> str:
+    return hashlib.sha256((key or block.code).encode()).hexdigest()[:12]
