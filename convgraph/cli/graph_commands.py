@@ -195,14 +195,10 @@ def coverage(target: o.Target, *, store: o.StoreUrl = o.DEFAULT_STORE, allow: o.
 
     Which nodes, transitions and guard outcomes of the graph, and which never.
     """
-    from convgraph.graph.coverage import coverage as reckon
-    from convgraph.journal.steps_taken import steps_taken
-
     output = Output(as_json=as_json)
     graph = _load(target, allow)
     with existing(store) as opened:
-        known = opened.runs(graph=graph.name)
-        covered = reckon(graph.definition, [steps_taken(graph.definition, opened.events(run.run_id)) for run in known])
+        covered = graph.coverage(opened)
     output.line(str(covered))
     output.result(
         {

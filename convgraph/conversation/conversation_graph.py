@@ -233,12 +233,8 @@ class ConversationGraph(GraphViews):
         """
         program, options = self._sound_program(), Options(deps, human, durability, listener, target)
         beginning = lifecycle.prepared(program, input, state, run_id, _checked_limits_or_none(limits), options)
-        opened, ours = as_store(store)
-        try:
+        async with as_store(store) as opened:
             return await self._tracked(beginning.run_id, lifecycle.start(program, beginning, opened, options), options)
-        finally:
-            if ours:
-                await opened.aclose()
 
     def astream(self, input: Any = None, **options: Any) -> RunStream:
         """Run the conversation and stream its events as they happen, token deltas among them.
@@ -274,14 +270,10 @@ class ConversationGraph(GraphViews):
         `AnswerError`, before anything is written, and `ReplayDivergence` where the unfinished turn does not ask
         for what it had asked for.
         """
-        opened, ours = as_store(store)
-        try:
+        async with as_store(store) as opened:
             options = Options(deps, human, durability, listener)
             work = lifecycle.resume(self.program(), run_id, opened, answers, _checked_limits_or_none(limits), redo_turn, options)
             return await self._tracked(run_id, work, options)
-        finally:
-            if ours:
-                await opened.aclose()
 
     def replay(self, run_id: str, *, store: StoreLike, live: bool = False, deps: Any = None) -> RunResult:
         """Re-execute a run with its recorded effects only. See `areplay`."""
@@ -296,12 +288,8 @@ class ConversationGraph(GraphViews):
         """
         from convgraph.runtime.replay import replay
 
-        opened, ours = as_store(store)
-        try:
+        async with as_store(store) as opened:
             return await replay(self._sound_program(), run_id, opened, Options(deps), live=live)
-        finally:
-            if ours:
-                await opened.aclose()
 
     def fork(
         self,
@@ -331,12 +319,8 @@ class ConversationGraph(GraphViews):
         new_id: str | None = None,
     ) -> str:
         """See `fork`."""
-        opened, ours = as_store(store)
-        try:
+        async with as_store(store) as opened:
             return await lifecycle.fork(self.program(), run_id, opened, at, message, state, new_id)
-        finally:
-            if ours:
-                await opened.aclose()
 
     def continue_(self, run_id: str, input: Any, **options: Any) -> RunResult:
         """Go on with an ended conversation with its user's next message. See `acontinue`."""
@@ -355,14 +339,10 @@ class ConversationGraph(GraphViews):
         listener: Callable[[Any], None] | None = None,
     ) -> RunResult:
         """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn."""
-        opened, ours = as_store(store)
-        try:
+        async with as_store(store) as opened:
             options = Options(deps, human, durability, listener)
             work = lifecycle.carry_on(self.program(), run_id, input, opened, _checked_limits_or_none(limits), options)
             return await self._tracked(run_id, work, options)
-        finally:
-            if ours:
-                await opened.aclose()
 
     def cancel(self, run_id: str) -> bool:
         """Stop a run of this graph at its next await, from any thread: it ends `cancelled`, and can be resumed.
@@ -383,12 +363,8 @@ class ConversationGraph(GraphViews):
         """See `explain`."""
         from convgraph.runtime.explain import explain
 
-        opened, ours = as_store(store)
-        try:
+        async with as_store(store) as opened:
             return await explain(self.program(), run_id, opened, step)
-        finally:
-            if ours:
-                await opened.aclose()
 
     @classmethod
     def from_yaml(cls, text: str | Path, *, allow: Collection[str] = (), speakers: Mapping[str, Any] | None = None) -> ConversationGraph:

@@ -129,13 +129,9 @@ class GraphViews(ABC):
         from convgraph.graph.coverage import coverage
         from convgraph.journal.steps_taken import steps_taken
 
-        opened, ours = as_store(store)
-        try:
+        with as_store(store) as opened:
             names = [info.run_id for info in opened.runs(graph=self.definition.name)] if runs is None else list(runs)
             return coverage(self.definition, [steps_taken(self.definition, opened.events(name)) for name in names])
-        finally:
-            if ours:
-                opened.close()
 
     def _overlay(self, run: Any, store: StoreLike | None) -> Any:
         if run is None:
@@ -152,9 +148,5 @@ class GraphViews(ABC):
             run, store = run.run_id, kept if store is None else store
         if store is None:
             raise InputError("a run given by its id needs store= to read it from")
-        opened, ours = as_store(store)
-        try:
+        with as_store(store) as opened:
             return opened.events(run)
-        finally:
-            if ours:
-                opened.close()

@@ -18,6 +18,7 @@ from convgraph.drawing.hubs import Hub, find_hubs
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, Definition, Edge, Limits, Node, NodeKind, On
 from convgraph.messages import NO_USAGE, Usage
+from convgraph.wording import counted
 
 START: Final = "START"
 
@@ -348,7 +349,7 @@ def _node_notes(graph: Definition, node: Node) -> tuple[str, ...]:
         notes.append(f"fallback: {node.fallback}")
     limit = graph.limits.visits_of(node.name)
     if isinstance(graph.limits.visits, Mapping) and limit is not None:
-        notes.append(f"at most {limit} {'visit' if limit == 1 else 'visits'}")
+        notes.append(f"at most {counted(limit, 'visit')}")
     return tuple(notes)
 
 

@@ -1,7 +1,7 @@
 """What a journal holds: one plain record for each thing that happened. A run's state is a fold of them.
 
-A `path` says where in the run something belongs (see `turn_paths`). Fields are only ever added, with a default; `FORMAT` is raised when an
-older reader must not go on.
+A `path` says where in the run something belongs (see `turn_paths`). Fields are only ever added, with a default;
+`FORMAT` is raised when an older reader must not go on.
 """
 
 from __future__ import annotations

@@ -252,6 +252,12 @@ class Store(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    async def __aenter__(self) -> Store:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
 
 def check_status(status: str | None) -> None:
     """Raise `InputError` for a status that no run can have."""

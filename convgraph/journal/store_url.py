@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -38,14 +39,14 @@ def open_store(url: str | Path, **options: Any) -> Store:
     raise InputError(f"store URL {text!r}: the kinds are a file name, sqlite:///file.db and :memory:")
 
 
-def as_store(store: StoreLike | None) -> tuple[Store, bool]:
-    """The store that a caller named, and whether it was opened here (and is to be closed here)."""
+def as_store(store: StoreLike | None) -> Store | nullcontext[Store]:
+    """The store that a caller named, for `with` or `async with`: closed behind it only if it was opened here."""
     from convgraph.journal.store import Store
 
     if store is None:
-        return open_store(":memory:"), False
+        return nullcontext(open_store(":memory:"))  # its run may be looked at as long as the result is held
     if isinstance(store, Store):
-        return store, False
+        return nullcontext(store)
     if isinstance(store, str | Path):
-        return open_store(store), True
+        return open_store(store)
     raise InputError(f"store= takes a file name, a URL or a store, not {store!r:.100}")
