@@ -1,0 +1,62 @@
+"""What a tool gives back: a text for the model, or a handoff to another node."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from convgraph.errors import DefinitionError, NotEncodable
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A tool's result that hands the conversation over to the node `target`; `message` is what the model is told of it.
+
+    Whether the target may have the turn is for the graph's transitions to say: the node returns `Reply(goto=target)`.
+    """
+
+    target: str
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.target, str) and self.target and isinstance(self.message, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise DefinitionError(
+                f"Handoff(target, message) takes the name of a node and a text, not {self.target!r:.100}, {self.message!r:.100}"
+            )
+
+    @property
+    def text(self) -> str:
+        """What the model is told."""
+        return self.message or f"Handed over to {self.target}."
+
+
+def journaled(value: Any, tool: str) -> Any:
+    """A tool's result as it is journaled: a handoff as a mapping, all else as text. Raises `NotEncodable` for what has no text."""
+    if isinstance(value, Handoff):
+        return {"handoff": value.target, "message": value.message}
+    if isinstance(value, str):
+        return str(value)
+    try:
+        return (
+            value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value, ensure_ascii=False, default=to_jsonable_python)
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotEncodable(
+            f"tool {tool!r}: its result, a {type(value).__qualname__}, cannot be told to a model: {error}; return a text or JSON values",
+            tool,
+        ) from error
+
+
+def from_journal(value: Any) -> str | Handoff:
+    """What `journaled` was given, as far as the model is told of it. A person who decides about a call in doubt may give any JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        document = cast("dict[str, Any]", value)
+        if isinstance(document.get("handoff"), str) and document["handoff"]:
+            return Handoff(document["handoff"], str(document.get("message", "")))
+    return json.dumps(value, ensure_ascii=False)
