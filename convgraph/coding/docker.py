@@ -160,8 +160,9 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
         kills = self._oom_kills()
         api: Any = self._client.api
         execution = api.exec_create(self._container.id, command)["Id"]
-        for chunk in api.exec_start(execution, stream=True):
-            output.add(chunk)
+        with contextlib.closing(api.exec_start(execution, stream=True)) as chunks:
+            for chunk in chunks:
+                output.add(chunk)
         code = api.exec_inspect(execution)["ExitCode"]
         # No exit code: the container was ended under it.
         code = _KILLED if code is None else code
