@@ -47,7 +47,7 @@ BAD: Sequence[tuple[str, int, str]] = [
     ("resume known --graph nowhere.py:essay", 2, "there is no file"),
     ("replay nobody", 2, "nobody"),
     ("fork known", 2, "--at"),
-    ("fork known --at 0", 2, "at is the number of a step"),
+    ("fork known --at 0", 2, "the number of a step"),
     ("fork known --at 99", 2, "99"),
     ('fork known --at 1 --state {"n":1}', 2, "has no state"),
     ("answer known copies 3", 2, "no open question"),
