@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from convgraph.errors import DefinitionError, InputError
+from convgraph.messages import ToolCall
 from convgraph.tools import Injected, Tool, ToolSet, tool
+from convgraph.tools.calls import with_distinct_ids
 
 if TYPE_CHECKING:
     from convgraph import Context
@@ -317,3 +319,14 @@ def test_strings_may_hold_raw_line_breaks_and_control_characters(text: str) -> N
 
     made = tool(say)
     assert made.parameters.check(made.parameters.parse(f'{{\n"text":\t"{text}"}}')) == {"text": text}
+
+
+@given(st.lists(st.sampled_from(["", "a", "a_1", "a_2", "b", "call", "call_1", "call_2"])))
+def test_every_call_has_an_id_of_its_own_and_a_good_one_is_kept(ids: list[str]) -> None:
+    given_ids = [ToolCall(name, "x") for name in ids]
+    made = [call.id for call in with_distinct_ids(given_ids)]
+    assert len(set(made)) == len(ids)
+    assert "" not in made
+    for number, name in enumerate(ids):
+        if name and name not in ids[:number]:
+            assert made[number] == name
