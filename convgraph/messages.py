@@ -93,13 +93,11 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     Takes a str, a `Message`, a list of parts, or a mapping with `content` (and `role`, `name`, …).
     Raises `InputError` for anything else.
     """
-    if type(value) is str:
-        return Message(sender, value, role)
     if isinstance(value, Message):
-        _check_content(value.content)
-        _check_json(value.data, "data")
+        _check_message(value)
         return value if value.sender else replace(value, sender=sender)
     if isinstance(value, str):
+        _check_text(value, "a message's content")
         return Message(sender, str(value), role)
     if isinstance(value, Mapping):
         return _message_from_mapping(cast(Mapping[str, Any], value), sender, role)
@@ -119,41 +117,68 @@ def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> 
         raise InputError(f"a message given as a mapping has {what}; it takes {sorted(allowed)}")
     if value.get("role", role) not in ("user", "assistant", "system", "tool"):
         raise InputError(f"a message's role is user, assistant, system or tool, not {value['role']!r}")
-    _check_content(value["content"])
-    _check_json(value.get("data"), "data")
-    return Message(
-        sender=str(value.get("sender") or value.get("name") or sender),
-        content=value["content"],
-        role=value.get("role", role),
-        name=value.get("name"),
-        tool_call_id=value.get("tool_call_id"),
-        data=value.get("data"),
+    return _check_message(
+        Message(
+            sender=str(value.get("sender") or value.get("name") or sender),
+            content=value["content"],
+            role=value.get("role", role),
+            name=value.get("name"),
+            tool_call_id=value.get("tool_call_id"),
+            data=value.get("data"),
+        )
     )
+
+
+def _check_message(message: Message) -> Message:
+    names: list[Any] = [message.sender, message.name, message.tool_call_id]
+    for text in names:
+        if text is not None and not isinstance(text, str):
+            raise InputError(f"a message's sender, name and tool_call_id are texts, not {text!r:.100}")
+    check_json(names, "a message's sender, name or tool_call_id")
+    _check_content(message.content)
+    check_json(message.data, "a message's data")
+    for call in message.tool_calls:
+        check_json([call.id, call.name, call.arguments], "a message's tool call")
+    return message
 
 
 def _check_content(content: Any) -> None:
     if isinstance(content, str):
+        _check_text(content, "a message's content")
         return
-    if isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in cast(list[Any], content)):
-        return
-    raise InputError(f"a message's content is a str or a list of parts like {{'type': 'text', 'text': …}}, not {content!r:.200}")
+    if not isinstance(content, list) or not all(isinstance(part, dict) and "type" in part for part in cast(list[Any], content)):
+        raise InputError(f"a message's content is a str or a list of parts like {{'type': 'text', 'text': …}}, not {content!r:.200}")
+    check_json(content, "a message's content")
 
 
-def _check_json(value: Any, path: str) -> None:
+def check_json(value: Any, what: str) -> None:
     """Raise `InputError` unless `value` is plain JSON, which is what comes back from a journal as it was."""
-    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, str):
+        _check_text(value, what)
+        return
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return
     if isinstance(value, list):
         for index, item in enumerate(cast("list[Any]", value)):
-            _check_json(item, f"{path}[{index}]")
+            check_json(item, f"{what}[{index}]")
         return
     if isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str):
-                raise InputError(f"a message's {path} has the key {key!r}; JSON has texts as keys")
-            _check_json(item, f"{path}.{key}")
+                raise InputError(f"{what} has the key {key!r}; JSON has texts as keys")
+            _check_text(key, f"{what}'s key")
+            check_json(item, f"{what}.{key}")
         return
-    raise InputError(f"a message's {path} is {value!r:.100}, which is no JSON value")
+    raise InputError(f"{what} is {value!r:.100}, which is no JSON value")
+
+
+def _check_text(text: str, what: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{what} holds a lone surrogate at position {error.start}; it is not valid Unicode") from None
 
 
 class History(Sequence[Message]):

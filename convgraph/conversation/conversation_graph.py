@@ -181,7 +181,7 @@ class ConversationGraph(GraphViews):
                 dict(self._selectors),
                 self._selector_model or _default_selector_model(definition),
                 models_of(speakers),
-                self._codec,
+                self._codec.joined(program.codec for program in inner.values()),
                 dict(self._migrations),
             )
         return self._program

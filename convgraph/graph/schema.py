@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from convgraph.errors import DefinitionError, InputError
+from convgraph.messages import check_json
 
 Reduce: TypeAlias = Callable[[Any, Any], Any]
 
@@ -98,9 +99,11 @@ class StateSchema:
         from pydantic_core import PydanticSerializationError, to_jsonable_python
 
         try:
-            return to_jsonable_python(update)
+            values = to_jsonable_python(update)
         except (PydanticSerializationError, ValueError) as error:
             raise InputError(f"{where}: the update has no JSON form: {error}") from error
+        check_json(values, f"{where}: the update")
+        return values
 
     def apply(self, state: BaseModel, update: Mapping[str, Any], where: str) -> BaseModel:
         """The state after `update`: reducers merge shared fields, and the whole is validated."""

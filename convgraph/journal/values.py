@@ -63,6 +63,11 @@ class ValueCodec:
             self._by_name[name] = TypeAdapter(kind)
             self._names[kind] = name
 
+    def joined(self, others: Iterable[ValueCodec]) -> ValueCodec:
+        """A codec of these types and those of `others`. Raises `DefinitionError` where two of them have one name."""
+        types = dict.fromkeys([*self._names, *(kind for other in others for kind in other._names)])
+        return self if len(types) == len(self._names) else ValueCodec(types)
+
     def encode(self, value: Any, path: str = "$") -> Any:
         """`value` as JSON-ready data. Raises `NotEncodable` naming the path of the first part that cannot be."""
         return self._encode(value, path, 0)

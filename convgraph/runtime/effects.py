@@ -165,7 +165,7 @@ def error_info(error: BaseException, node: str) -> ErrorInfo:
     """An exception as data."""
     if isinstance(error, EffectFailed):
         return ErrorInfo(error.error_type, error.message, node)
-    return ErrorInfo(type(error).__name__, str(error), node)
+    return ErrorInfo(type(error).__name__, str(error).encode("utf-8", "backslashreplace").decode(), node)
 
 
 def _since(run: Run, started: float) -> float:

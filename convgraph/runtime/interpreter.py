@@ -155,7 +155,7 @@ async def speak(scope: Scope, node: Node, turning: Turning, context: Context) ->
 
 def _turn(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     """The turn that a reply makes."""
-    if type(value) is str:
+    if type(value) is str and value.isascii():
         return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
     if value is None:
         return Turn(node.name, asked=turning.asked)

@@ -20,7 +20,7 @@ from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Edited, Ended, Question, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
 from convgraph.journal.writer import Durability, Journal, Listener, check_durability
-from convgraph.messages import Message, as_message
+from convgraph.messages import Message, as_message, check_json
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_document
 from convgraph.runtime.interpreter import converse
@@ -71,7 +71,13 @@ def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits
     limits = program.definition.limits if limits is None else limits
     check_prices(program, limits)
     name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
-    return Beginning(name, messages, begin(program.definition, messages, state), limits)
+    first = begin(program.definition, messages, state)
+    try:
+        values = first.dump_data()
+    except ValueError as error:  # pydantic's serialization errors are
+        raise InputError(f"the initial state has no JSON form: {error}") from error
+    check_json(values, "the initial state")
+    return Beginning(name, messages, first, limits)
 
 
 async def start(program: Program, beginning: Beginning, store: Store, options: Options) -> RunResult:
