@@ -62,10 +62,12 @@ async def run_tool_calls(ctx: Context, calls: Sequence[ToolCall], tools: ToolSet
     """Carry out a reply's tool calls, at the same time, each as an effect of the turn.
 
     What the model can do something about is a result that says so: an unknown tool, arguments that do not fit, an
-    error, a timeout, a person's refusal. Raised are `NotEncodable` for a result that has no text, `EffectFailed` where a person lets a
-    call in doubt fail, where `run(deps=…)` lacks what a tool is to be given, and for a tool that uses effects of its own,
-    and what an `approval=` rule raises. The run parks where a person's answer has to be waited
-    for; by then all calls that need none are done.
+    error, a timeout, a person's refusal. The run parks where a person's answer has to be waited for; by then all
+    calls that need none are done.
+
+    Raises `NotEncodable` for a result that has no text; `EffectFailed` where a person lets a call in doubt fail, where
+    `run(deps=…)` lacks what a tool is to be given, and for a tool that uses effects of its own; and what an `approval=`
+    rule raises.
     """
     known = tools if isinstance(tools, ToolSet) else ToolSet(tools)
     calls = with_distinct_ids(calls)
@@ -104,12 +106,12 @@ def _prepare(call: ToolCall, tools: ToolSet) -> _Ready | str:
     """The call made ready, or what the model is told instead."""
     found = tools.get(call.name)
     if found is None:
-        return f"Error: there is no tool {call.name!r}; there are: {', '.join(tools.names) or 'none'}"
+        return _error(f"there is no tool {call.name!r}; there are: {', '.join(tools.names) or 'none'}")
     try:
         arguments = found.parameters.parse(call.arguments)
         values = found.parameters.check(arguments)
     except InputError as error:
-        return f"Error: {error}"
+        return _error(str(error))
     return _Ready(found, arguments, values)
 
 
@@ -128,7 +130,12 @@ async def _perform(ctx: Context, ready: _Ready) -> str | Handoff:
             raise NotEncodable(error.message, tool.name) from error
         if error.error_type in _FAILS_THE_TURN:
             raise
-        return f"Error: {error.error_type}: {error.message}"
+        return _error(f"{error.error_type}: {error.message}")
+
+
+def _error(text: str) -> str:
+    """What the model is told of a failure. It quotes whatever was there, so what no message can hold (half a character) is replaced."""
+    return f"Error: {text}".encode("utf-8", "replace").decode()
 
 
 def _given(ctx: Context, tool: Tool, idempotency_key: str) -> dict[str, Any]:

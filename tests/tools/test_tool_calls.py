@@ -161,6 +161,22 @@ def test_what_the_model_can_mend_is_told_to_it() -> None:
     assert answers[5] == answers[6] == "Error: TimeoutError: no result within 0.02 s; whether it took effect is not known"
 
 
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (("open", {"path": "x"}), "Error: ValueError: no '?' here"),
+        (("open", '{"path": "x", "\\ud800": 1}'), "Error: the arguments do not fit: ?: there is no such parameter (there are: path)"),
+    ],
+)
+def test_an_error_s_text_can_be_told_whatever_it_quotes(store: Store, call: Any, text: str) -> None:
+    @tool(name="open")
+    def open_it(path: str) -> str:
+        """Open."""
+        raise ValueError("no '\ud800' here")
+
+    assert told(call, tools=[open_it], store=store) == text
+
+
 def test_calls_without_an_id_or_with_one_used_twice_get_one_of_their_own() -> None:
     script = Scripted(
         calling(ToolCall("", "one"), ToolCall("a", "one"), ToolCall("a", "one"), ToolCall("call_1", "one"), ToolCall("", "one"))
