@@ -48,7 +48,7 @@ def store(request, tmp_path):
         Reply("x", update={"points": float("inf")}),
         Reply("x", update={"points": float("nan")}),
     ],
-    ids=repr,
+    ids=["text", "part", "object", "data", "sender", "tool call", "update", "infinite", "not a number"],
 )
 def test_a_reply_that_cannot_be_kept_is_the_error_of_its_node(store, reply):
     """The run has failed, in the store too, and can be resumed when the node is mended."""
@@ -76,7 +76,7 @@ def test_an_error_that_is_no_valid_text_is_recorded_as_far_as_it_can_be(store):
 @pytest.mark.parametrize(
     "options",
     [{"input": HALF}, {"state": {"points": float("inf")}}, {"state": {"note": HALF}}, {"state": {"raw": b"\xff"}}],
-    ids=repr,
+    ids=["input", "infinite", "text", "bytes"],
 )
 def test_an_input_that_cannot_be_kept_is_refused(store, options):
     """Nothing has been written."""
