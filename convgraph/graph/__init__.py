@@ -1,1 +1,1 @@
-"""The pure part: definition, guards, the machine, checks, documents, differences, paths, simulation."""
+"""The pure part: definition, guards, the machine; and what can be told of a graph without running it."""

@@ -122,6 +122,11 @@ class Edge:
         """`source->target`, with the declared index where it is needed to tell parallel edges apart."""
         return f"{self.source}->{self.target}#{self.index}"
 
+    @property
+    def names(self) -> set[str]:
+        """What it may be called by a caller: its id, `source->target`, its label, its guard's text."""
+        return {self.id, f"{self.source}->{self.target}", self.label, self.guard.text if self.guard else ""} - {""}
+
     def __str__(self) -> str:
         guard = f" when {self.guard.text}" if self.guard else ""
         on = f" on {self.on}" if self.on != "reply" else ""

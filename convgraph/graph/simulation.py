@@ -18,7 +18,6 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition, Edge, Limits
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, enabled, holds, verdict
-from convgraph.graph.paths.scripts import names_of
 from convgraph.graph.round_robin import longest_waiting
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.wording import table
@@ -277,7 +276,7 @@ def _ending(state: State, reason: str) -> str:
 def _weights_by_edge(graph: Definition, weights: Mapping[str, float]) -> dict[int, float]:
     found: dict[int, float] = {}
     for key, weight in weights.items():
-        named = [edge for edge in graph.edges if key in names_of(edge)]
+        named = [edge for edge in graph.edges if key in edge.names]
         if not named:
             raise InputError(f"weights={{{key!r}: …}}: no edge of graph {graph.name!r} has this id, source->target, label or guard text")
         drawn = [edge for edge in named if edge.guard is not None and not is_structural(edge.guard)]

@@ -30,12 +30,11 @@ from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Builder, Definition, Edge, Limits, Node, Retry
 from convgraph.graph.documents.document_schema import VERSION, json_schema
 from convgraph.graph.documents.identity import identity
-from convgraph.graph.documents.json_values import plain, secrets_in, without_secrets
+from convgraph.graph.documents.json_values import plain
+from convgraph.graph.documents.secrets import secrets_in, without_secrets
 from convgraph.graph.guards import CallableGuard, CelExpression, CelGuard, Guard, PythonGuard
 from convgraph.graph.schema import StateSchema, load_model, load_object
 from convgraph.json_schema import faults
-
-__all__ = ["canonical_json", "dumps_yaml", "fingerprint", "from_document", "json_schema", "loads_yaml", "to_document"]
 
 
 def to_document(definition: Definition) -> dict[str, Any]:

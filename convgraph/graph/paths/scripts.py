@@ -136,11 +136,6 @@ class Paths(Sequence[ScriptedPath]):
         return "\n".join([head, *map(str, self.paths), *(f"not covered: {missing}" for missing in self.uncovered)])
 
 
-def names_of(edge: Edge) -> set[str]:
-    """What an edge may be called: its id, `source->target`, its label, its guard's text."""
-    return {edge.id, f"{edge.source}->{edge.target}", edge.label, edge.guard.text if edge.guard else ""} - {""}
-
-
 def write_pytest(paths: Sequence[ScriptedPath], target: str, allow: Collection[str] = ()) -> str:
     """The source of a pytest file that plays `paths` on the graph that `target` names.
 

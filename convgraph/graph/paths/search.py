@@ -18,10 +18,8 @@ from convgraph.graph.guards import Guard
 from convgraph.graph.machine import Verdict, advance, begin
 from convgraph.graph.paths.candidates import Literals, plain, proposals, values_of
 from convgraph.graph.paths.exploration import TRIES, Explorer, Position, Step, lowered
-from convgraph.graph.paths.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered, names_of, write_pytest
+from convgraph.graph.paths.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered
 from convgraph.messages import Message
-
-__all__ = ["Paths", "ScriptedPath", "ScriptedTurn", "Uncovered", "paths", "write_pytest"]
 
 OPENING = "Begin."
 
@@ -217,7 +215,7 @@ def _assumed(graphs: list[Definition], assume: Mapping[str, bool]) -> list[dict[
     """For each graph, the fixed values by edge index. Raises `InputError` for a key that names nothing."""
     fixed: list[dict[int, bool]] = [{} for _ in graphs]
     for key, value in assume.items():
-        named = [(found, edge.index) for graph, found in zip(graphs, fixed, strict=True) for edge in graph.edges if key in names_of(edge)]
+        named = [(found, edge.index) for graph, found in zip(graphs, fixed, strict=True) for edge in graph.edges if key in edge.names]
         if not named or value not in (True, False):
             raise InputError(
                 f"assume={{{key!r}: {value!r}}}: the key names an edge (its id, source->target or label) or is a guard's text; "
