@@ -188,9 +188,9 @@ async def _refusal(ctx: Context, ready: _Ready) -> str | None:
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """Do all of it at the same time, starting in order. One that fails or parks lets the others finish: none is left in doubt for it."""
     ended = await asyncio.gather(*(asyncio.create_task(item) for item in work), return_exceptions=True)
-    raised = [error for error in ended if isinstance(error, BaseException)]
-    if raised:
-        raise next((error for error in raised if isinstance(error, Exception)), raised[0])
+    for end in ended:
+        if isinstance(end, BaseException):
+            raise end
     return cast("list[T]", ended)
 
 

@@ -79,7 +79,8 @@ class Parameters:
 def read_parameters(fn: Callable[..., Any], where: str) -> Parameters:
     """The parameters of `fn`. `where` names it in errors. Raises `DefinitionError` for one that cannot be told to a model."""
     signature = _signature(fn, where)
-    visible = [parameter for parameter in signature.parameters.values() if parameter.name not in GIVEN]
+    fixed: Mapping[str, Any] = fn.keywords if isinstance(fn, functools.partial) else {}  # what a partial has set is not the model's to set
+    visible = [parameter for parameter in signature.parameters.values() if parameter.name not in GIVEN and parameter.name not in fixed]
     hints = _hints(fn, visible, where)
     injected = {name: marker.name or name for name, hint in hints.items() if (marker := _injected(hint)) is not None}
     visible = [parameter for parameter in visible if parameter.name not in injected]
@@ -87,7 +88,7 @@ def read_parameters(fn: Callable[..., Any], where: str) -> Parameters:
     adapters = {parameter.name: _adapter(parameter, hints[parameter.name], where) for parameter in visible}
     required = tuple(parameter.name for parameter in visible if parameter.default is inspect.Parameter.empty)
     schema = _schema(visible, hints, adapters, texts, required, where)
-    return Parameters(adapters, required, schema, frozenset(signature.parameters) & frozenset(GIVEN), injected)
+    return Parameters(adapters, required, schema, frozenset(signature.parameters) & frozenset(GIVEN) - frozenset(fixed), injected)
 
 
 def _signature(fn: Callable[..., Any], where: str) -> inspect.Signature:

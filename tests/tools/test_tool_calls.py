@@ -115,7 +115,7 @@ def test_results_come_back_in_the_order_of_the_calls_with_their_ids() -> None:
 
 
 def test_calls_of_one_reply_run_at_the_same_time_sync_ones_in_threads() -> None:
-    together = threading.Barrier(3, timeout=5)
+    together = threading.Barrier(4, timeout=5)
 
     @tool
     def meet() -> str:
@@ -123,7 +123,7 @@ def test_calls_of_one_reply_run_at_the_same_time_sync_ones_in_threads() -> None:
         together.wait()
         return "met"
 
-    assert told(("meet", {}), ("meet", {}), ("meet", ""), tools=[meet]) == "met | met | met"
+    assert told(("meet", {}), ("meet", {}), ("meet", "null"), ("meet", ""), tools=[meet]) == "met | met | met | met"
 
 
 @pytest.mark.parametrize(
@@ -245,6 +245,32 @@ def test_a_result_that_has_no_text_fails_the_turn_and_is_never_asked_for_again(s
     assert "'connect'" in failed.stop_reason
     assert graph.resume("r", store=store).status == "failed"
     assert len(calls) == 1
+
+
+def test_a_call_that_fails_the_turn_lets_the_others_finish(store: Store) -> None:
+    done: list[str] = []
+
+    @tool(approval=True)
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    @tool
+    def connect() -> Any:
+        """Connect."""
+        return object()
+
+    @tool
+    async def slow() -> str:
+        """Take time."""
+        await asyncio.sleep(0.03)
+        done.append("slow")
+        return "done"
+
+    graph = graph_of(Scripted(calling(("pay", {}), ("connect", {}), ("slow", {}))).model, [pay, connect, slow])
+    failed = graph.run("go", store=store, run_id="r", human="park")
+    assert (failed.status, done) == ("failed", ["slow"])
+    assert [event.name for event in (recorded.event for recorded in store.events("r")) if isinstance(event, EffectFinished)][-1] == "slow"
 
 
 def test_replay_calls_nothing_and_resume_only_what_is_missing(store: Store) -> None:

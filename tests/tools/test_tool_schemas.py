@@ -179,6 +179,13 @@ def test_methods_partials_and_callable_objects_are_tools() -> None:
     assert (tool(partial).name, tool(partial).description.splitlines()[0]) == ("google", "Do it")
 
 
+def test_what_a_partial_has_set_is_not_the_model_s_to_set() -> None:
+    made = tool(functools.partial(google, b="y"))
+    assert list(parameters(made)["properties"]) == ["a"]
+    with pytest.raises(InputError, match="no such parameter"):
+        made.parameters.check({"a": 1, "b": "z"})
+
+
 def undescribed(a: int) -> int:
     return a
 
