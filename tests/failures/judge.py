@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from convgraph.journal.codec import encode_event
 from convgraph.journal.events import AttemptFailed, EffectFinished, EffectStarted, Ended, Event, Resumed
-from convgraph.runtime.ledger import base
+from convgraph.journal.turn_paths import without_attempts
 from tests.failures.conversations import FLAKY
 
 Place: TypeAlias = tuple[str, str, str, int]
@@ -20,7 +20,7 @@ IDEMPOTENT = {("panel", "look-up", 0), ("review", "prove", 0), ("review", "publi
 
 def place_of(event: EffectStarted | EffectFinished) -> Place:
     """Where the effect belongs, attempts apart."""
-    return base(event.path), event.effect, event.name, event.ordinal
+    return without_attempts(event.path), event.effect, event.name, event.ordinal
 
 
 def finished_calls(events: Sequence[Event]) -> Counter[str]:
@@ -88,7 +88,7 @@ def essence(events: Sequence[Event], run_id: str, *, attempts: bool = True) -> d
         document.pop("seconds", None)
         if document.get("effect") in ("clock", "random"):
             document["result"] = "…"
-        path = base(document.pop("path", ""))
+        path = without_attempts(document.pop("path", ""))
         found.setdefault(path, []).append(f"{event.kind} {json.dumps(document, sort_keys=True)}")
     return found
 
