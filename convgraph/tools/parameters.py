@@ -79,7 +79,7 @@ class Parameters:
 def read_parameters(fn: Callable[..., Any], where: str) -> Parameters:
     """The parameters of `fn`. `where` names it in errors. Raises `DefinitionError` for one that cannot be told to a model."""
     signature = _signature(fn, where)
-    fixed: Mapping[str, Any] = fn.keywords if isinstance(fn, functools.partial) else {}  # what a partial has set is not the model's to set
+    fixed = _set_by_partial(fn)
     visible = [parameter for parameter in signature.parameters.values() if parameter.name not in GIVEN and parameter.name not in fixed]
     hints = _hints(fn, visible, where)
     injected = {name: marker.name or name for name, hint in hints.items() if (marker := _injected(hint)) is not None}
@@ -88,7 +88,7 @@ def read_parameters(fn: Callable[..., Any], where: str) -> Parameters:
     adapters = {parameter.name: _adapter(parameter, hints[parameter.name], where) for parameter in visible}
     required = tuple(parameter.name for parameter in visible if parameter.default is inspect.Parameter.empty)
     schema = _schema(visible, hints, adapters, texts, required, where)
-    return Parameters(adapters, required, schema, frozenset(signature.parameters) & frozenset(GIVEN) - frozenset(fixed), injected)
+    return Parameters(adapters, required, schema, frozenset(signature.parameters) & frozenset(GIVEN) - fixed, injected)
 
 
 def _signature(fn: Callable[..., Any], where: str) -> inspect.Signature:
@@ -135,6 +135,11 @@ def docstring_of(fn: Callable[..., Any]) -> str | None:
     """The docstring of `fn`; of what is called inside it where it has none of its own."""
     inner = inspect.getdoc(plain(fn))
     return inner if isinstance(fn, functools.partial) else inspect.getdoc(fn) or inner
+
+
+def _set_by_partial(fn: Any) -> frozenset[str]:
+    """The parameters that a partial has set: they are not the model's to set."""
+    return frozenset(fn.keywords) if isinstance(fn, functools.partial) else frozenset()
 
 
 def _injected(hint: Any) -> Injected | None:
