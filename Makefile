@@ -15,7 +15,7 @@ setup:
 
 setup-dev:
 	@scripts/venv dev
-	@scripts/system-packages dot:graphviz
+	@scripts/system-packages dot:graphviz bwrap:bubblewrap
 
 demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs no key
 	@$(BIN)/python examples/demo.py

@@ -152,6 +152,8 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
         }
 
     def _run_in_container(self, command: list[str], output: BoundedOutput) -> Ended:
+        import docker.utils.socket
+
         assert self._client is not None
         assert self._container is not None
         self._container.reload()
@@ -159,10 +161,16 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
             self._container.start()
         kills = self._oom_kills()
         api: Any = self._client.api
+        sockets: Any = docker.utils.socket
         execution = api.exec_create(self._container.id, command)["Id"]
-        with contextlib.closing(api.exec_start(execution, stream=True)) as chunks:
-            for chunk in chunks:
+        stream = api.exec_start(execution, socket=True)
+        try:
+            for _, chunk in sockets.frames_iter(stream, tty=False):
                 output.add(chunk)
+        finally:
+            # The response first: closing its stream leaves the connection below it open.
+            stream._response.close()
+            stream.close()
         code = api.exec_inspect(execution)["ExitCode"]
         # No exit code: the container was ended under it.
         code = _KILLED if code is None else code

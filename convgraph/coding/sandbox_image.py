@@ -28,10 +28,9 @@ _RECIPE = 1
 SANDBOX_IMAGE = f"convgraph-sandbox:{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}-{_RECIPE}"
 
 _PROGRAMS = (
-    *("sh", "bash", "env", "cat", "cp", "cut", "date", "echo", "expr", "false", "find", "grep", "head", "id", "ls", "mkdir", "mv"),
-    *("printf", "ps", "pwd", "rm", "rmdir", "sed", "seq", "sleep", "sort", "tail", "test", "touch", "tr", "true", "uname", "uniq", "wc"),
-    "xargs",
-)
+    "awk basename bash cat chmod cp cut date dirname echo env expr false find grep head id ln ls mkdir mv printf ps pwd "
+    "rm rmdir sed seq sh sleep sort tail tee test touch tr true uname uniq wc xargs"
+).split()
 _LEFT_OUT = {"__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages", "test", "tkinter", "turtledemo"}
 _FILES = {
     "etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n",
