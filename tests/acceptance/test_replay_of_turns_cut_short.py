@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from convgraph import END, ConversationGraph, Limits, Parallel, ReplayDivergence, Retry, open_store
+from convgraph.journal.events import Stepped
+from convgraph.journal.turn_paths import is_inner
 
 
 def _counting(name="inner", turns=50, wait=0.0):
@@ -135,5 +137,5 @@ def test_the_turns_of_an_attempt_that_failed_count_against_the_limit():
     result = graph.run("go", store=store)
 
     assert result.messages[-1].content == "rescued"
-    assert sum("step" in event.event.kind and "/" in event.event.path for event in store.events(result.run_id)) <= 8
+    assert sum(isinstance(event.event, Stepped) and is_inner(event.event.path) for event in store.events(result.run_id)) <= 8
     assert graph.replay(result.run_id, store=store).messages == result.messages
