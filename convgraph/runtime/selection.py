@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 """How often a selecting model is asked before the fallback is taken."""
 
+_OBSERVER = "(observer)"
+"""Whose point of view a selecting model has: nobody's in the conversation, so that it is told who said what."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -53,9 +56,9 @@ async def choose(run: Run, scope: Scope, turning: Turning, state: State, edges: 
     else:
         picked = await _call_selector(scope, state, edges)
     usage = turning.usage
-    if picked is not None:
+    if isinstance(picked, Edge):
         return Choice(picked, method, usage)
-    return Choice(_fallback(scope, state, edges), "fallback", usage)
+    return Choice(_fallback(scope, state, edges, picked or ""), "fallback", usage)
 
 
 def _random() -> float:
@@ -72,7 +75,7 @@ def _one_for_each_target(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
     return tuple(by_target.values())
 
 
-def _fallback(scope: Scope, state: State, edges: tuple[Edge, ...]) -> Edge:
+def _fallback(scope: Scope, state: State, edges: tuple[Edge, ...], heard: str) -> Edge:
     definition = scope.program.definition
     name = definition.fallback_at(state.node)
     for edge in edges:
@@ -83,30 +86,35 @@ def _fallback(scope: Scope, state: State, edges: tuple[Edge, ...]) -> Edge:
     method = definition.select_at(state.node)
     raise SelectionFailed(
         f"graph {definition.name!r}, after node {state.node!r} (turn {state.turn}): "
-        f"the selector {method!r} chose none of {targets}, and {why}"
+        f"the selector {method!r} chose none of {targets}, and {why}{'; ' if heard else ''}{heard}"
     )
 
 
-async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge | None:
-    """Ask the model, a bounded number of times, for one of the targets. An exact answer counts, nothing else."""
+async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge | str:
+    """Ask the model, a bounded number of times, for one of the targets. An exact answer counts, nothing else.
+
+    Returns the transition, or, where there is none, what came of asking.
+    """
     model = _selecting_model(scope)
     by_name = {edge.target: edge for edge in edges}
     request = _selection_request(scope, state, edges)
     said: tuple[Message, ...] = ()
+    heard = ""
     for _ in range(ATTEMPTS):
         messages = state.history.then(said) if said else state.history
         try:
             reply = await ask_model(run, turning, "select", model, replace(request, messages=messages))
-        except EffectFailed:
-            return None
+        except EffectFailed as error:
+            return f"the model could not be asked: {error}"
         picked = _picked(reply.content, by_name)
         if picked is not None:
             return by_name[picked]
+        heard = f"the model last said {reply.content!r:.200}"
         said = (
-            Message("select", reply.content, "assistant"),
-            Message("select", f"That is not one of the choices. Answer with exactly one of: {', '.join(by_name)}.", "user"),
+            Message(_OBSERVER, reply.content, "assistant"),
+            Message("user", f"That is not one of the choices. Answer with exactly one of: {', '.join(by_name)}.", "user"),
         )
-    return None
+    return heard
 
 
 def _selecting_model(scope: Scope) -> Model:
@@ -141,7 +149,7 @@ def _selection_request(scope: Scope, state: State, edges: tuple[Edge, ...]) -> M
         "additionalProperties": False,
     }
     # Not checked on the way: the answer is judged here, and more strictly than a schema can say.
-    request = scope.requests[state.node, names] = ModelRequest((), "", system, (), schema, "choice", checked=False)
+    request = scope.requests[state.node, names] = ModelRequest((), _OBSERVER, system, (), schema, "choice", checked=False)
     return request
 
 
