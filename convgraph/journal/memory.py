@@ -9,7 +9,7 @@ from typing import Any
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Moved, Recorded, Stepped
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
 from convgraph.journal.turn_paths import is_inner
 
 
@@ -115,7 +115,7 @@ class MemoryStore(Store):
         since: float | None = None,
         limit: int | None = None,
     ) -> list[RunInfo]:
-        check_status(status)
+        check_filters(status, limit)
         found = [
             info
             for info in map(_listed, reversed(self._runs.values()))

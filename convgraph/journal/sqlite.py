@@ -24,7 +24,7 @@ from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
-from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_status
+from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[int, int, int, float, str, str]
@@ -176,7 +176,7 @@ class SqliteStore(Store):
         since: float | None = None,
         limit: int | None = None,
     ) -> list[RunInfo]:
-        check_status(status)
+        check_filters(status, limit)
         stored = "running" if status == "interrupted" else status
         rows = self._commits.read(
             lambda db: db.execute(

@@ -259,7 +259,9 @@ class Store(ABC):
         await self.aclose()
 
 
-def check_status(status: str | None) -> None:
-    """Raise `InputError` for a status that no run can have."""
+def check_filters(status: str | None, limit: int | None) -> None:
+    """Raise `InputError` for a status that no run can have, and for a limit that is no count."""
     if status is not None and status not in STATUSES:
         raise InputError(f"status={status!r} is none of {', '.join(STATUSES)}")
+    if limit is not None and (isinstance(limit, bool) or limit < 0):
+        raise InputError(f"limit={limit!r} is not a number of runs")

@@ -160,7 +160,7 @@ def _described(name: str, description: str, edge: Edge) -> str:
 
 
 def _picked(answer: str, names: dict[str, Edge]) -> str | None:
-    """The name that the answer is: bare, or as the `next` of a JSON object. Nothing is searched for in prose."""
+    """The name that the answer is: bare, or in a JSON object as its `next` or its only value. Nothing is searched for in prose."""
     text = answer.strip()
     if text in names:
         return text
@@ -169,7 +169,8 @@ def _picked(answer: str, names: dict[str, Edge]) -> str | None:
     except (json.JSONDecodeError, RecursionError):
         return None
     if isinstance(value, dict):
-        value = cast("dict[str, Any]", value).get("next")
+        answers = cast("dict[str, Any]", value)
+        value = next(iter(answers.values())) if len(answers) == 1 else answers.get("next")
     return value if isinstance(value, str) and value in names else None
 
 

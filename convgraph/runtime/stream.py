@@ -17,8 +17,9 @@ Begin: TypeAlias = Callable[[Listener], Coroutine[Any, Any, RunResult]]
 class RunStream:
     """Iterates over a run's events as they happen: `async for event in graph.astream("hello"): …`.
 
-    Leaving the loop early cancels the run, which can be resumed. `result` is the `RunResult` once the run has
-    stopped; an error that keeps the run from starting is raised by the iteration.
+    `aclose()` stops the run at its next await, and it can be resumed; `async with graph.astream(…) as stream` does so
+    when the block is left early. `result` is the `RunResult` once the run has stopped; an error that keeps the run
+    from starting is raised by the iteration.
     """
 
     def __init__(self, begin: Begin) -> None:
@@ -32,6 +33,12 @@ class RunStream:
         if self._task is None or not self._task.done():
             raise InputError("the run is not over; iterate to the end of the stream first")
         return self._task.result()
+
+    async def __aenter__(self) -> RunStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def __aiter__(self) -> RunStream:
         return self

@@ -70,7 +70,7 @@ def test_higher_priority_hides_lower_from_every_selector() -> None:
     assert said(graph.run()) == "ac"
 
 
-@pytest.mark.parametrize("answer", ["c", " c\n", '{"next": "c"}', '"c"', '{"next": "c", "why": "because"}'])
+@pytest.mark.parametrize("answer", ["c", " c\n", '{"next": "c"}', '"c"', '{"next": "c", "why": "because"}', '{"choice": "c"}'])
 def test_a_model_may_answer_bare_or_in_json(answer: str) -> None:
     model = ScriptedModel([answer])
     assert said(group(end="turn >= 2", select="auto", selector_model=model).run()) == "ac"
@@ -87,7 +87,7 @@ def test_a_model_may_answer_bare_or_in_json(answer: str) -> None:
         "b.",
         '{"next": "a"}',
         '{"next": ["b"]}',
-        '{"speaker": "b"}',
+        '{"speaker": "b", "why": "because"}',
         "[]",
         "{",
         "",
