@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from convgraph.coding.executor import TIMED_OUT, Ended, Isolation, WorkFolderExecutor
@@ -78,6 +79,7 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
         self._keep = keep
         self._client: docker.DockerClient | None = None
         self._container: Container | None = None
+        self._ended = False
 
     async def _start(self) -> None:
         starting = asyncio.create_task(asyncio.to_thread(self._start_container))
@@ -98,31 +100,31 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
             await asyncio.wait([running], timeout=max(seconds, 0))
             timed_out = not running.done()
         finally:
-            if not running.done():
+            while not running.done():
+                # Again and again, for the thread may just be starting the container.
                 await asyncio.to_thread(self._end_all)
-                await asyncio.gather(running, return_exceptions=True)
-        return Ended(TIMED_OUT, timed_out=True) if timed_out else await running
+                await asyncio.wait([running], timeout=0.2)
+                # What the thread meets when the container is ended under it is no news.
+                if running.done():
+                    running.exception()
+        if timed_out:
+            return Ended(TIMED_OUT, timed_out=True)
+        return await running
 
     def _start_container(self) -> None:
         import docker
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
 
-        try:
+        with _engine_errors(f"no Docker engine answers: start one, {_OTHERS}"):
             self._client = client = docker.from_env()
             client.ping()
-        except (DockerException, RequestException) as error:
-            raise ExecutorUnavailable(f"no Docker engine answers ({error}): start one, {_OTHERS}") from error
-        remove_orphans(client)
-        try:
+        with _engine_errors(f"the Docker engine cannot start a container of image {self._image!r}"):
+            remove_orphans(client)
             image = self._image or (build_sandbox_image(client) if sys.platform == "linux" else "python:3-slim")
             if not client.images.list(name=image):
                 client.images.pull(image)
             self._container = client.containers.create(image, _IDLE, **self._options())
             self._container.start()
-        except (DockerException, RequestException) as error:
-            raise ExecutorUnavailable(f"the Docker engine cannot start a container of image {self._image!r}: {error}") from error
-        code, said = self._ask("test -w . && python3 -c pass")
+            code, said = self._ask("test -w . && python3 -c pass")
         if code:
             raise ExecutorUnavailable(
                 f"code cannot run in a container of image {image!r}: it needs `sh` and `python3`, and an engine on this machine, "
@@ -152,10 +154,18 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
         }
 
     def _run_in_container(self, command: list[str], output: BoundedOutput) -> Ended:
+        with _engine_errors("the Docker engine failed while code ran: how it ended is not known"):
+            return self._exec(command, output)
+
+    def _exec(self, command: list[str], output: BoundedOutput) -> Ended:
         import docker.utils.socket
 
         assert self._client is not None
         assert self._container is not None
+        if self._ended:
+            # For a moment after its end the engine takes it for running.
+            self._ended = False
+            self._container.wait(timeout=10)
         self._container.reload()
         if self._container.status != "running":
             self._container.start()
@@ -195,15 +205,32 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
         from docker.errors import APIError
 
         assert self._container is not None
-        with contextlib.suppress(APIError):  # it has ended by itself
-            self._container.kill()
+        self._ended = True
+        with _engine_errors("the Docker engine cannot end what runs in the container"), contextlib.suppress(APIError):
+            self._container.kill()  # refused when it has ended by itself
 
     def _remove_container(self) -> None:
         container, client = self._container, self._client
         self._container = self._client = None
-        if container is not None and self._keep:
-            container.stop(timeout=0)
-        elif container is not None:
-            container.remove(force=True, v=True)
-        if client is not None:
-            client.close()
+        self._ended = False
+        try:
+            with _engine_errors("the Docker engine cannot remove the container"):
+                if container is not None and self._keep:
+                    container.stop(timeout=0)
+                elif container is not None:
+                    container.remove(force=True, v=True)
+        finally:
+            if client is not None:
+                client.close()
+
+
+@contextlib.contextmanager
+def _engine_errors(what: str) -> Generator[None]:
+    """Say `what` when the engine does not answer, or refuses. Raises `ExecutorUnavailable`."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise ExecutorUnavailable(f"{what} ({error})") from error

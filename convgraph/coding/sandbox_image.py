@@ -5,6 +5,7 @@ Nothing is downloaded: the files go into a tar archive, and the engine makes an 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -48,10 +49,12 @@ def build_sandbox_image(client: docker.DockerClient | None = None) -> str:
 
     if sys.platform != "linux":
         raise ExecutorUnavailable("the sandbox image is made of this machine's programs, and those run on Linux only: name an image=")
-    engine = client if client is not None else docker.from_env()
-    if not engine.images.list(name=SANDBOX_IMAGE):
+    if client is None:
+        with contextlib.closing(docker.from_env()) as own:
+            return build_sandbox_image(own)
+    if not client.images.list(name=SANDBOX_IMAGE):
         repository, _, tag = SANDBOX_IMAGE.partition(":")
-        api: Any = engine.api
+        api: Any = client.api
         api.import_image_from_data(_archive(), repository=repository, tag=tag)
     return SANDBOX_IMAGE
 

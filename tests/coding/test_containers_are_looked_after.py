@@ -91,6 +91,13 @@ async def test_a_cancelled_call_ends_its_code_and_the_executor_goes_on(tmp_path:
         assert "sleep 60" not in (await executor.execute([CodeBlock("sh", "ps -A -o args | grep -v grep")])).output
 
 
+async def test_no_time_at_all_is_a_timeout(tmp_path: Path) -> None:
+    async with DockerCommandLineCodeExecutor(work_dir=tmp_path / "work") as executor:
+        for _ in range(3):
+            assert (await executor.execute([CodeBlock("sh", "sleep 60")], timeout=0)).timed_out
+        assert (await executor.execute([CodeBlock("sh", "echo usable")])).output == "usable\n"
+
+
 async def test_an_image_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     executor = default_executor(work_dir=tmp_path / "work", use_docker="localhost:1/no/such-image:1")
     with pytest.raises(ExecutorUnavailable, match="no/such-image"):

@@ -112,8 +112,7 @@ async def test_a_fork_bomb_is_stopped(sandbox: Any) -> None:
 async def test_a_fork_bomb_that_kills_its_keeper_is_stopped(sandbox: Any) -> None:
     key = uuid4().hex
     bomb = f"# filename: rude{key}.py\n{RUDE_FORK_BOMB}"
-    result = await sandbox.executor.execute([CodeBlock("python", bomb)], timeout=1)
-    assert result.exit_code != 0
+    await sandbox.executor.execute([CodeBlock("python", bomb)], timeout=1)
     assert gone(key)
     assert (await sandbox.sh("echo usable")).output == "usable\n"
 
