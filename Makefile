@@ -22,11 +22,11 @@ demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs
 
 test: setup-dev check ## set up, check, and run the tests
 	@scripts/with-node scripts/setup-model-servers
-	@scripts/with-node $(PYTEST)
+	@scripts/with-node scripts/with-docker $(PYTEST)
 
 test-long: setup-dev ## the tests at their full counts (tens of minutes)
 	@scripts/with-node scripts/setup-model-servers
-	@scripts/with-node $(PYTEST) -m "long or not long"
+	@scripts/with-node scripts/with-docker $(PYTEST) -m "long or not long"
 
 check: setup-dev ## format, lint, types, floors
 	@$(BIN)/ruff format --check --quiet .
