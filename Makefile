@@ -5,6 +5,8 @@
 BIN := .venv/bin
 # Two workers, whatever the machine: counts and timeouts in the tests are made for two cores.
 PYTEST := $(BIN)/python -m pytest -n 2
+# One worker: these tests exhaust what sandboxes of one user share, such as the number of processes.
+PYTEST_CODING := scripts/with-docker $(BIN)/python -m pytest tests/coding
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,11 +24,13 @@ demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs
 
 test: setup-dev check ## set up, check, and run the tests
 	@scripts/with-node scripts/setup-model-servers
-	@scripts/with-node scripts/with-docker $(PYTEST)
+	@scripts/with-node $(PYTEST) --ignore=tests/coding
+	@$(PYTEST_CODING)
 
 test-long: setup-dev ## the tests at their full counts (tens of minutes)
 	@scripts/with-node scripts/setup-model-servers
-	@scripts/with-node scripts/with-docker $(PYTEST) -m "long or not long"
+	@scripts/with-node $(PYTEST) --ignore=tests/coding -m "long or not long"
+	@$(PYTEST_CODING)
 
 check: setup-dev ## format, lint, types, floors
 	@$(BIN)/ruff format --check --quiet .
