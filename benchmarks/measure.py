@@ -5,6 +5,7 @@ Only the standard library is imported here: this module runs in the peers' envir
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Task:
 
     async def timed(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Await `work` between the two ends of the measurement."""
+        gc.collect()  # what loading has left behind is not the work's
         self.began = perf_counter()
         try:
             return await work

@@ -179,7 +179,8 @@ LINES: tuple[Line, ...] = (
 NOTES = (
     "Each measurement is a process of its own; contestants take turns within a round; figures are medians over the rounds.",
     "A step is one agent's reply: 200 characters that never repeat, by an async function; a guard ends the run after N turns.",
-    "Before it is measured each worker does its workload once with two turns, except in B4: rates are without first-time loading.",
+    "Before it is measured each worker does its workload once with two turns, and what that left behind is collected; in B4 what is",
+    "loaded at first use is imported before the clock starts (the whole process counts it): rates are without first-time loading.",
     "floor: the same work in bare Python and SQLite. In B6 it is pydantic (models and adapters); in B5 it commits for all who wait.",
     "LangGraph: MessagesState; LG best: plain dicts (B1, B5) or DeltaChannel, beta (B2). AutoGen: autogen-agentchat, its state",
     "written to a JSON file with fsync (B2, B4). Every step is durable in B2, B4 and, for floor and convgraph, in B5.",

@@ -101,7 +101,9 @@ def _once(measurement: Measurement) -> dict[str, Any]:
 
 def _figures(command: list[str]) -> dict[str, Any]:
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    # Installed packages bring their bytecode along; a source tree must be allowed to keep its own.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     whole = time.perf_counter() - began
     if done.returncode:
         sys.exit(f"\n{' '.join(command)} failed:\n{done.stderr}")

@@ -79,7 +79,12 @@ async def b4_prepare(task: Task) -> None:
 
 
 async def b4(task: Task) -> None:
-    """Go on with it in a new process: one durable step."""
+    """Go on with it in a new process: one durable step. What convgraph loads when it is first used counts as an import here."""
+    import convgraph.graph.documents
+    import convgraph.journal.sqlite
+    import convgraph.runtime.fold  # noqa: F401
+
+    _pair(task, 1)  # the guard brings the evaluator of CEL along
 
     async def resume() -> RunResult:
         store = _store(task)

@@ -15,7 +15,10 @@ from convgraph.journal.values import ValueCodec
 
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(event) for kind, event in EVENTS.items()}
 _WRITERS: Mapping[str, Callable[..., bytes]] = {kind: adapter.serializer.to_json for kind, adapter in _ADAPTERS.items()}
-_READERS: Mapping[str, TypeAdapter[Any]] = {**_ADAPTERS, "inner_step": _ADAPTERS["step"], "inner_moved": _ADAPTERS["moved"]}
+_READERS: Mapping[str, Callable[[str | bytes], Any]] = {
+    kind: adapter.validator.validate_json
+    for kind, adapter in {**_ADAPTERS, "inner_step": _ADAPTERS["step"], "inner_moved": _ADAPTERS["moved"]}.items()
+}
 
 DEEPEST = 150
 """Levels of JSON that every reader can follow. More brackets than that may be flat or deep: it is tried."""
@@ -42,11 +45,11 @@ def row_kind(event: Event) -> str:
 
 def decode_event(kind: str, body: str | bytes, run_id: str, seq: int) -> Event:
     """The event that was written. Raises `StoreFormat` for an unknown kind, `StoreCorrupt` for a body that does not fit."""
-    adapter = _READERS.get(kind)
-    if adapter is None:
+    read = _READERS.get(kind)
+    if read is None:
         raise StoreFormat(f"run {run_id!r}, event {seq}: unknown kind {kind!r}; a newer convgraph wrote it, so read it with that one")
     try:
-        return adapter.validate_json(body)
+        return read(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(["$", *map(str, first["loc"])])

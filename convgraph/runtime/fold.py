@@ -46,12 +46,14 @@ def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Sta
 
 def _after(definition: Definition, state: State, event: Any, standing: Standing) -> State:
     if isinstance(event, Stepped) and not is_inner(event.path):
-        standing.unfinished.clear()
+        if standing.unfinished:
+            standing.unfinished.clear()
         state = advance(definition, state, event.turn())
         move = event.move()
         return state if move is None else advance(definition, state, move)
     if isinstance(event, Moved) and not is_inner(event.path):
-        standing.unfinished.clear()
+        if standing.unfinished:
+            standing.unfinished.clear()
         return advance(definition, state, as_move(event))
     if isinstance(event, Ended):
         return advance(definition, state, End(event.status, event.reason))
