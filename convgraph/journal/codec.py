@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 from convgraph.errors import NotEncodable, StoreCorrupt, StoreFormat
 from convgraph.journal.events import EVENTS, Event
@@ -16,7 +17,7 @@ from convgraph.journal.values import ValueCodec
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(event) for kind, event in EVENTS.items()}
 _WRITERS: Mapping[str, Callable[..., bytes]] = {kind: adapter.serializer.to_json for kind, adapter in _ADAPTERS.items()}
 _READERS: Mapping[str, Callable[[str | bytes], Any]] = {
-    kind: adapter.validator.validate_json
+    kind: cast("SchemaValidator", adapter.validator).validate_json
     for kind, adapter in {**_ADAPTERS, "inner_step": _ADAPTERS["step"], "inner_moved": _ADAPTERS["moved"]}.items()
 }
 
