@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
@@ -27,8 +28,8 @@ class Evidence:
 
     def call(self, label: str) -> None:
         """Note that `label` happens now; in the trap, do not come back."""
-        self._write(label)
-        if self.trap and len(self.calls()) == self.trap:
+        number = self._write(label)
+        if number == self.trap:
             if self.how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             self._write("# hanging")
@@ -54,9 +55,12 @@ class Evidence:
     def _lines(self) -> list[str]:
         return self.path.read_text().splitlines() if self.path.exists() else []
 
-    def _write(self, line: str) -> None:
+    def _write(self, line: str) -> int:
+        """Append a line; say how many calls there are with it. Branches that call at the same moment get different numbers."""
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
             os.write(handle, f"{line}\n".encode())
+            return len(self.calls())
         finally:
             os.close(handle)
