@@ -6,6 +6,7 @@
     executor    what an executor is, and what comes back
     local       as a process of this machine: no sandbox
     bubblewrap  as a process in a sandbox made of namespaces, without a daemon
+    docker      in a container
     jupyter     in a kernel that keeps its state: no sandbox
 
 Each executor has a work folder; the code's files are written there, and what it makes there stays there.
@@ -15,16 +16,22 @@ from __future__ import annotations
 
 from convgraph.coding.blocks import CodeBlock, extract_code_blocks
 from convgraph.coding.bubblewrap import BubblewrapCodeExecutor
+from convgraph.coding.choice import default_executor
+from convgraph.coding.docker import DockerCommandLineCodeExecutor
 from convgraph.coding.executor import CodeExecutor, CodeResult
 from convgraph.coding.jupyter import JupyterCodeExecutor
 from convgraph.coding.local import LocalCommandLineCodeExecutor
+from convgraph.coding.sandbox_image import build_sandbox_image
 
 __all__ = [
     "BubblewrapCodeExecutor",
     "CodeBlock",
     "CodeExecutor",
     "CodeResult",
+    "DockerCommandLineCodeExecutor",
     "JupyterCodeExecutor",
     "LocalCommandLineCodeExecutor",
+    "build_sandbox_image",
+    "default_executor",
     "extract_code_blocks",
 ]

@@ -59,7 +59,7 @@ class BubblewrapCodeExecutor(WorkFolderExecutor):
         if missing:
             raise ExecutorUnavailable(
                 f"bubblewrap needs {', '.join(missing)}: install it (on Debian or Ubuntu: sudo apt-get install bubblewrap util-linux), "
-                "or choose LocalCommandLineCodeExecutor(), which has no sandbox"
+                "or choose another executor, such as DockerCommandLineCodeExecutor()"
             )
         self._sandbox = self._command()
         output = BoundedOutput(1000)
@@ -67,7 +67,7 @@ class BubblewrapCodeExecutor(WorkFolderExecutor):
         if ended.exit_code:
             raise ExecutorUnavailable(
                 f"bubblewrap cannot make a sandbox here: {output.text().strip()}. Inside a container, and where user namespaces are "
-                "switched off, it often may not; LocalCommandLineCodeExecutor() needs none, and is none"
+                "switched off, it often may not; choose another executor, such as DockerCommandLineCodeExecutor()"
             )
 
     async def _stop(self) -> None:

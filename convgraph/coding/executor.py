@@ -17,7 +17,7 @@ from convgraph.coding.output import BoundedOutput
 from convgraph.coding.work_folder import WorkFolder
 from convgraph.errors import InputError
 
-Isolation: TypeAlias = Literal["none", "sandbox"]
+Isolation: TypeAlias = Literal["none", "sandbox", "container"]
 
 TIMED_OUT = 124
 """The exit code of a block that was stopped at its timeout, as of the command `timeout`."""
@@ -57,12 +57,12 @@ class CodeExecutor(Protocol):
 
     @property
     def name(self) -> str:
-        """A short name for people, such as 'bubblewrap'."""
+        """A short name for people, such as 'docker'."""
         ...
 
     @property
     def isolation(self) -> Isolation:
-        """'none' (the code can do what this user can) or 'sandbox' (namespaces and limits)."""
+        """'none' (the code can do what this user can), 'sandbox' (namespaces and limits) or 'container'."""
         ...
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Executors that are real, and what is looked for after each test: processes and folders that were left."""
+"""Executors that are real, and what is looked for after each test: processes, containers and folders that were left."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from convgraph.coding import (
     BubblewrapCodeExecutor,
     CodeBlock,
     CodeResult,
+    DockerCommandLineCodeExecutor,
     JupyterCodeExecutor,
     LocalCommandLineCodeExecutor,
 )
@@ -19,6 +20,7 @@ from convgraph.coding import (
 EXECUTORS: dict[str, Callable[..., Any]] = {
     "local": LocalCommandLineCodeExecutor,
     "bubblewrap": BubblewrapCodeExecutor,
+    "docker": DockerCommandLineCodeExecutor,
     "jupyter": JupyterCodeExecutor,
 }
 
@@ -53,7 +55,7 @@ async def every(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield bench
 
 
-@pytest.fixture(scope="module", params=["bubblewrap"])
+@pytest.fixture(scope="module", params=["bubblewrap", "docker"])
 async def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     """Each executor that stands between the code and this machine."""
     async for bench in _bench(request.param, tmp_path_factory):

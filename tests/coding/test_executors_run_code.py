@@ -13,8 +13,10 @@ from convgraph.coding import (
     BubblewrapCodeExecutor,
     CodeBlock,
     CodeExecutor,
+    DockerCommandLineCodeExecutor,
     JupyterCodeExecutor,
     LocalCommandLineCodeExecutor,
+    default_executor,
 )
 from convgraph.errors import ExecutorUnavailable, InputError
 from convgraph.sync import run_sync
@@ -102,7 +104,7 @@ async def test_long_output_keeps_its_beginning_and_its_end(every: Any) -> None:
     assert len(result.output) < 101_000
 
 
-@pytest.mark.parametrize("make", [LocalCommandLineCodeExecutor, BubblewrapCodeExecutor, JupyterCodeExecutor])
+@pytest.mark.parametrize("make", [LocalCommandLineCodeExecutor, BubblewrapCodeExecutor, DockerCommandLineCodeExecutor, JupyterCodeExecutor])
 def test_an_executor_serves_calls_from_several_event_loops_and_cleans_up(make: Any) -> None:
     """Each call of a synchronous face has an event loop of its own."""
     executor = make()
@@ -125,6 +127,22 @@ async def test_a_folder_of_the_callers_is_kept(tmp_path: Path) -> None:
 def test_a_limit_that_is_none_is_refused() -> None:
     with pytest.raises(InputError, match="positive"):
         LocalCommandLineCodeExecutor(timeout=0)
+
+
+async def test_without_an_engine_the_default_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    executor = default_executor(work_dir=tmp_path / "work")
+    assert executor.isolation == "container"
+    with pytest.raises(ExecutorUnavailable, match=r"use_docker=False"):
+        await executor.execute([CodeBlock("sh", f"touch {tmp_path}/ran")])
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_without_docker_means_a_plain_process() -> None:
+    executor = default_executor(use_docker=False)
+    assert (executor.name, executor.isolation) == ("local", "none")
+    assert (await executor.execute([CodeBlock("sh", "echo ran")])).output == "ran\n"
+    await executor.stop()
 
 
 async def test_without_bubblewrap_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import docker
 import pytest
 
-from convgraph.coding import BubblewrapCodeExecutor, CodeBlock
+from convgraph.coding import BubblewrapCodeExecutor, CodeBlock, DockerCommandLineCodeExecutor
 
 pytestmark = pytest.mark.anyio
 
@@ -195,6 +196,15 @@ async def test_a_memory_hog_fails_in_bubblewrap(tmp_path: Path) -> None:
     assert "MemoryError" in result.output
 
 
+async def test_a_memory_hog_is_killed_in_a_container_and_reported(tmp_path: Path) -> None:
+    async with DockerCommandLineCodeExecutor(work_dir=tmp_path / "work", memory=64 << 20) as executor:
+        result = await executor.execute([CodeBlock("python", "hog = []\nwhile True: hog.append(bytearray(1 << 20))")])
+        assert (result.exit_code, result.oom, result.timed_out) == (137, True, False)
+        assert "more memory than it may" in result.output
+        after = await executor.execute([CodeBlock("sh", "echo usable; exit 3")])
+        assert (after.output, after.exit_code, after.oom) == ("usable\n", 3, False)
+
+
 async def test_tmp_is_small(sandbox: Any) -> None:
     result = await sandbox.sh("head -c 200000000 /dev/zero > /tmp/fill")
     assert result.exit_code != 0
@@ -202,12 +212,16 @@ async def test_tmp_is_small(sandbox: Any) -> None:
 
 
 async def test_nothing_is_left_when_an_executor_stops(tmp_path: Path) -> None:
-    """No process, no folder."""
-    executor = BubblewrapCodeExecutor()
+    """No container, no process, no folder."""
+    executor = DockerCommandLineCodeExecutor()
     await executor.start()
     folder = executor.work_dir
     mark = f"{uuid4().int % 10**12 + 10**12}"
     await executor.execute([CodeBlock("sh", f"sleep {mark}")], timeout=0.2)
     await executor.stop()
+    client = docker.from_env()
+    left = client.containers.list(all=True, filters={"volume": str(folder)}, ignore_removed=True)
+    client.close()
+    assert left == []
     assert not folder.exists()
     assert processes_with(mark) == []
