@@ -54,13 +54,15 @@ class Message:
 class Reply:
     """What a node returns when it has more to give than a text.
 
-    `content` is what is said (None: nothing), `update` the changes to the conversation's state, `goto` the
-    name of the node to hand over to: one of the enabled targets, nothing else.
+    `content` is what is said (None: nothing; a list of messages: all of them, in one turn), `update` the changes to
+    the conversation's state, `goto` the name of the node to hand over to: one of the enabled targets, nothing else.
+    `reason` says why a node declines to speak; a conversation that ends there gives it as its `stop_reason`.
     """
 
-    content: str | Message | list[Part] | None = None
+    content: str | Message | Sequence[Message] | list[Part] | None = None
     update: Mapping[str, Any] | None = None
     goto: str | None = None
+    reason: str = ""
 
 
 ReplyLike: TypeAlias = str | Message | Reply | None
@@ -107,6 +109,15 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     raise InputError(
         f"a message is a str, a Message, a list of content parts or a mapping with 'content', not {type(value).__name__}: {value!r:.200}"
     )
+
+
+def as_messages(value: Any, sender: str) -> tuple[Message, ...]:
+    """The messages that the content of a reply stands for: none, one, or those of a list. Raises `InputError`."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Message) for item in cast("Sequence[Any]", value)):
+        return tuple(as_message(item, sender) for item in cast("Sequence[Any]", value))
+    return (as_message(value, sender),)
 
 
 def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> Message:

@@ -40,7 +40,7 @@ class Turn(NamedTuple):
     """A node has had the turn. `messages` is what it added, `update` what it changes in the state.
 
     `visits` counts a parallel group's branches; `limit` names a limit that cut the turn short;
-    `asked` lists the ids of the questions that the turn put to people.
+    `asked` lists the ids of the questions that the turn put to people. `reason` is why the node declined to speak.
     """
 
     node: str
@@ -54,6 +54,7 @@ class Turn(NamedTuple):
     visits: Mapping[str, int] | None = None
     limit: str | None = None
     asked: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class Move(NamedTuple):
@@ -90,7 +91,8 @@ class State(NamedTuple):
     """Where a conversation stands. Immutable; a fold of its events.
 
     `node` is the node that has the turn or, while `choosing`, has just had it. `last_turn` is the number of
-    each node's latest turn. `spent_limits` maps a limit whose edge was taken to the turn at which it was.
+    each node's latest turn. `spent_limits` maps a limit whose edge was taken to the turn at which it was. `why_declined`
+    is the reason that the node which has just had the turn gave for saying nothing.
     """
 
     node: str
@@ -112,6 +114,7 @@ class State(NamedTuple):
     asked: Mapping[str, int] = {}
     status: Status | None = None
     reason: str = ""
+    why_declined: str = ""
 
     def dump_data(self, fields: frozenset[str] | None = None) -> dict[str, Any]:
         """The typed state as plain JSON values: all of it, or some fields."""
@@ -207,7 +210,7 @@ def advance(graph: Definition, state: State, event: Event) -> State:
     if isinstance(event, Turn):
         return _after_turn(graph, state, event)
     if isinstance(event, Move):
-        return _after_move(state, event)
+        return _after_move(graph, state, event)
     if isinstance(event, End):
         return state._replace(status=event.status, reason=event.reason)
     return _after_edit(graph, state, event)
@@ -248,14 +251,17 @@ def _after_turn(graph: Definition, state: State, turn: Turn) -> State:
         turn.limit,
         state.spent_limits,
         asked,
+        why_declined=turn.reason,
     )
 
 
-def _after_move(state: State, move: Move) -> State:
+def _after_move(graph: Definition, state: State, move: Move) -> State:
     spent = state.spent_limits if move.limit is None else {**state.spent_limits, move.limit: state.turn}
     usage = state.usage + move.usage if move.usage is not NO_USAGE else state.usage
     if move.target == END:
-        return state._replace(node=END, choosing=False, usage=usage, spent_limits=spent, goto=None, status="finished", reason="reached END")
+        why = state.why_declined or graph.edges[move.edge].label
+        reason = f"reached END: {why}" if why else "reached END"
+        return state._replace(node=END, choosing=False, usage=usage, spent_limits=spent, goto=None, status="finished", reason=reason)
     return state._replace(node=move.target, choosing=False, usage=usage, spent_limits=spent, goto=None, limit=None)
 
 

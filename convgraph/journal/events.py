@@ -15,7 +15,7 @@ from convgraph.messages import NO_USAGE, Message, Usage
 
 FORMAT = 1
 
-EffectKind: TypeAlias = Literal["model", "tool", "code", "human", "clock", "random", "doubt"]
+EffectKind: TypeAlias = Literal["model", "tool", "code", "reply", "conversation", "human", "clock", "random", "doubt"]
 JsonObject: TypeAlias = dict[str, Any]
 
 
@@ -73,7 +73,11 @@ class Edited:
 
 @dataclass(frozen=True, slots=True)
 class EffectStarted:
-    """Something that may happen outside is about to be done, or a person is asked. Without an `EffectFinished` it is in doubt."""
+    """Something that may happen outside is about to be done, or a person is asked. Without an `EffectFinished` it is in doubt.
+
+    A `conversation` that code opens inside a turn is one too, so that it is known whether it had come to its end;
+    `definition` is then the digest of its graph's document.
+    """
 
     kind: ClassVar[str] = "effect_started"
     path: str
@@ -83,6 +87,7 @@ class EffectStarted:
     digest: str
     key: str = ""
     question: Question | None = None
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,7 @@ class Stepped:
     move_limit: str | None = None
     chosen_by: str = ""
     guards: dict[str, bool] | None = None
+    reason: str = ""
 
     def turn(self) -> Turn:
         """The turn, for the machine."""
@@ -157,6 +163,7 @@ class Stepped:
             self.visits,
             self.limit,
             self.asked,
+            self.reason,
         )
 
     def move(self) -> Move | None:

@@ -10,7 +10,7 @@ from convgraph.graph.definition import Definition, Node
 from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, enabled, verdict
 from convgraph.journal.events import JsonObject, Moved, Stepped
 from convgraph.journal.turn_paths import choice_path
-from convgraph.messages import NO_USAGE, Message, Reply, Usage, as_message
+from convgraph.messages import NO_USAGE, Message, Reply, Usage, as_messages
 from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
@@ -163,7 +163,8 @@ def _turn(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
         turn = value._replace(asked=turning.asked)
     else:
         messages, update, goto = reply_parts(scope, node.name, value, turning.path)
-        turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked)
+        reason = value.reason if isinstance(value, Reply) and not messages else ""
+        turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked, reason=reason)
     if turn.updates or turn.goto is not None:
         _check_turn(scope, turn)
     return turn
@@ -174,7 +175,7 @@ def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[M
     reply = value if isinstance(value, Reply) else Reply(value)
     where = f"graph {scope.program.definition.name!r}, node {name!r}, turn {path}"
     try:
-        messages = () if reply.content is None else (as_message(reply.content, name),)
+        messages = as_messages(reply.content, name)
     except InputError as error:
         raise InputError(f"{where}: {error}; a node returns a str, a Message, a Reply or None") from None
     return messages, _update(scope, reply, where), reply.goto
@@ -224,6 +225,7 @@ def _stepped(scope: Scope, turn: Turn, path: str, choice: Choice | None, limit: 
         limit,
         choice.by if choice is not None else "",
         scope.opaque_values(),
+        turn.reason,
     )
 
 
