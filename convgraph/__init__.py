@@ -33,8 +33,8 @@ _WHERE = {
     "AssistantAgent": "convgraph.agents.assistant",
     "OpenAIChatModel": "convgraph.models.openai_chat",
     "ScriptedModel": "convgraph.models.scripted",
-    "config_list_from_json": "convgraph.models.config",
-    "filter_config": "convgraph.models.config",
+    "config_list_from_json": "convgraph.models.config_lists",
+    "filter_config": "convgraph.models.config_lists",
 }
 
 __all__ = [
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from convgraph.journal.events import Question
     from convgraph.journal.store_url import open_store
     from convgraph.messages import Message, Reply, ToolCall, Usage
-    from convgraph.models.config import config_list_from_json, filter_config
+    from convgraph.models.config_lists import config_list_from_json, filter_config
     from convgraph.models.openai_chat import OpenAIChatModel
     from convgraph.models.scripted import ScriptedModel
     from convgraph.runtime.context import Context

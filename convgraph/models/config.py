@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from convgraph.errors import ModelConfigError
+from convgraph.models.config_lists import Entry
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.openai_chat import OpenAIChatModel
 from convgraph.protocols import Model
-
-Entry: TypeAlias = Mapping[str, Any]
 
 _NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type"})
 """Keys that choose, group or cache configurations. A run's journal is its cache: fork or replay it."""
@@ -39,60 +35,6 @@ def model_from_config(llm_config: Any) -> Model:
     entries = _entries(llm_config)
     models = [_model(entry, f"config_list[{index}]") for index, entry in enumerate(entries)]
     return models[0] if len(models) == 1 else FallbackModel(models)
-
-
-def config_list_from_json(
-    env_or_file: str, file_location: str | os.PathLike[str] = "", filter_dict: Entry | None = None
-) -> list[dict[str, Any]]:
-    """The configurations in the environment variable `env_or_file`, or in the file of that name in `file_location`.
-
-    The variable holds the JSON list itself, or the path of a file that does. With `filter_dict`, only those that
-    `filter_config` lets through. Raises `ModelConfigError` when there is nothing to read or it is no list of objects.
-    """
-    from_env = os.environ.get(env_or_file)
-    if not from_env:
-        path = Path(file_location) / env_or_file
-        text, where = _read(path, f"there is neither an environment variable {env_or_file!r} nor a file {str(path)!r}"), str(path)
-    elif from_env.lstrip().startswith(("[", "{")):
-        text, where = from_env, f"the environment variable {env_or_file!r}"
-    else:
-        text, where = _read(Path(from_env), f"{env_or_file!r} names the file {from_env!r}, which cannot be read"), from_env
-    try:
-        configs: Any = json.loads(text)
-    except ValueError as error:
-        raise ModelConfigError(f"{where} does not hold JSON: {error}") from error
-    if not isinstance(configs, list) or not all(isinstance(entry, dict) for entry in cast("list[Any]", configs)):
-        raise ModelConfigError(f"{where} is to hold a JSON list of objects like {{'model': …, 'api_key': …}}")
-    return filter_config(cast("list[dict[str, Any]]", configs), filter_dict)
-
-
-def filter_config(config_list: Iterable[Entry], filter_dict: Entry | None, exclude: bool = False) -> list[dict[str, Any]]:
-    """The configurations that match `filter_dict` (with `exclude`: those that do not).
-
-    `filter_dict` maps keys to a value or a list of values. A configuration matches when, for each key, its value is
-    one of them; where its value is itself a list (as `tags` are), when the two have a value in common. A key that it
-    lacks matches None.
-    """
-    configs = [dict(entry) for entry in config_list]
-    if not filter_dict:
-        return configs
-    wanted = {key: _as_list(values) for key, values in filter_dict.items()}
-    return [entry for entry in configs if _matches(entry, wanted) != exclude]
-
-
-def _matches(entry: Entry, wanted: Mapping[str, Sequence[Any]]) -> bool:
-    return all(any(value in values for value in _as_list(entry.get(key))) for key, values in wanted.items())
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(cast("Iterable[Any]", value)) if isinstance(value, list | tuple | set | frozenset) else [value]
-
-
-def _read(path: Path, problem: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelConfigError(f"{problem} ({error})") from error
 
 
 def _entries(llm_config: Any) -> list[Entry]:

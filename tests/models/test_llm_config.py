@@ -1,90 +1,23 @@
 """AutoGen's configurations: read, filtered, made into models, and refused with a reason."""
 
 import asyncio
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from convgraph.errors import ModelConfigError, ModelError, ModelOutputError, ModelUnavailable
 from convgraph.messages import Message, Usage
-from convgraph.models.config import config_list_from_json, filter_config, model_from_config
+from convgraph.models.config import model_from_config
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.scripted import ScriptedModel
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.testing import Answer, Drop, HttpError, RawBody, ScriptedServer
 
 HELLO = ModelRequest([Message("user", "hello", "user")], speaker="a")
-CONFIGS = [
-    {"model": "gpt-5.5", "api_key": "1", "tags": ["fast", "cheap"]},
-    {"model": "gpt-5.5-mini", "api_key": "2", "tags": ["cheap"]},
-    {"model": "local", "base_url": "http://localhost:1"},
-]
-
-
-def models(configs: list[dict[str, Any]]) -> list[str]:
-    return [config["model"] for config in configs]
 
 
 def answer(llm_config: Any, **asked: Any) -> ModelReply:
     return asyncio.run(model_from_config(llm_config).respond(HELLO, **asked))
-
-
-def test_a_config_list_is_read_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "OAI_CONFIG_LIST").write_text(json.dumps(CONFIGS))
-
-    assert config_list_from_json("OAI_CONFIG_LIST", file_location=tmp_path) == CONFIGS
-    assert models(config_list_from_json("OAI_CONFIG_LIST", str(tmp_path), {"model": ["local"]})) == ["local"]
-
-
-def test_a_config_list_is_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable holds the list itself, or says where it is."""
-    monkeypatch.setenv("MY_MODELS", json.dumps(CONFIGS))
-    assert config_list_from_json("MY_MODELS") == CONFIGS
-
-    file = tmp_path / "models.json"
-    file.write_text(json.dumps(CONFIGS[:1]))
-    monkeypatch.setenv("MY_MODELS", str(file))
-    assert config_list_from_json("MY_MODELS") == CONFIGS[:1]
-
-
-@pytest.mark.parametrize(("content", "told"), [("{oops", "does not hold JSON"), ("{}", "list of objects"), ("[1]", "list of objects")])
-def test_a_config_list_that_is_none_is_refused(content: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_MODELS", content)
-    with pytest.raises(ModelConfigError, match=told):
-        config_list_from_json("MY_MODELS")
-
-
-def test_a_config_list_that_is_nowhere_names_both_places(tmp_path: Path) -> None:
-    with pytest.raises(ModelConfigError, match="environment variable 'NOPE' nor a file"):
-        config_list_from_json("NOPE", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        (None, ["gpt-5.5", "gpt-5.5-mini", "local"]),
-        ({}, ["gpt-5.5", "gpt-5.5-mini", "local"]),
-        ({"model": "gpt-5.5"}, ["gpt-5.5"]),
-        ({"model": ["gpt-5.5", "local"]}, ["gpt-5.5", "local"]),
-        ({"model": "gpt"}, []),
-        ({"tags": ["cheap"]}, ["gpt-5.5", "gpt-5.5-mini"]),
-        ({"tags": "fast"}, ["gpt-5.5"]),
-        ({"tags": ["fast", "cheap"], "model": ["gpt-5.5-mini"]}, ["gpt-5.5-mini"]),
-        ({"tags": [None]}, ["local"]),
-        ({"api_key": "3"}, []),
-    ],
-)
-def test_a_filter_takes_equal_values_or_common_ones_and_its_opposite_the_rest(wanted: dict[str, Any] | None, found: list[str]) -> None:
-    assert models(filter_config(CONFIGS, wanted)) == found
-    if wanted:
-        assert models(filter_config(CONFIGS, wanted, exclude=True)) == [name for name in models(CONFIGS) if name not in found]
-
-
-def test_a_filter_gives_copies() -> None:
-    filter_config(CONFIGS, None)[0]["api_key"] = "changed"
-    assert CONFIGS[0]["api_key"] == "1"
 
 
 def test_shared_settings_hold_for_each_entry_and_an_entrys_own_win() -> None:
