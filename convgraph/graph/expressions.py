@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from convgraph.errors import GuardError, MissingDependency
+from convgraph.graph.loops import Loop, evaluated, taken_out
 
 MAX_LENGTH = 2_000
 MAX_LOOPS = 2
@@ -22,7 +23,12 @@ FUNCTIONS = frozenset(
 )
 TYPES = frozenset("int uint double string bytes bool list map null_type".split())
 _OPERATOR = re.compile(r"@\w+|[!-]_|_[^\w]+_|_\[_\]|_\?_:_")
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_LITERAL = re.compile(
+    r"""//[^\n]*"""
+    r"""|(?<!\w)(?:[bB]?[rR])(?P<raw>\"{3}|'{3}|"|').*?(?P=raw)"""
+    r"""|(?P<quote>\"{3}|'{3}|"|')(?:\\.|(?!(?P=quote)).)*(?P=quote)""",
+    re.DOTALL,
+)
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _STATE_KEY = re.compile(r"\bstate\s*\.\s*([A-Za-z_]\w*)|\bstate\s*\[\s*[\"']([^\"']+)[\"']\s*\]")
 _FIELDS: Mapping[str, frozenset[str]] = {
@@ -41,13 +47,18 @@ class Expression:
     program: Any
     reads: frozenset[str]
     state_keys: frozenset[str] | None
+    loops: tuple[Loop, ...] = ()
+
+    def value(self, values: Mapping[str, Any]) -> Any:
+        """The text's value where its names have these `values`. Raises whatever fits the fault, as the library does."""
+        return evaluated(_library(), self.program, self.loops, values) if self.loops else self.program.execute(values)
 
 
 def compiled(text: str, where: str) -> Expression:
     """Compile and check CEL text. Raises `GuardError` with the column of what is wrong."""
     if len(text) > MAX_LENGTH:
         raise GuardError(f"{where}: the guard has {len(text)} characters; at most {MAX_LENGTH} are allowed")
-    code = _LITERAL.sub(lambda literal: '"' + " " * (len(literal.group()) - 2) + '"', text)
+    code = _LITERAL.sub(_blank, text)
     _check_depth(code, text, where)
     cel = _library()
     try:
@@ -73,7 +84,20 @@ def compiled(text: str, where: str) -> Expression:
             )
     if dunder := re.search(r"(?<!\w)__\w+", code):
         raise GuardError(f"{where}: guard {text!r}, column {dunder.start() + 1}: names that begin with '__' are refused")
-    return Expression(text, program, reads, _state_keys(text) if "state" in reads else frozenset())
+    state_keys = _state_keys(text) if "state" in reads else frozenset[str]()
+    try:
+        rest, loops = taken_out(cel, text, code, where)
+        return Expression(text, cel.compile(rest) if loops else program, reads, state_keys, loops)
+    except ValueError as error:
+        raise GuardError(
+            f"{where}: guard {text!r}: its loops (map, filter) cannot be told apart; put brackets around what they run over"
+        ) from error
+
+
+def _blank(literal: re.Match[str]) -> str:
+    """As many characters without a meaning: neither a text nor a comment is code, whatever brackets and names it holds."""
+    size = len(literal.group())
+    return " " * size if literal.group().startswith("//") else '"' + " " * (size - 2) + '"'
 
 
 def _check_depth(code: str, text: str, where: str) -> None:

@@ -94,7 +94,7 @@ class GuardView:
 class CelGuard:
     """A guard written in CEL. Compiled and checked when made; hashable and comparable by its text."""
 
-    __slots__ = ("_program", "_readers", "_where", "reads", "state_keys", "text")
+    __slots__ = ("_expression", "_readers", "_where", "reads", "state_keys", "text")
     opaque = False
 
     def __init__(self, text: str, where: str = "guard") -> None:
@@ -102,7 +102,7 @@ class CelGuard:
         self.text = text
         self.reads = expression.reads
         self.state_keys = expression.state_keys
-        self._program = expression.program
+        self._expression = expression
         self._where = where
         self._readers = tuple((name, _READERS[name]) for name in sorted(self.reads) if name != "state")
 
@@ -112,7 +112,7 @@ class CelGuard:
         if "state" in self.reads:
             values["state"] = state.dump_data(self.state_keys)
         try:
-            value = self._program.execute(values)
+            value = self._expression.value(values)
         except Exception as error:  # the library raises whatever fits the fault: KeyError, TypeError, RuntimeError …
             raise GuardError(f"{self._where}: guard {self.text!r} cannot be evaluated at turn {state.turn}: {error}") from error
         if value is True or value is False:
@@ -181,14 +181,14 @@ def as_guard(when: str | PythonGuard | Guard | None, where: str) -> Guard | None
 class CelExpression:
     """A CEL expression that gives a value, not a truth: what `ForEach` runs over. Same names, same bounds as a guard."""
 
-    __slots__ = ("_program", "_where", "reads", "state_keys", "text")
+    __slots__ = ("_expression", "_where", "reads", "state_keys", "text")
 
     def __init__(self, text: str, where: str) -> None:
         expression = compiled(text, where)
         self.text = text
         self.reads = expression.reads
         self.state_keys = expression.state_keys
-        self._program = expression.program
+        self._expression = expression
         self._where = where
 
     def __call__(self, state: State) -> Any:
@@ -197,7 +197,7 @@ class CelExpression:
         if "state" in self.reads:
             values["state"] = state.dump_data(self.state_keys)
         try:
-            return self._program.execute(values)
+            return self._expression.value(values)
         except Exception as error:
             raise GuardError(f"{self._where}: {self.text!r} cannot be evaluated at turn {state.turn}: {error}") from error
 
