@@ -69,12 +69,16 @@ ReplyLike: TypeAlias = str | Message | Reply | None
 
 
 class Usage(NamedTuple):
-    """Model calls, their tokens, and their price in US dollars. Adds with `+`."""
+    """Model calls, their tokens, and their price in US dollars. Adds with `+`.
+
+    `cached_tokens` are those of the input tokens that a provider had in its prompt cache, and bills for less.
+    """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float = 0.0
+    cached_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -82,8 +86,14 @@ class Usage(NamedTuple):
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: tuple[Any, ...]) -> Usage:  # type: ignore[override]  # a sum of records, not a longer tuple
-        calls, input_tokens, output_tokens, usd = other
-        return Usage(self.calls + calls, self.input_tokens + input_tokens, self.output_tokens + output_tokens, self.usd + usd)
+        calls, input_tokens, output_tokens, usd, cached_tokens = other
+        return Usage(
+            self.calls + calls,
+            self.input_tokens + input_tokens,
+            self.output_tokens + output_tokens,
+            self.usd + usd,
+            self.cached_tokens + cached_tokens,
+        )
 
 
 NO_USAGE = Usage()

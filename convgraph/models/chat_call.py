@@ -14,8 +14,9 @@ from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE
-from convgraph.models.completion import Collected, Price, read_completion
+from convgraph.models.completion import Collected, read_completion
 from convgraph.models.pool import ConnectionPool, Endpoint
+from convgraph.models.prices import Price
 from convgraph.models.retry import Sleep, as_model_error, retried
 from convgraph.protocols import ModelReply
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from convgraph.errors import ModelOutputError
-from convgraph.messages import ToolCall, Usage
+from convgraph.messages import ToolCall
+from convgraph.models.prices import Counted, Price, usage_of
 from convgraph.models.text import held_back, sound, sound_json
 from convgraph.protocols import ModelReply
-
-Price: TypeAlias = tuple[float, float]
-"""US dollars for 1,000 input and for 1,000 output tokens."""
-
-
-logger = logging.getLogger(__name__)
 
 
 def read_completion(body: Any, model: str, price: Price | None) -> ModelReply:
@@ -49,7 +43,7 @@ class Collected:
     _text: list[str] = field(default_factory=list[str])
     _refusal: list[str] = field(default_factory=list[str])
     _calls: dict[int, dict[str, str]] = field(default_factory=dict[int, dict[str, str]])
-    _usage: Usage | None = None
+    _counted: Counted | None = None
     _pending: str = ""
 
     def add_chunk(self, chunk: Any) -> None:
@@ -68,8 +62,7 @@ class Collected:
         self.model = _text(body.get("model")) or self.model
         usage = body.get("usage")
         if isinstance(usage, Mapping):
-            counts = cast("Mapping[str, Any]", usage)
-            self._usage = Usage(1, _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
+            self._counted = _counted(cast("Mapping[str, Any]", usage))
 
     def add_message(self, message: Mapping[str, Any]) -> None:
         text = _content(message.get("content"))
@@ -112,19 +105,21 @@ class Collected:
         return ModelReply(
             content=sound("".join(self._text) or refusal),
             tool_calls=calls,
-            usage=self._priced_usage(price),
+            usage=usage_of(self._counted, price, self.model),
             model=self.model,
             finish_reason="refusal" if refusal else self.finish_reason,
         )
 
-    def _priced_usage(self, price: Price | None) -> Usage:
-        if self._usage is None:
-            if price is not None:
-                logger.warning("%r did not say how many tokens its answer took: its price counts as nothing", self.model)
-            return Usage(calls=1)
-        if price is None:
-            return self._usage
-        return self._usage._replace(usd=(self._usage.input_tokens * price[0] + self._usage.output_tokens * price[1]) / 1000)
+
+def _counted(usage: Mapping[str, Any]) -> Counted:
+    details = usage.get("prompt_tokens_details")
+    parts = cast("Mapping[str, Any]", details if isinstance(details, Mapping) else {})
+    return Counted(
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _count(parts.get("cached_tokens")),
+        _count(parts.get("cache_write_tokens")),
+    )
 
 
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:

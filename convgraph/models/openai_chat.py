@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from convgraph.errors import ModelConfigError
-from convgraph.models.completion import Price
 from convgraph.models.pool import ConnectionPool, Endpoint
+from convgraph.models.prices import Price, as_price, price_for
 from convgraph.models.structured import with_data
 from convgraph.models.wire import chat_body
 from convgraph.protocols import ModelReply, ModelRequest
@@ -40,8 +40,9 @@ class OpenAIChatModel:
     `params` go into each request's body; nothing else does, for many models refuse what they do not know.
     (`extra_headers`, `extra_query` and `extra_body` mean what they mean in the openai SDK.)
 
-    `price` is US dollars for 1,000 input and 1,000 output tokens; without it costs count as unknown. `timeout` is
-    the longest silence in seconds. What is worth retrying is tried `max_retries` more times, never once text has
+    `price` is US dollars for 1,000 input and 1,000 output tokens (or a `Price`); without it, the list price of the
+    model of this name holds (`convgraph.models.prices`), wherever it is served, and an unknown model has none.
+    `timeout` is the longest silence in seconds. What is worth retrying is tried `max_retries` more times, never once text has
     been handed out; `sleep` is what waits in between. `stream` says whether to stream always or never; by default
     an answer is streamed when somebody listens.
     """
@@ -63,7 +64,7 @@ class OpenAIChatModel:
         self._model = _checked("model", model)
         self._api_key = _checked("api_key", api_key)
         self._base_url = _checked("base_url", base_url)
-        self._price = _pair(_checked("price", price))
+        self._price = as_price(_checked("price", price))
         self._timeout = _checked("timeout", timeout)
         self._max_retries = _checked("max_retries", max_retries)
         self._stream = _checked("stream", stream)
@@ -80,7 +81,7 @@ class OpenAIChatModel:
 
     @property
     def priced(self) -> bool:
-        return self._price is not None
+        return price_for(self.name, self._price, self._params) is not None
 
     def describe(self) -> Mapping[str, Any]:
         """What its answers depend on: the model and its parameters, not where it is served, and no secret."""
@@ -95,7 +96,7 @@ class OpenAIChatModel:
             self._endpoint(),
             chat_body(request, self.name, self._params),
             self._pool,
-            price=self._price,
+            price=price_for(self.name, self._price, {**self._params, **request.params}),
             stream=on_delta is not None if self._stream is None else self._stream,
             on_delta=on_delta,
         )
@@ -154,14 +155,10 @@ def _is_amount(value: Any) -> bool:
 
 
 def _is_price(value: Any) -> bool:
+    if isinstance(value, Price):
+        return all(part is None or _is_amount(part) for part in value[:4])
     parts = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value, value]
     return len(parts) == 2 and all(map(_is_amount, parts))
-
-
-def _pair(price: Sequence[float] | float | None) -> Price | None:
-    if price is None:
-        return None
-    return (price, price) if isinstance(price, int | float) else (price[0], price[1])
 
 
 def _json_params(params: dict[str, Any]) -> dict[str, Any]:

@@ -14,14 +14,17 @@ class Answer:
     """A chat completion.
 
     `tool_calls` are mappings with `name` and `arguments` (a mapping, or JSON text), and an `id` where it matters.
-    `usage` is (input, output) tokens; by default they are counted. `reports_usage=False` leaves them out, as
-    some servers do. `extra` is merged into the message, for what the other fields cannot say.
+    `usage` is (input, output) tokens; by default they are counted. `cached` of the input tokens are reported as read
+    from the prompt cache, and `written` as put there. `reports_usage=False` leaves them out, as some servers do.
+    `extra` is merged into the message, for what the other fields cannot say.
     """
 
     content: str = ""
     tool_calls: Sequence[Mapping[str, Any]] = ()
     finish_reason: str = ""
     usage: tuple[int, int] | None = None
+    cached: int = 0
+    written: int = 0
     reports_usage: bool = True
     latency: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -291,11 +291,14 @@ class _Handler(BaseHTTPRequestHandler):
         _cut(self.connection)
 
 
-def _report(exchange: Exchange, answer: Answer) -> dict[str, int]:
+def _report(exchange: Exchange, answer: Answer) -> dict[str, Any]:
     """The usage that the client is told, noted in the log as told."""
     counted = answer.usage or (input_tokens(exchange.request), output_tokens(answer))
     exchange.input_tokens, exchange.output_tokens = counted
-    return {"prompt_tokens": counted[0], "completion_tokens": counted[1], "total_tokens": sum(counted)}
+    report: dict[str, Any] = {"prompt_tokens": counted[0], "completion_tokens": counted[1], "total_tokens": sum(counted)}
+    if answer.cached or answer.written:
+        report["prompt_tokens_details"] = {"cached_tokens": answer.cached, "cache_write_tokens": answer.written}
+    return report
 
 
 def _cut(connection: socket.socket) -> None:
