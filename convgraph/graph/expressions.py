@@ -88,10 +88,11 @@ def compiled(text: str, where: str) -> Expression:
     try:
         rest, loops = taken_out(cel, text, code, where)
         return Expression(text, cel.compile(rest) if loops else program, reads, state_keys, loops)
+    except GuardError:
+        raise
     except ValueError as error:
-        raise GuardError(
-            f"{where}: guard {text!r}: its loops (map, filter) cannot be told apart; put brackets around what they run over"
-        ) from error
+        hint = "put brackets around what they run over"
+        raise GuardError(f"{where}: guard {text!r}: its loops (map, filter) cannot be told apart; {hint}") from error
 
 
 def _blank(literal: re.Match[str]) -> str:
