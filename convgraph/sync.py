@@ -11,17 +11,21 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end and return its result, from any place.
 
     Outside a running event loop it is run here. Inside one (a notebook cell, a sync function called from
     async code) it is run in a loop of its own in another thread while the caller waits.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return _run_in_thread(work)
+    return asyncio.run(work) if running_loop() is None else _run_in_thread(work)
 
 
 def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:

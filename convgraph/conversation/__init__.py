@@ -1,8 +1,8 @@
-"""The face: `ConversationGraph` joins definition, speakers, runtime, stores and drawing; `Parallel` and `ForEach` are its groups."""
+"""The face: `ConversationGraph` joins definition, speakers, runtime, stores and drawing; `Parallel`, `ForEach` and `Nested` are its nodes of nodes."""
 
 from __future__ import annotations
 
 from convgraph.conversation.conversation_graph import ConversationGraph
-from convgraph.conversation.groups import ForEach, Parallel
+from convgraph.conversation.groups import ForEach, Nested, Parallel
 
-__all__ = ["ConversationGraph", "ForEach", "Parallel"]
+__all__ = ["ConversationGraph", "ForEach", "Nested", "Parallel"]

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from convgraph.conversation.parts import NodeOptions, Part, assembled, caller_origin, models_of, name_of, selector_paths, with_nested
 from convgraph.conversation.views import GraphViews
 from convgraph.errors import DefinitionError, InputError
-from convgraph.graph.definition import END, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
+from convgraph.graph.definition import END, START, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
 from convgraph.journal.store_url import StoreLike, as_store
@@ -27,6 +27,7 @@ from convgraph.runtime.lifecycle import Options
 from convgraph.runtime.people import Human
 from convgraph.runtime.program import GRAPH, Migration, Program, Selector
 from convgraph.runtime.result import RunResult
+from convgraph.runtime.selector_prompt import SelectorPrompt
 from convgraph.runtime.stream import RunStream
 from convgraph.sync import run_sync
 
@@ -50,6 +51,7 @@ class ConversationGraph(GraphViews):
         fallback: str | None = None,
         limits: Limits | None = None,
         selector_model: Model | None = None,
+        selector_prompt: SelectorPrompt | None = None,
         types: Iterable[type] = (),
     ) -> None:
         """Begin a graph.
@@ -58,7 +60,7 @@ class ConversationGraph(GraphViews):
         `select`: who picks among several enabled transitions: `first`, `round_robin`, `random`, `auto` (a model),
         `manual` (a person), or a callable `(view, targets) -> target`. `fallback`: the target to take when the
         selector gives no usable answer. `limits`: what a run may cost. `selector_model`: the model for `auto`
-        (default: the environment's). `types`: pydantic models and dataclasses that effects may return.
+        (default: the environment's), `selector_prompt` how it is asked. `types`: pydantic models and dataclasses that effects may return.
         """
         self._builder = Builder(name)
         where = f"graph {name!r}"
@@ -67,6 +69,7 @@ class ConversationGraph(GraphViews):
         self._fallback = fallback
         self._limits = _checked_limits(limits, where)
         self._selector_model = selector_model
+        self._selector_prompt = selector_prompt or SelectorPrompt()
         self._codec = ValueCodec(types)
         self._parts: dict[str, Part] = {}
         self._selectors: dict[str, Selector] = {GRAPH: select} if callable(select) else {}
@@ -123,7 +126,9 @@ class ConversationGraph(GraphViews):
         on: On = "reply",
         origin: str = "",
     ) -> Edge:
-        """Add a transition from `source` to `target` (nodes, their names, or `END`).
+        """Add a transition from `source` (a node, its name, or `START`) to `target` (a node, its name, or `END`).
+
+        Edges that leave `START`, instead of `set_start`, have the first speaker chosen like every other.
 
         `when` is its guard: CEL text over `last, messages, state, turn, visits, usage, error, sender, declined`, or
         a Python callable `(view) -> bool`. Higher `priority` is considered first, then the order of declaration;
@@ -138,8 +143,8 @@ class ConversationGraph(GraphViews):
         return placed
 
     def set_start(self, node: Any) -> None:
-        """Say which node has the first turn."""
-        self._builder.start = name_of(node, f"graph {self.name!r}, set_start")
+        """Say which node has the first turn. Raises `DefinitionError` where edges leave `START`, which say it too."""
+        self._builder.set_start(name_of(node, f"graph {self.name!r}, set_start"))
         self._changed()
 
     def add_migration(self, old_fingerprint: str, migrate: Migration) -> None:
@@ -183,6 +188,8 @@ class ConversationGraph(GraphViews):
                 models_of(speakers),
                 self._codec.joined(program.codec for program in inner.values()),
                 dict(self._migrations),
+                {key: doors for part in self._parts.values() for key, doors in part.doors.items()},
+                self._selector_prompt,
             )
         return self._program
 
@@ -441,4 +448,4 @@ def _shown(end: Any) -> str:
     return end if isinstance(end, str) else str(getattr(end, "name", None) or getattr(end, "__name__", type(end).__name__))
 
 
-__all__ = ["END", "ConversationGraph"]
+__all__ = ["END", "START", "ConversationGraph"]

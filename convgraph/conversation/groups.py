@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from convgraph.conversation.conversation_graph import ConversationGraph
+    from convgraph.runtime.nested import Closing, Opening
 
 
 class Parallel:
@@ -23,6 +27,22 @@ class Parallel:
             raise DefinitionError("Parallel() needs at least one member; without one the group could never be joined")
         self.members = members
         self.concurrency = check_concurrency(concurrency, "Parallel")
+
+
+class Nested:
+    """A conversation as a node, with its own way in and out: `graph.add_node(Nested(review, opening=brief), name="review")`.
+
+    A graph that is added as it is starts from the last message, and its own last message is the reply. Here `opening(ctx)`
+    says what it begins with (a message, several, or `Begins(messages, state)`), and `closing(ctx, view)`, given a view of
+    the inner conversation as it ended, says what the node replies. Both must depend on what they are given alone.
+    """
+
+    __slots__ = ("closing", "graph", "opening")
+
+    def __init__(self, graph: ConversationGraph, *, opening: Opening | None = None, closing: Closing | None = None) -> None:
+        self.graph = graph
+        self.opening = opening
+        self.closing = closing
 
 
 class ForEach:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convgraph.conversation.groups import ForEach, Parallel
+from convgraph.conversation.groups import ForEach, Nested, Parallel
 from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Node, NodeKind, Retry, check_select
 from convgraph.graph.guards import CelExpression
@@ -20,17 +20,19 @@ from convgraph.runtime.program import Program
 
 if TYPE_CHECKING:
     from convgraph.conversation.conversation_graph import ConversationGraph
+    from convgraph.runtime.nested import Doors
 
 _HERE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A node, and what is behind it: speakers and nested graphs, by `node` or `group/branch`."""
+    """A node, and what is behind it: speakers, nested graphs and their doors, by `node` or `group/branch`."""
 
     node: Node
     speakers: Mapping[str, Speaker] = field(default_factory=dict[str, Speaker])
     graphs: Mapping[str, ConversationGraph] = field(default_factory=dict[str, "ConversationGraph"])
+    doors: Mapping[str, Doors] = field(default_factory=dict[str, "Doors"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ def with_nested(node: Node, programs: Mapping[str, Program]) -> Node:
 def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
     from convgraph.conversation.conversation_graph import ConversationGraph
 
+    doors: Doors | None = None
+    if isinstance(speaker, Nested):
+        from convgraph.runtime.nested import Doors
+
+        speaker, doors = speaker.graph, Doors(speaker.opening, speaker.closing)
     name = name or own_name(speaker) or ""
     select = check_select(options.select, f"{where}, node {name!r}") if options.select is not None else None
     if options.retry is not None and not isinstance(options.retry, Retry):
@@ -117,7 +124,8 @@ def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, or
     }
     if isinstance(speaker, ConversationGraph):
         inner = speaker.definition
-        return Part(Node(name, "graph", options.description or inner.name, inner=inner, **common), graphs={name: speaker})
+        node = Node(name, "graph", options.description or inner.name, inner=inner, **common)
+        return Part(node, graphs={name: speaker}, doors={name: doors} if doors is not None else {})
     live = _speaker(speaker, name, options.description, where)
     kind: NodeKind = "function" if isinstance(live, FunctionSpeaker) else "agent"
     node = Node(name, kind, options.description or live.description, dict(live.describe()), **common)
@@ -170,6 +178,7 @@ def _group(
         node,
         {f"{name}/{key}": speaker for part in parts for key, speaker in part.speakers.items()},
         {f"{name}/{key}": graph for part in parts for key, graph in part.graphs.items()},
+        {f"{name}/{key}": doors for part in parts for key, doors in part.doors.items()},
     )
 
 

@@ -186,6 +186,10 @@ class Moved:
     chosen_by: str = ""
     guards: dict[str, bool] | None = None
 
+    def move(self) -> Move:
+        """The transition, for the machine."""
+        return Move(self.target, self.edge, self.usage, self.limit)
+
 
 @dataclass(frozen=True, slots=True)
 class BranchFinished:

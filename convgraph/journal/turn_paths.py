@@ -5,14 +5,21 @@
     12        the run's twelfth turn
     12~2      the second attempt at it
     12>       the choice of who comes after it (12~2>: its second attempt)
-    12/3      the third turn of the conversation nested in it
+    0         the choice of who has the first turn (0>: its effects), where a graph leaves that to be chosen
+    12+1      the same choice, made again when a conversation that had ended after its twelfth turn was continued
+    12/3      the third turn of the conversation nested in it (12/0: the choice of who begins it)
     12/legal  a branch of a parallel group
     12/#0     the first item of a `ForEach`
+    12/@tool:ask.0
+              the first tool effect called `ask` in it, as far as that has effects of its own
+    12/@conversation:chess.0/3
+              the third turn of the first conversation called `chess` that the turn's code has opened
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 _ATTEMPT = re.compile(r"~\d+")
 
@@ -27,9 +34,19 @@ def choice_path(path: str, number: int = 1) -> str:
     return f"{attempt_path(path, number)}>"
 
 
+def beginning_path(turn: int, begun: int) -> str:
+    """The path of the choice of who begins, made after `turn` turns and `begun` such choices."""
+    return f"{turn}+{begun}" if begun else str(turn)
+
+
 def inner_path(path: str, name: str | int) -> str:
     """The path of a nested turn (its number) or of a branch (its name) inside the turn at `path`."""
     return f"{path}/{name}"
+
+
+def opened_path(path: str, kind: str, name: str, ordinal: int) -> str:
+    """The path of what an effect, or a conversation that code has opened, does itself inside the turn at `path`."""
+    return f"{path}/@{kind}:{quote(name, safe='').replace('~', '%7E')}.{ordinal}"
 
 
 def is_inner(path: str) -> bool:

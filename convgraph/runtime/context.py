@@ -7,8 +7,10 @@ import datetime
 import inspect
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -22,8 +24,35 @@ from convgraph.runtime import effects
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
 from convgraph.runtime.threads import in_thread
+from convgraph.sync import running_loop
+
+if TYPE_CHECKING:
+    from convgraph.runtime.program import Program
 
 T = TypeVar("T")
+
+OutsideKind: TypeAlias = Literal["tool", "code", "reply", "human"]
+"""What may leave traces outside: a tool, code, a reply function of a user's own, a person asked by a function of a user's own."""
+
+_CURRENT: ContextVar[Context | None] = ContextVar("convgraph_turn", default=None)
+
+
+def current_turn() -> Context | None:
+    """The turn (or the effect of one) that the calling code is part of, in whichever thread; None outside a conversation.
+
+    So it is that a chat which a tool or a reply function starts becomes part of the conversation around it.
+    """
+    return _CURRENT.get()
+
+
+@contextmanager
+def entered(context: Context) -> Generator[None]:
+    """Make `context` the current turn of the code in the block."""
+    token = _CURRENT.set(context)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 class Context:
@@ -34,7 +63,7 @@ class Context:
     is recorded and never done twice.
     """
 
-    __slots__ = ("_data", "_loop", "_node", "_run", "_state", "_turning", "item", "messages")
+    __slots__ = ("_data", "_node", "_run", "_state", "_turning", "item", "messages")
 
     def __init__(self, run: Run, turning: Turning, node: str, state: State, messages: Sequence[Message], item: Any = None) -> None:
         self._run = run
@@ -42,7 +71,6 @@ class Context:
         self._node = node
         self._state = state
         self._data: Any = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self.messages = messages
         """All messages so far, oldest first."""
         self.item = item
@@ -99,25 +127,23 @@ class Context:
     @property
     def sync(self) -> SyncEffects:
         """The effects for a node that is a plain function, which runs in a thread of its own."""
-        if self._loop is None:
+        if running_loop() is not None:
             raise InputError(
                 f"node {self._node!r}: ctx.sync is for nodes that are plain functions; an async one awaits ctx.effect and ctx.ask"
             )
-        return SyncEffects(self, self._loop)
+        return SyncEffects(self, self._run.loop)
 
     async def in_thread(self, fn: Callable[[Context], T]) -> T:
         """Call `fn(self)` in a thread, from which it reaches the effects as `ctx.sync`."""
-        self._loop = asyncio.get_running_loop()
         return await in_thread(fn, self)
 
-    async def effect(
-        self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: Literal["tool", "code"] = "tool"
-    ) -> Any:
+    async def effect(self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: OutsideKind = "tool") -> Any:
         """Call `fn(*args)`, sync or async, once: its result is journaled, and given back on resume and replay.
 
         If `fn` has a parameter `idempotency_key`, it is given one that stays the same however often this call
         has to be made. If the process dies while `fn` runs, nobody knows whether it happened: with
-        `idempotent=True` it is called again, otherwise the run waits for a person to decide.
+        `idempotent=True` it is called again, otherwise the run waits for a person to decide. If `fn` had opened a
+        conversation and the process died in that, `fn` is called again and the conversation goes on.
 
         Returns what `fn` returned. Raises `EffectFailed` if it raised (the same from the record later), and
         `NotEncodable` if its result cannot be journaled.
@@ -125,12 +151,13 @@ class Context:
         if not callable(fn):
             raise InputError(f"node {self._node!r}: effect {name!r} takes a function, not {fn!r:.100}")
 
-        async def call(key: str) -> Any:
+        async def call(key: str, own: Turning) -> Any:
             keywords = {"idempotency_key": key} if _takes_key(fn) else {}
-            if inspect.iscoroutinefunction(fn):
-                return await fn(*args, **keywords)
-            result = await in_thread(fn, *args, **keywords)
-            return await result if inspect.isawaitable(result) else result
+            with entered(Context(self._run, own, self._node, self._state, self.messages, self.item)):
+                if inspect.iscoroutinefunction(fn):
+                    return await fn(*args, **keywords)
+                result = await in_thread(fn, *args, **keywords)
+                return await result if inspect.isawaitable(result) else result
 
         request = canonical([name, [self._digestible(arg) for arg in args]])
         return await effects.outside(self._run, self._turning, kind, name, request, idempotent, call)
@@ -150,6 +177,15 @@ class Context:
         """Ask a model; the answer is journaled, and given back on resume and replay. Raises `EffectFailed`."""
         return await effects.ask_model(self._run, self._turning, self._node, model, request)
 
+    async def converse(self, program: Program, messages: Sequence[Message], state: Any = None) -> State:
+        """Have a conversation of its own inside this turn, in the same journal. Returns its state when it has stopped.
+
+        After a crash it goes on where it stood. Its turns and its cost count here as well.
+        """
+        from convgraph.runtime.opened import converse_inside
+
+        return await converse_inside(self._run, self._turning, program, messages, state)
+
     def now(self) -> datetime.datetime:
         """The time, in UTC; the same on resume and replay."""
         return self._instant("clock", "now", lambda: datetime.datetime.now(datetime.UTC))
@@ -163,13 +199,13 @@ class Context:
         return self._instant("random", "uuid", uuid.uuid4)
 
     def _instant(self, kind: Literal["clock", "random"], name: str, make: Callable[[], T]) -> T:
-        if self._loop is None:
+        if running_loop() is self._run.loop:
             return effects.instant(self._run, self._turning, kind, name, make)
 
         async def in_loop() -> T:  # a plain node is in a thread of its own, and the journal belongs to the loop's
             return effects.instant(self._run, self._turning, kind, name, make)
 
-        return asyncio.run_coroutine_threadsafe(in_loop(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(in_loop(), self._run.loop).result()
 
     def _digestible(self, value: Any) -> Any:
         """An argument as far as it can be told apart: its JSON form, or its type for a live object."""
@@ -188,26 +224,21 @@ class SyncEffects:
         self._context = context
         self._loop = loop
 
-    def effect(
-        self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: Literal["tool", "code"] = "tool"
-    ) -> Any:
+    def effect(self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: OutsideKind = "tool") -> Any:
         """See `Context.effect`."""
-        return self._wait(self._context.effect(name, fn, *args, idempotent=idempotent, kind=kind))
+        return self.wait(self._context.effect(name, fn, *args, idempotent=idempotent, kind=kind))
 
     def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:
         """See `Context.ask`."""
-        return self._wait(self._context.ask(prompt, id=id, schema=schema))
+        return self.wait(self._context.ask(prompt, id=id, schema=schema))
 
     def call_model(self, model: Model, request: ModelRequest) -> ModelReply:
         """See `Context.call_model`."""
-        return self._wait(self._context.call_model(model, request))
+        return self.wait(self._context.call_model(model, request))
 
-    def _wait(self, work: Awaitable[T]) -> T:
-        return asyncio.run_coroutine_threadsafe(_awaited(work), self._loop).result()
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have `work` done in the run's event loop, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
 def _takes_key(fn: Callable[..., Any]) -> bool:

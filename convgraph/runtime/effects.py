@@ -34,30 +34,42 @@ DOUBT_SCHEMA: JsonObject = {
 
 
 async def outside(
-    run: Run, turning: Turning, kind: EffectKind, name: str, request: str, idempotent: bool, call: Callable[[str], Awaitable[Any]]
+    run: Run, turning: Turning, kind: EffectKind, name: str, request: str, idempotent: bool, call: Callable[[str, Turning], Awaitable[Any]]
 ) -> Any:
-    """Do something that may leave traces outside, once. `request` is canonical text, `call` is given the idempotency key."""
+    """Do something that may leave traces outside, once. `request` is canonical text.
+
+    `call` is given the idempotency key, and books of its own: it may have effects and open conversations itself. One
+    that had stopped inside such a conversation is no more in doubt than that is: it is entered again, and goes on there.
+    """
     ordinal = turning.ordinal(kind, name)
     digest = digest_text(request)
+    own = turning.opened(kind, name, ordinal)
     found = known(run, turning, kind, name, ordinal, digest)
     if found is not None:
+        turning.count_turns(run.ledger.turns_inside(own.path))
+        turning.asked = (*turning.asked, *run.ledger.asked_under(own.path))
         return _result(run, found)
     doubt = run.ledger.doubtful(turning.path, kind, name, ordinal) if run.ledger else None
-    if doubt is not None and not idempotent:
+    goes_on = doubt is not None and run.ledger.stopped_in_conversation(own.path)
+    if doubt is not None and not idempotent and not goes_on:
         decided = await _decide(run, turning, kind, name, ordinal, digest)
         if decided is not None:
             return _result(run, decided)
     key = f"{run.run_id}:{without_attempts(turning.path)}:{kind}:{name}:{ordinal}"
-    await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
+    if not goes_on:
+        await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
     started = run.clock()
     try:
-        value = await call(key)
+        value = await call(key, own)
     except (Exception, asyncio.CancelledError) as error:
         if is_stop(error):
             raise
         failed = EffectFinished(turning.path, kind, name, ordinal, digest, error=error_info(error, name), seconds=_since(run, started))
         await run.keep(failed)
         raise EffectFailed(name, type(error).__name__, str(error)) from error
+    finally:
+        own.closed = True
+        turning.asked = (*turning.asked, *own.asked)
     return await _finish(run, EffectFinished(turning.path, kind, name, ordinal, digest, value, seconds=_since(run, started)))
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
 from convgraph.graph.definition import Definition, Limits
-from convgraph.graph.machine import Edit, End, Move, State, advance, begin, resumed
+from convgraph.graph.machine import Edit, End, State, advance, begin, resumed
 from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.ledger import Ledger
@@ -54,7 +54,7 @@ def _after(definition: Definition, state: State, event: Any, standing: Standing)
     if isinstance(event, Moved) and not is_inner(event.path):
         if standing.unfinished:
             standing.unfinished.clear()
-        return advance(definition, state, as_move(event))
+        return advance(definition, state, event.move())
     if isinstance(event, Ended):
         return advance(definition, state, End(event.status, event.reason))
     if isinstance(event, Resumed):
@@ -74,11 +74,6 @@ def _after(definition: Definition, state: State, event: Any, standing: Standing)
 def as_edit(event: Edited) -> Edit:
     """The edit, for the machine."""
     return Edit(event.node, event.last, event.messages, event.update, event.data, event.choosing)
-
-
-def as_move(event: Moved) -> Move:
-    """The transition, for the machine."""
-    return Move(event.target, event.edge, event.usage, event.limit)
 
 
 def limits_from(document: dict[str, Any]) -> Limits:

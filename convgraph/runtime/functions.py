@@ -8,7 +8,7 @@ from typing import Any
 
 from convgraph.errors import DefinitionError
 from convgraph.messages import ReplyLike
-from convgraph.runtime.context import Context
+from convgraph.runtime.context import Context, entered
 
 
 class FunctionSpeaker:
@@ -34,10 +34,11 @@ class FunctionSpeaker:
 
     async def speak(self, ctx: Context) -> ReplyLike:
         """Call the function."""
-        if self._is_async:
-            return await self.fn(ctx)
-        reply = await ctx.in_thread(self.fn)
-        return await reply if inspect.isawaitable(reply) else reply
+        with entered(ctx):
+            if self._is_async:
+                return await self.fn(ctx)
+            reply = await ctx.in_thread(self.fn)
+            return await reply if inspect.isawaitable(reply) else reply
 
 
 def _check_arity(fn: Callable[..., Any], name: str) -> None:

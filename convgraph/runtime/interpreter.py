@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from convgraph.errors import InputError
-from convgraph.graph.definition import Definition, Node
+from convgraph.graph.definition import START, Definition, Node
 from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, enabled, verdict
 from convgraph.journal.events import JsonObject, Moved, Stepped
-from convgraph.journal.turn_paths import choice_path
+from convgraph.journal.turn_paths import beginning_path, choice_path
 from convgraph.messages import NO_USAGE, Message, Reply, Usage, as_messages
 from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
@@ -25,15 +25,15 @@ async def converse(scope: Scope) -> State:
     while True:
         state = scope.state
         if run.replaying is not None and scope.outer is None:
-            state = scope.state = _edited(scope, run.replaying.edits(state.turn))
+            state = scope.state = _edited(scope, run.replaying.edits(state.turn, state.begun))
         if state.status is not None:
             return state
-        if state.choosing:
-            await _move_on(scope)
-            continue
-        path = f"{scope.prefix}{state.turn + 1}"
+        path = path_of_next(scope)
         if run.replaying is not None and scope.outer is None:
             scope.limits = run.replaying.limits(path, scope.limits)
+        if state.choosing:
+            await _move_on(scope, path)
+            continue
         try:
             turn = await take_turn(scope, definition.nodes[state.node], path, speak)
         except LimitStop as stop:
@@ -44,6 +44,14 @@ async def converse(scope: Scope) -> State:
                 return scope.state
             turn = cut
         await _step(scope, turn, path)
+
+
+def path_of_next(scope: Scope) -> str:
+    """The path of what comes next: of the turn, or of the choice that is due between two turns or before the first."""
+    state = scope.state
+    if not state.choosing:
+        return f"{scope.prefix}{state.turn + 1}"
+    return scope.prefix + (beginning_path(state.turn, state.begun) if state.node == START else str(state.turn))
 
 
 class Decision(NamedTuple):
@@ -84,16 +92,17 @@ async def _step(scope: Scope, turn: Turn, path: str) -> None:
         scope.outer.check_limits(run.clock())
 
 
-async def _move_on(scope: Scope) -> None:
-    """Decide again for a conversation that had stopped between a turn and its transition."""
+async def _move_on(scope: Scope, path: str) -> None:
+    """Decide who begins, or decide again for a conversation that had stopped between a turn and its transition."""
     run, definition, state = scope.run, scope.program.definition, scope.state
-    path = f"{scope.prefix}{state.turn}"
     decision = await _decide(scope, state, path, NO_USAGE)
     scope.state = decision.applied(definition, state)
     if decision.choice is not None:
         edge, usage, by = decision.choice.edge, decision.choice.usage, decision.choice.by
         run.journal.record(Moved(path, edge.target, edge.index, usage, decision.limit, by, scope.opaque_values()))
         await run.journal.commit()
+        if scope.outer is None and run.ledger and run.replaying is None:
+            run.ledger.clear()
 
 
 async def _decide(scope: Scope, state: State, path: str, spent: Usage) -> Decision:

@@ -26,7 +26,7 @@ from convgraph.messages import NO_USAGE, Usage
 Place: TypeAlias = tuple[str, str, str, int]
 """A path, and an effect's kind, name and ordinal."""
 
-KEPT_ACROSS_ATTEMPTS = frozenset({"tool", "code", "human"})
+KEPT_ACROSS_ATTEMPTS = frozenset({"tool", "code", "reply", "human"})
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Ledger:
             self._add_finished(event)
         elif isinstance(event, EffectStarted):
             self.started[without_attempts(event.path), event.effect, event.name, event.ordinal] = event
-            if event.effect in ("tool", "code"):
+            if event.effect in ("tool", "code", "reply"):
                 # It is begun anew: what a person decided about it was about the time before.
                 self.finished.pop((event.path, "doubt", event.name, event.ordinal), None)
                 self.started.pop((without_attempts(event.path), "doubt", event.name, event.ordinal), None)
@@ -89,6 +89,19 @@ class Ledger:
         intent = self.started.get((without_attempts(path), kind, name, ordinal))
         return None if intent is None or (intent.path, kind, name, ordinal) in self.finished else intent
 
+    def stopped_in_conversation(self, path: str) -> bool:
+        """Whether what ran at `path` had opened a conversation that has not come to its end: it can go on there."""
+        inside = f"{path}/"
+        return any(
+            kind == "conversation" and f"{intent.path}/".startswith(inside) and (intent.path, kind, name, ordinal) not in self.finished
+            for (_, kind, name, ordinal), intent in self.started.items()
+        )
+
+    def asked_under(self, path: str) -> tuple[str, ...]:
+        """The ids of the questions that were answered inside what ran at `path`."""
+        inside = f"{path}/"
+        return tuple(event.question for event in self.finished.values() if event.question and f"{event.path}/".startswith(inside))
+
     def has_question(self, question: str, path: str) -> bool:
         """Whether another turn than the one at `path` (a branch beside it, say) has put a question with this id."""
         return any(
@@ -108,7 +121,9 @@ class Ledger:
     def turns_inside(self, path: str) -> int:
         """How many turns, at any depth, were made inside the attempt at `path`."""
         inside = f"{path}/"
-        return sum(1 for steps in self.steps.values() for step in steps if isinstance(step, Stepped) and step.path.startswith(inside))
+        return sum(
+            1 for outer, steps in self.steps.items() if f"{outer}/".startswith(inside) for step in steps if isinstance(step, Stepped)
+        )
 
     def usage_under(self, path: str) -> Usage:
         """What the model calls recorded in this turn have cost, all attempts and everything nested included."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from convgraph.errors import AnswerError, ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
-from convgraph.graph.definition import UNLIMITED, Limits
+from convgraph.graph.definition import START, UNLIMITED, Limits
 from convgraph.graph.machine import End, ErrorInfo, State, advance, begin, resumed
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Edited, Ended, Question, Recorded, Resumed, RunStarted, Stepped
@@ -23,7 +23,7 @@ from convgraph.journal.writer import Durability, Journal, Listener, check_durabi
 from convgraph.messages import Message, as_message, check_json
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_document
-from convgraph.runtime.interpreter import converse
+from convgraph.runtime.interpreter import converse, path_of_next
 from convgraph.runtime.people import Human, People, check_human
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
@@ -190,7 +190,7 @@ async def fork(
 
 
 async def carry_on(program: Program, run_id: str, said: Any, store: Store, limits: Limits | None, options: Options) -> RunResult:
-    """Go on with an ended conversation: the next message of its user, answered from the start node."""
+    """Go on with an ended conversation: the next message of its user, answered from where the graph begins."""
     messages = tuple(input_messages(said))
     if not messages:
         raise InputError("continue_ needs the next message of the user")
@@ -204,7 +204,8 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
         await _give_back(store, claim, (await _look(program, run_id, store)).standing)
         raise RunBusy(f"run {run_id!r} was continued by somebody else at the same moment; read what was said, then try again", run_id)
     run = _run(program, run_id, store, claim, options, {})
-    mark = Edited("continued", node=program.definition.start, messages=messages, choosing=False)
+    beginning = program.definition.beginning
+    mark = Edited("continued", node=beginning, messages=messages, choosing=beginning == START)
     run.journal.record(mark)
     if limits is not None:
         run.journal.record(Resumed(limits_document(limits)))
@@ -265,7 +266,7 @@ async def settle(scope: Scope) -> None:
         log.debug("run %s failed outside a node", run.run_id, exc_info=error)
         run.failure = error
         state = scope.state
-        path = str(state.turn if state.choosing else state.turn + 1)
+        path = path_of_next(scope)
         attempt = len(run.attempts(path)) + 1
         run.attempt_failed(path, attempt, ErrorInfo(type(error).__name__, str(error), state.node), "error", 0.0)
         scope.state = advance(definition, state, End("failed", str(error)))

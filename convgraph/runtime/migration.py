@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import GraphChanged
+from convgraph.graph.definition import START
 from convgraph.graph.machine import advance
 from convgraph.journal.events import Edited, Recorded, Stepped
 from convgraph.journal.store import RunInfo
@@ -27,7 +28,8 @@ def migrated_standing(program: Program, events: Sequence[Recorded], info: RunInf
     standing = fold(replace(definition, state=None), events, info.run_id)
     old = standing.state
     answer = program.migrations[info.fingerprint]({"node": old.node, "state": _raw_state(standing, events)})
-    if not isinstance(answer, Mapping) or answer.get("node") not in definition.nodes:
+    places = {*definition.nodes, *([START] if definition.beginning == START else [])}
+    if not isinstance(answer, Mapping) or answer.get("node") not in places:
         raise GraphChanged(
             f"run {info.run_id!r}: the migration gave {answer!r:.200}; it has to give a node of graph {definition.name!r} and its state"
         )
@@ -35,7 +37,7 @@ def migrated_standing(program: Program, events: Sequence[Recorded], info: RunInf
         "migrated",
         node=answer["node"],
         data=dict(answer.get("state") or {}) if definition.state is not None else None,
-        choosing=old.choosing,
+        choosing=answer["node"] == START or (old.choosing and old.node != START),
         fingerprint=program.fingerprint,
         definition=program.document_digest,
     )

@@ -2,48 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from convgraph.errors import NodeFailed
 from convgraph.graph.definition import Node
+from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State, advance, begin
 from convgraph.journal.events import Stepped
-from convgraph.messages import Message
+from convgraph.messages import Message, ReplyLike, as_message, as_messages
 from convgraph.runtime.context import Context
 from convgraph.runtime.program import Program
+from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope, Turning
 
+Opening: TypeAlias = Callable[[Context], Any]
+"""What a nested conversation begins with: a message, a list of them, or a `Begins` with its state as well; sync or async."""
 
-async def speak_nested(scope: Scope, node: Node, turning: Turning, context: Context, key: str = "") -> Message | None:
+Closing: TypeAlias = Callable[[Context, GuardView], ReplyLike]
+"""What a nested conversation amounts to: the node's reply, given a view of the conversation as it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """What a nested conversation begins with: its messages, and its typed state where it has one."""
+
+    messages: Any = ()
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """How one gets into a nested conversation and out of it, where that is not from last message to last message."""
+
+    opening: Opening | None = None
+    closing: Closing | None = None
+
+
+async def speak_nested(scope: Scope, node: Node, turning: Turning, context: Context, key: str = "") -> ReplyLike:
     """Run (or go on with) the conversation nested in this turn. Raises `NodeFailed` where it does not finish."""
     from convgraph.runtime.interpreter import converse
 
-    program = scope.program.inner[key or node.name]
-    last = context.last
-    inner = Scope(
-        scope.run, program, begin(program.definition, (last,) if last is not None else ()), prefix=f"{turning.path}/", outer=turning
-    )
+    key = key or node.name
+    program, doors = scope.program.inner[key], scope.program.doors.get(key, Doors())
+    first = await _beginning(program, doors, context)
+    inner = Scope(scope.run, program, first, prefix=f"{turning.path}/", outer=turning)
     if scope.run.replaying is None and scope.run.ledger:
-        inner.state = _known_so_far(scope, program, inner.state, turning)
-    started_with = 1 if last is not None else 0
+        inner.state = steps_so_far(scope.run, program, first, turning)
     state = await converse(inner)
     turning.asked = (*turning.asked, *state.asked)
     if state.status != "finished":
         raise NodeFailed(f"the conversation {program.definition.name!r} in node {node.name!r} ended {state.status}: {state.reason}")
-    if len(state.history) <= started_with:
+    if doors.closing is not None:
+        return doors.closing(context, GuardView(state))
+    if len(state.history) <= len(first.history):
         return None
     return replace(state.history[-1], sender=node.name, role="assistant", tool_calls=(), tool_call_id=None)
 
 
-def _known_so_far(scope: Scope, program: Program, state: State, turning: Turning) -> State:
-    """The nested conversation's state after the steps of it that were recorded before the run stopped."""
+def steps_so_far(run: Run, program: Program, state: State, turning: Turning) -> State:
+    """The conversation's state after the steps of it that were recorded at `turning` before the run stopped."""
     definition = program.definition
-    for event in scope.run.ledger.inner_steps(turning.path):
+    for event in run.ledger.inner_steps(turning.path):
         if isinstance(event, Stepped):
             turn = event.turn()
             state = advance(definition, state, turn)
             turning.count_turns(1 + turn.inner_turns)
-            move = event.move()
-            if move is not None:
-                state = advance(definition, state, move)
+        move = event.move()
+        if move is not None:
+            state = advance(definition, state, move)
     return state
+
+
+async def _beginning(program: Program, doors: Doors, context: Context) -> State:
+    """The state before the nested conversation's first turn. Raises `InputError` for what cannot be one."""
+    last = context.last
+    given: Any = () if last is None else last
+    if doors.opening is not None:
+        given = doors.opening(context)
+        if inspect.isawaitable(given):
+            given = await given
+    begins = given if isinstance(given, Begins) else Begins(given)
+    return begin(program.definition, _messages(begins.messages), begins.state)
+
+
+def _messages(given: Any) -> tuple[Message, ...]:
+    if isinstance(given, list | tuple) and not given:
+        return ()
+    return as_messages(as_message(given, "user", "user") if isinstance(given, str) else given, "user")

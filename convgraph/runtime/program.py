@@ -12,10 +12,12 @@ from convgraph.graph.definition import Definition
 from convgraph.graph.guards import GuardView
 from convgraph.journal.values import ValueCodec, digest_text
 from convgraph.protocols import Model, Speaker
+from convgraph.runtime.selector_prompt import SelectorPrompt
 
 if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
     from convgraph.graph.documents import Change
+    from convgraph.runtime.nested import Doors
 
 Selector: TypeAlias = Callable[[GuardView, tuple[str, ...]], Any]
 """A selector of one's own: given a view of the conversation and the names of the enabled targets, it returns one of them."""
@@ -39,6 +41,8 @@ class Program:
     models: tuple[Model, ...] = ()
     codec: ValueCodec = field(default_factory=ValueCodec)
     migrations: Mapping[str, Migration] = field(default_factory=dict[str, Migration])
+    doors: Mapping[str, Doors] = field(default_factory=dict[str, "Doors"])
+    selector_prompt: SelectorPrompt = field(default_factory=SelectorPrompt)
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from convgraph.journal.events import (
     BranchFinished,
     Delta,
     Edited,
+    EffectFinished,
     Ended,
     Event,
     Moved,
@@ -25,7 +26,7 @@ from convgraph.journal.events import (
     Stepped,
 )
 from convgraph.journal.store import Store
-from convgraph.journal.turn_paths import attempt_path, outermost, without_attempts
+from convgraph.journal.turn_paths import around, attempt_path, beginning_path, opened_path, outermost, without_attempts
 from convgraph.messages import Usage
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
@@ -37,6 +38,9 @@ from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
 from convgraph.runtime.signals import Diverged, EndOfRecord, Missing
+
+OUTSIDE = frozenset({"tool", "code", "reply", "human"})
+"""The kinds of effects that may have effects of their own, and open conversations."""
 
 Milestone = Stepped | Moved | BranchFinished | AttemptFailed
 
@@ -52,10 +56,11 @@ class Record:
         self._outside = [recorded for recorded in events if isinstance(recorded.event, Edited | Resumed)]
         self._turns: set[str] = set()
         self._failed: dict[str, int] = {}
+        done = _finished_frames(events)
         for recorded in events:
-            if isinstance(recorded.event, Milestone):
+            if isinstance(recorded.event, Milestone) and not _is_inside(recorded.event.path, done):
                 self._expected[_key(recorded.event)] = recorded
-                if isinstance(recorded.event, Stepped):
+                if isinstance(recorded.event, Stepped | Moved):
                     self._turns.add(without_attempts(recorded.event.path))
                 elif isinstance(recorded.event, AttemptFailed):
                     self._failed[recorded.event.path] = recorded.event.attempt
@@ -127,8 +132,8 @@ class Record:
         return recorded.event.seconds if recorded is not None and isinstance(recorded.event, Stepped) else 0.0
 
     def limits(self, path: str, current: Limits) -> Limits:
-        """The limits in force when the turn at `path` was made: a resume may have set new ones."""
-        recorded = self._expected.get(("step", path, 0))
+        """The limits in force when the turn (or the choice) at `path` was made: a resume may have set new ones."""
+        recorded = self._expected.get(("step", path, 0)) or self._expected.get(("moved", path, 0))
         if recorded is None:
             return current
         for outside in self._outside:
@@ -137,9 +142,10 @@ class Record:
                 current = limits_from(event.limits)
         return current
 
-    def edits(self, turn: int) -> Sequence[Edit]:
-        """The edits that were made from outside after this turn and before the next."""
-        upcoming = [self._expected[key].seq for key in (("step", str(turn + 1), 0), ("moved", str(turn), 0)) if key in self._expected]
+    def edits(self, turn: int, begun: int) -> Sequence[Edit]:
+        """The edits that were made from outside after this turn (and so many choices of who begins) and before the next."""
+        keys = ("step", str(turn + 1), 0), ("moved", str(turn), 0), ("moved", beginning_path(turn, begun), 0)
+        upcoming = [self._expected[key].seq for key in keys if key in self._expected]
         before = min(upcoming, default=2**62)
         due = [recorded for recorded in self._outside if isinstance(recorded.event, Edited) and self.position < recorded.seq < before]
         for recorded in due:
@@ -251,6 +257,24 @@ async def _go_live(program: Program, run_id: str, store: Store, options: Options
     forked = await fork(program, run_id, store, divergence.step - 1, None, None, None, changed=True)
     result = await resume(program, forked, store, None, None, False, options)
     return replace(result, warnings=(*result.warnings, f"went live at step {divergence.step}: {divergence.args[0].splitlines()[0]}"))
+
+
+def _finished_frames(events: Sequence[Recorded]) -> frozenset[str]:
+    """The paths of what finished effects did themselves. A replay reads such an effect's result and does not enter it."""
+    return frozenset(
+        opened_path(event.path, event.effect, event.name, event.ordinal)
+        for recorded in events
+        if isinstance(event := recorded.event, EffectFinished) and event.effect in OUTSIDE
+    )
+
+
+def _is_inside(path: str, frames: frozenset[str]) -> bool:
+    """Whether a path lies in one of the frames."""
+    while "@" in path:
+        path = around(path)
+        if path in frames:
+            return True
+    return False
 
 
 def _key(event: Any) -> tuple[str, str, int]:

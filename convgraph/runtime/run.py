@@ -49,7 +49,7 @@ class Replaying(Protocol):
 
     def limits(self, path: str, current: Limits) -> Limits: ...
 
-    def edits(self, turn: int) -> Sequence[Edit]: ...
+    def edits(self, turn: int, begun: int) -> Sequence[Edit]: ...
 
     def cut_turn(self, path: str) -> Turn | None: ...
 
@@ -73,6 +73,7 @@ class Run:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     warnings: list[str] = field(default_factory=list[str])
     failure: Exception | None = None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     setup_texts: dict[str, str] = field(default_factory=dict[str, str])
     _setups: dict[tuple[Any, ...], tuple[tuple[Any, ...], str]] = field(default_factory=dict[tuple[Any, ...], tuple[tuple[Any, ...], str]])
 

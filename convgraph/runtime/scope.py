@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from convgraph.errors import InputError
 from convgraph.graph.definition import UNLIMITED, Edge, Limits
 from convgraph.graph.machine import State, limit_reached
+from convgraph.journal.turn_paths import opened_path
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.protocols import ModelRequest
 from convgraph.runtime.program import Program
@@ -42,13 +43,24 @@ class Turning:
 
         Raises `InputError` once the turn is over: a thread that outlived its node's timeout can do nothing more.
         """
-        if self.closed:
+        if self.closed or (self.outer is not None and self.outer.is_over):
             raise InputError(f"{kind} effect {name!r}: turn {self.path} is over (it timed out), nothing was done")
         if self.ordinals is None:
             self.ordinals = {}
         number = self.ordinals.get((kind, name), 0)
         self.ordinals[kind, name] = number + 1
         return number
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this turn, or one that it is part of, is over."""
+        return self.closed or (self.outer is not None and self.outer.is_over)
+
+    def opened(self, kind: str, name: str, ordinal: int) -> Turning:
+        """The books of what an effect, or a conversation that code opens, does itself: part of this turn's."""
+        run = self.scope.run
+        path = opened_path(self.path, kind, name, ordinal)
+        return Turning(self.scope, path, self, run.ledger.usage_under(path) if run.ledger else NO_USAGE, run.clock())
 
     def spend(self, usage: Usage) -> None:
         """Count what a model call has cost, here and in every turn around this one."""

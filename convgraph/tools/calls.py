@@ -16,10 +16,9 @@ from typing import Any, TypeVar, cast
 
 from convgraph.errors import DefinitionError, EffectFailed, InputError, NotEncodable
 from convgraph.messages import Message, ToolCall
-from convgraph.runtime.context import Context
+from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.threads import in_thread
 from convgraph.tools.definition import Tool, ToolSet
-from convgraph.tools.reading import ToolContext
 from convgraph.tools.results import Handoff, from_journal, journaled
 
 T = TypeVar("T")
@@ -66,7 +65,7 @@ async def run_tool_calls(ctx: Context, calls: Sequence[ToolCall], tools: ToolSet
     calls that need none are done.
 
     Raises `NotEncodable` for a result that has no text; `EffectFailed` where a person lets a call in doubt fail, where
-    `run(deps=…)` lacks what a tool is to be given, and for a tool that uses effects of its own; and what an `approval=`
+    `run(deps=…)` lacks what a tool is to be given; and what an `approval=`
     rule raises.
     """
     known = tools if isinstance(tools, ToolSet) else ToolSet(tools)
@@ -141,7 +140,7 @@ def _error(text: str) -> str:
 def _given(ctx: Context, tool: Tool, idempotency_key: str) -> dict[str, Any]:
     """What the model does not give: from the turn, and from `run(deps=…)`, which a replay does not have and a call that is made needs."""
     deps = ctx.deps
-    offered = {"ctx": ToolContext(ctx), "deps": deps, "idempotency_key": idempotency_key}
+    offered = {"ctx": current_turn() or ctx, "deps": deps, "idempotency_key": idempotency_key}
     values = {name: value for name, value in offered.items() if name in tool.parameters.given}
     for parameter, name in tool.parameters.injected.items():
         try:

@@ -1,0 +1,55 @@
+"""Conversations that code opens inside a turn: part of the same journal, found again and gone on with after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convgraph.graph.machine import State, begin
+from convgraph.journal.events import EffectFinished, EffectStarted
+from convgraph.journal.values import canonical, digest_text
+from convgraph.messages import Message, digest_of
+from convgraph.runtime.nested import steps_so_far
+from convgraph.runtime.program import Program
+from convgraph.runtime.run import Run
+from convgraph.runtime.scope import Scope, Turning
+from convgraph.runtime.signals import Diverged
+
+
+async def converse_inside(run: Run, turning: Turning, program: Program, messages: Sequence[Message], state: Any) -> State:
+    """Run (or go on with) a conversation as part of the turn. Returns the state in which it stopped.
+
+    Its steps lie inside the turn by their paths. What it begins with has to be the same when the turn is entered again;
+    `Diverged` is raised where it is not.
+    """
+    from convgraph.runtime.interpreter import converse
+
+    name = program.definition.name
+    ordinal = turning.ordinal("conversation", name)
+    first = begin(program.definition, messages, state)
+    digest = digest_text(canonical([program.fingerprint, digest_of(first.history).hex(), first.dump_data()]))
+    ended = _recorded(run, turning, program, ordinal, digest)
+    own = turning.opened("conversation", name, ordinal)
+    inner = Scope(run, program, first, prefix=f"{own.path}/", outer=own)
+    if run.replaying is None and run.ledger:
+        inner.state = steps_so_far(run, program, first, own)
+    last = await converse(inner)
+    turning.asked = (*turning.asked, *own.asked, *last.asked)
+    if not ended:
+        result = {"status": last.status, "reason": last.reason}
+        run.journal.record(EffectFinished(turning.path, "conversation", name, ordinal, digest, result))
+    return last
+
+
+def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, digest: str) -> bool:
+    """Whether the conversation is known to have ended. That it begins is recorded, if it is not; the next commit takes that along."""
+    name = program.definition.name
+    finished = run.ledger.find(turning.path, "conversation", name, ordinal, digest) if run.ledger else None
+    known = finished or (run.ledger.doubtful(turning.path, "conversation", name, ordinal) if run.ledger else None)
+    if known is not None and known.path == turning.path:
+        if known.digest != digest:
+            raise Diverged(f"turn {turning.path}", f"the conversation {name!r} begins with something else than it did")
+        return finished is not None
+    run.journal.content(program.document_digest, program.document_text)
+    run.journal.record(EffectStarted(turning.path, "conversation", name, ordinal, digest, definition=program.document_digest))
+    return False
