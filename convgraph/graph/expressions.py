@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -85,14 +85,19 @@ def compiled(text: str, where: str) -> Expression:
     if dunder := re.search(r"(?<!\w)__\w+", code):
         raise GuardError(f"{where}: guard {text!r}, column {dunder.start() + 1}: names that begin with '__' are refused")
     state_keys = _state_keys(text) if "state" in reads else frozenset[str]()
+    return _in_slices(cel, code, Expression(text, program, reads, state_keys), where)
+
+
+def _in_slices(cel: Any, code: str, expression: Expression, where: str) -> Expression:
+    """The expression with its loops that make lists taken out of its program."""
     try:
-        rest, loops = taken_out(cel, text, code, where)
-        return Expression(text, cel.compile(rest) if loops else program, reads, state_keys, loops)
+        rest, loops = taken_out(cel, expression.text, code, where)
+        return replace(expression, program=cel.compile(rest), loops=loops) if loops else expression
     except GuardError:
         raise
     except ValueError as error:
-        hint = "put brackets around what they run over"
-        raise GuardError(f"{where}: guard {text!r}: its loops (map, filter) cannot be told apart; {hint}") from error
+        what = "its loops (map, filter) cannot be told apart; put brackets around what they run over"
+        raise GuardError(f"{where}: guard {expression.text!r}: {what}") from error
 
 
 def _blank(literal: re.Match[str]) -> str:
