@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "END": "convgraph.graph.definition",
+    "START": "convgraph.graph.definition",
     "Limits": "convgraph.graph.definition",
     "Retry": "convgraph.graph.definition",
     "Reducer": "convgraph.graph.schema",
@@ -39,6 +40,7 @@ _WHERE = {
 
 __all__ = [
     "END",
+    "START",
     "Agent",
     "AssistantAgent",
     "Context",
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph, ForEach, Parallel
     from convgraph.errors import ReplayDivergence, RunBusy
     from convgraph.graph.checks import Finding
-    from convgraph.graph.definition import END, Limits, Retry
+    from convgraph.graph.definition import END, START, Limits, Retry
     from convgraph.graph.schema import Reducer
     from convgraph.journal.events import Question
     from convgraph.journal.store_url import open_store

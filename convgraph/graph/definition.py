@@ -14,6 +14,9 @@ from convgraph.errors import DefinitionError
 from convgraph.graph.guards import CelExpression, Guard
 from convgraph.graph.schema import StateSchema
 
+START: Final = "START"
+"""Where the transitions leave among which the first speaker of a conversation is chosen."""
+
 END: Final = "END"
 """The target that ends a conversation."""
 
@@ -24,7 +27,7 @@ SelectMethod: TypeAlias = Literal["first", "round_robin", "random", "auto", "man
 ON: Final = ("reply", "error", "limit")
 METHODS: Final = ("first", "round_robin", "random", "auto", "manual")
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-RESERVED: Final = frozenset({END, "START"})
+RESERVED: Final = frozenset({START, END})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class Definition:
-    """A whole graph. Made by a `Builder` (or `ConversationGraph`), which has checked names and endpoints."""
+    """A whole graph. Made by a `Builder` (or `ConversationGraph`), which has checked names and endpoints.
+
+    `start` is the node that speaks first; None where edges that leave START say among whom that is chosen.
+    """
 
     name: str
     nodes: Mapping[str, Node]
@@ -164,13 +170,18 @@ class Definition:
         """The edge with this declared index."""
         return self.edges[index]
 
+    @cached_property
+    def beginning(self) -> str | None:
+        """Where a conversation begins: at a node, or at START, where the first speaker is chosen. None where nothing says so."""
+        return START if any(edge.source == START for edge in self.edges) else self.start
+
     def select_at(self, node: str) -> SelectMethod:
-        """The selector that chooses after `node`."""
-        return self.nodes[node].select or self.select
+        """The selector that chooses after `node`; at START it is the graph's."""
+        return (self.nodes[node].select if node != START else None) or self.select
 
     def fallback_at(self, node: str) -> str | None:
-        """The target to take when the selector after `node` gives no usable answer."""
-        return self.nodes[node].fallback or self.fallback
+        """The target to take when the selector after `node` gives no usable answer; at START it is the graph's."""
+        return (self.nodes[node].fallback if node != START else None) or self.fallback
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
@@ -179,6 +190,9 @@ class Definition:
         for node in self.nodes.values():
             names.extend(branch.name for branch in node.branches if branch.name not in self.nodes)
         return tuple(dict.fromkeys(names))
+
+
+_ONE_BEGINNING: Final = "says who begins already; a graph has either set_start or edges that leave START"
 
 
 class Builder:
@@ -205,13 +219,27 @@ class Builder:
             raise DefinitionError(f"{where}, node {node.name!r}: timeout is a number of seconds above zero, not {node.timeout!r}")
         self.nodes[node.name] = node
 
+    def set_start(self, node: str) -> None:
+        """Say which node speaks first. Raises `DefinitionError` where edges that leave START say so already."""
+        where = f"graph {self.name!r}, set_start({node!r})"
+        if node == START:
+            raise DefinitionError(f"{where}: START is no node; to have the first speaker chosen, use add_edge(START, node, when=…)")
+        first = next((edge for edge in self.edges if edge.source == START), None)
+        if first is not None:
+            raise DefinitionError(f"{where}: the edge {first}{_at(first.origin)} {_ONE_BEGINNING}")
+        self.start = node
+
     def edge(self, edge: Edge) -> Edge:
         """Add a transition and give it its index. Endpoints may be added later; `check` sees that they were."""
         where = f"graph {self.name!r}, edge {edge.source} -> {edge.target}{_at(edge.origin)}"
-        if edge.source in RESERVED:
-            raise DefinitionError(f"{where}: no edge can leave {edge.source}")
-        if edge.target == "START":
-            raise DefinitionError(f"{where}: no edge can lead to START; use set_start")
+        if edge.source == END:
+            raise DefinitionError(f"{where}: no edge can leave END")
+        if edge.target == START:
+            raise DefinitionError(f"{where}: no edge can lead to START; who begins is chosen once")
+        if edge.source == START and self.start is not None:
+            raise DefinitionError(f"{where}: set_start({self.start!r}) {_ONE_BEGINNING}")
+        if edge.source == START and edge.on != "reply":
+            raise DefinitionError(f"{where}: on={edge.on!r} cannot fire before anybody has spoken; leave on= out")
         if edge.on not in ON:
             raise DefinitionError(f"{where}: on= is 'reply', 'error' or 'limit', not {edge.on!r}")
         if isinstance(edge.priority, bool) or not isinstance(edge.priority, int):

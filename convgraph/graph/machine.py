@@ -6,11 +6,11 @@ and the checker all stand on the four functions here:
     enabled(graph, state)         the transitions that may be taken now, in the order they are considered
     verdict(graph, state, limits) what must happen now: choose among edges, or end, and why
     advance(graph, state, event)  the state after a turn, a move, an edit or an end
-    begin(graph, messages, data)  the state before the first turn
+    begin(graph, messages, data)  the state before the first turn, or before it is chosen who has that
 
 A conversation alternates between two phases. In the first, the node at `state.node` has the turn; a `Turn`
 event says what it did and leads to the second, `choosing`, in which a transition is picked; a `Move` event
-leads back to the first, at the next node, or to the end.
+leads back to the first, at the next node, or to the end. Where edges leave START, it begins in the second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel
 
 from convgraph.errors import GuardError, InternalError
-from convgraph.graph.definition import END, Definition, Edge, Limits, On
+from convgraph.graph.definition import END, START, Definition, Edge, Limits, On
 from convgraph.messages import NO_USAGE, History, Message, Usage
 
 Status: TypeAlias = Literal["finished", "stuck", "waiting", "limited", "cancelled", "failed"]
@@ -90,9 +90,10 @@ Event: TypeAlias = Turn | Move | Edit | End
 class State(NamedTuple):
     """Where a conversation stands. Immutable; a fold of its events.
 
-    `node` is the node that has the turn or, while `choosing`, has just had it. `last_turn` is the number of
-    each node's latest turn. `spent_limits` maps a limit whose edge was taken to the turn at which it was. `why_declined`
-    is the reason that the node which has just had the turn gave for saying nothing.
+    `node` is the node that has the turn or, while `choosing`, has just had it; it is START while it is chosen who
+    begins, and `begun` counts how often that was chosen. `last_turn` is the number of each node's latest turn. `spent_limits`
+    maps a limit whose edge was taken to the turn at which it was. `why_declined` is the reason that the node which has just
+    had the turn gave for saying nothing.
     """
 
     node: str
@@ -115,6 +116,7 @@ class State(NamedTuple):
     status: Status | None = None
     reason: str = ""
     why_declined: str = ""
+    begun: int = 0
 
     def dump_data(self, fields: frozenset[str] | None = None) -> dict[str, Any]:
         """The typed state as plain JSON values: all of it, or some fields."""
@@ -156,12 +158,17 @@ def holds(edge: Edge, state: State) -> bool:
 
 
 def begin(graph: Definition, messages: Sequence[Message], data: Any = None) -> State:
-    """The state before the first turn. Raises `InputError` where `data` does not fit the graph's schema."""
-    if graph.start is None:
+    """The state before the first turn, or before it is chosen who has that.
+
+    Raises `InputError` where `data` does not fit the graph's schema.
+    """
+    place = graph.beginning
+    if place is None:
         raise InternalError(f"graph {graph.name!r} was run without a start; check() reports this as an error")
     return State(
-        node=graph.start,
+        node=place,
         history=History(messages),
+        choosing=place == START,
         schema=graph.state,
         data=graph.state.initial(data) if graph.state is not None else None,
         visits=dict.fromkeys(graph.speakers, 0),
@@ -252,12 +259,15 @@ def _after_turn(graph: Definition, state: State, turn: Turn) -> State:
         state.spent_limits,
         asked,
         why_declined=turn.reason,
+        begun=state.begun,
     )
 
 
 def _after_move(graph: Definition, state: State, move: Move) -> State:
     spent = state.spent_limits if move.limit is None else {**state.spent_limits, move.limit: state.turn}
     usage = state.usage + move.usage if move.usage is not NO_USAGE else state.usage
+    if state.node == START:
+        state = state._replace(begun=state.begun + 1)
     if move.target == END:
         why = state.why_declined or graph.edges[move.edge].label
         reason = f"reached END: {why}" if why else "reached END"
@@ -273,6 +283,9 @@ def _after_edit(graph: Definition, state: State, edit: Edit) -> State:
         if edit.update is not None:
             data = graph.state.initial({**data.model_dump(), **edit.update})
     history = state.history if edit.last is None else state.history.replace_last(edit.last)
+    if edit.node == START:
+        # Who begins is not chosen by what the turn before the end has left behind.
+        state = state._replace(declined=False, why_declined="", error=None, goto=None, limit=None)
     goes_on = edit.node is not None or edit.choosing is not None
     return state._replace(
         node=edit.node if edit.node is not None else state.node,
@@ -349,6 +362,8 @@ def _stuck(graph: Definition, state: State, evaluate: Evaluate) -> str:
     if state.goto is not None:
         ways = "; ".join(str(value) for value in values) or "no transitions"
         return f"node {state.node!r} handed over to {state.goto!r}, which is not an enabled target ({ways})"
+    if state.node == START:
+        return "nobody may begin: " + "; ".join(str(value) for value in values)
     if not values:
         return f"no transition leaves node {state.node!r}"
     return f"no transition is enabled after node {state.node!r}: " + "; ".join(str(value) for value in values)

@@ -29,6 +29,7 @@ PUBLIC = [
     "Retry",
     "RunBusy",
     "RunResult",
+    "START",
     "ScriptedModel",
     "ToolCall",
     "Usage",

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from convgraph.graph.checks import guard_facts
 from convgraph.graph.checks.scope import WHOLE_RUN_LIMITS, Finding, Scope, guard_text, is_cycle, network_of
-from convgraph.graph.definition import Edge, named
+from convgraph.graph.definition import START, Edge, Node, named
 
 if TYPE_CHECKING:
     from networkx import DiGraph
 
 
 def dead_ends(scope: Scope) -> Iterator[Finding]:
-    """Nodes that a reply cannot lead out of."""
+    """Nodes that a reply cannot lead out of; a START that nobody can follow."""
+    if scope.graph.beginning == START and not scope.replies(START):
+        message = "nobody can begin: no guard of an edge that leaves START can ever hold"
+        yield scope.error("dead-end", None, message, "add an edge from START without a guard")
     for name, node in scope.graph.nodes.items():
         if name not in scope.reachable or scope.replies(name):
             continue
@@ -68,9 +71,8 @@ def unreachable(scope: Scope) -> Iterator[Finding]:
     """Nodes that no conversation comes to."""
     for name, node in scope.graph.nodes.items():
         if name not in scope.reachable:
-            yield scope.warning(
-                "unreachable-node", node, f"no way leads here from the start {scope.graph.start!r}", "add an edge to it, or remove it"
-            )
+            start = START if scope.graph.beginning == START else f"the start {scope.graph.start!r}"
+            yield scope.warning("unreachable-node", node, f"no way leads here from {start}", "add an edge to it, or remove it")
 
 
 def never_enabled(scope: Scope) -> Iterator[Finding]:
@@ -88,7 +90,7 @@ def shadowed(scope: Scope) -> Iterator[Finding]:
         above = scope.shadow_of(edge)
         if above is None:
             continue
-        why = "has no guard" if above.guard is None else "is always true" if guard_facts.constant(above.guard) else "has the same guard"
+        why = "has no guard" if above.guard is None else "is always true" if guard_facts.constant(above) else "has the same guard"
         yield scope.warning(
             "shadowed-edge",
             edge,
@@ -98,16 +100,17 @@ def shadowed(scope: Scope) -> Iterator[Finding]:
 
 
 def gaps(scope: Scope) -> Iterator[Finding]:
-    """Nodes with no else-edge."""
-    for name, node in scope.graph.nodes.items():
+    """Nodes with no else-edge; a START with none."""
+    places: list[tuple[str, Node | None]] = [*scope.graph.nodes.items(), (START, None)]
+    for name, node in places:
         ways = scope.replies(name)
-        if not ways or guard_facts.exhaustive([edge.guard for edge in ways]):
+        if not ways or guard_facts.exhaustive(ways):
             continue
         guards = ", ".join(guard_text(edge) for edge in ways[:4]) + (", …" if len(ways) > 4 else "")
         yield scope.warning(
             "guard-gap",
             node,
-            f"every way out is guarded ({guards}), and where none of the guards holds the run is stuck",
+            f"every way {'out' if node else 'from START'} is guarded ({guards}), and where none of the guards holds the run is stuck",
             "add an edge without a guard as the last one",
         )
         if len(ways) == 1 and ways[0].guard is not None and ways[0].guard.opaque:

@@ -8,7 +8,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from convgraph.errors import GuardError
-from convgraph.graph.definition import Edge
+from convgraph.graph.definition import START, Edge
 from convgraph.graph.guards import CelExpression, CelGuard, Guard
 from convgraph.graph.machine import State
 from convgraph.messages import History
@@ -32,8 +32,9 @@ def constant_value(expression: CelGuard | CelExpression) -> tuple[Any] | None:
         return None
 
 
-def constant(guard: Guard | None) -> bool | None:
-    """True or False for a guard that always has that value, None for one that depends on the conversation."""
+def constant(edge: Edge) -> bool | None:
+    """True or False for an edge whose guard always has that value, None where that depends on the conversation."""
+    guard = edge.guard
     if guard is None:
         return True
     if not isinstance(guard, CelGuard):
@@ -41,20 +42,21 @@ def constant(guard: Guard | None) -> bool | None:
     if (value := constant_value(guard)) is not None:
         return bool(value[0])
     if found := _TURN.fullmatch(guard.text.strip()):
-        # `turn` counts from 1 and only grows, so what is the same for turn 1 and for all later turns never changes.
+        # `turn` counts from 1 (at START from 0) and only grows: what is the same for the first and for all later turns never changes.
         compare, number = _COMPARE[found[1]], int(found[2])
-        if number < 1:
-            return compare(1, number)
-        if number == 1 and found[1] in ("<", ">="):
+        first = 0 if edge.source == START else 1
+        if number < first:
+            return compare(first, number)
+        if number == first and found[1] in ("<", ">="):
             return found[1] == ">="
     return None
 
 
-def exhaustive(guards: Sequence[Guard | None]) -> bool:
-    """Whether one of the guards is certain to hold: one always does, or one is another's negation."""
-    if any(constant(guard) for guard in guards):
+def exhaustive(edges: Sequence[Edge]) -> bool:
+    """Whether the guard of one of the edges is certain to hold: one always does, or one is another's negation."""
+    if any(constant(edge) for edge in edges):
         return True
-    texts = {guard.text.strip() for guard in guards if isinstance(guard, CelGuard)}
+    texts = {edge.guard.text.strip() for edge in edges if isinstance(edge.guard, CelGuard)}
     return any(f"!({text})" in texts or (_ATOM.fullmatch(text) is not None and f"!{text}" in texts) for text in texts)
 
 
@@ -68,7 +70,7 @@ def lapses(edge: Edge) -> bool:
 
 def settles(edge: Edge) -> bool:
     """Whether the edge, however long the conversation, is enabled for good from some turn on, as with `turn >= 5 || …`."""
-    if constant(edge.guard):
+    if constant(edge):
         return True
     if not isinstance(edge.guard, CelGuard):
         return False

@@ -35,7 +35,7 @@ def _branch_faults(scope: Scope, node: Node) -> Iterator[tuple[str, str]]:
     if node.concurrency is not None and node.concurrency < 1:
         yield f"concurrency={node.concurrency} lets no branch begin", "allow at least one at a time, or leave concurrency out"
     for branch in node.branches:
-        if branch.inner is not None and branch.inner.start in Scope(branch.inner, scope.root).doomed:
+        if branch.inner is not None and Scope(branch.inner, scope.root).hopeless:
             yield f"its branch {branch.name!r} never reaches its END", "correct the branch's graph"
 
 

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from convgraph.graph.checks import guard_facts
 from convgraph.graph.checks.node_types import accepts, mismatch, returns, writes
 from convgraph.graph.checks.scope import Finding, Scope, did_you_mean, guard_text, with_branches
-from convgraph.graph.definition import END, named
+from convgraph.graph.definition import END, START, Node, named
 from convgraph.graph.guards import CelExpression, CelGuard, Guard
 
 
 def start(scope: Scope) -> Iterator[Finding]:
     """A graph without a start, or one whose start is not a node."""
     graph = scope.graph
+    if graph.beginning == START:
+        return
     if graph.start is None:
-        hint = "call set_start with the node that speaks first" if graph.nodes else "add nodes, then call set_start"
+        hint = (
+            "call set_start with the node that speaks first, or let edges leave START" if graph.nodes else "add nodes, then call set_start"
+        )
         yield scope.error("missing-start", None, "no node is the start", hint)
     elif graph.start not in graph.nodes:
         yield scope.error(
@@ -27,8 +31,8 @@ def endpoints(scope: Scope) -> Iterator[Finding]:
     """Edges that begin or end at no node."""
     nodes = scope.graph.nodes
     for edge in scope.graph.edges:
-        for role, name in (("source", edge.source), ("target", edge.target)):
-            if name not in nodes and not (role == "target" and name == END):
+        for role, name, beyond in (("source", edge.source, START), ("target", edge.target, END)):
+            if name not in nodes and name != beyond:
                 yield scope.error("unknown-endpoint", edge, f"its {role} {name!r} is not a node of this graph", did_you_mean(scope, name))
 
 
@@ -63,19 +67,20 @@ def fallbacks(scope: Scope) -> Iterator[Finding]:
     for fallback, place in ((graph.fallback, None), *((node.fallback, node) for node in graph.nodes.values())):
         if fallback is not None and fallback != END and fallback not in graph.nodes:
             yield scope.error("unknown-agent", place, f"the fallback {fallback!r} is not a node", did_you_mean(scope, fallback))
-    for node in graph.nodes.values():
-        fallback = graph.fallback_at(node.name)
-        targets = list(dict.fromkeys(edge.target for edge in scope.replies(node.name)))
-        can_miss = graph.select_at(node.name) in ("auto", "manual", "callable") and len(targets) > 1
+    places: list[tuple[str, Node | None]] = [*graph.nodes.items(), (START, None)]
+    for name, node in places:
+        fallback = graph.fallback_at(name)
+        targets = list(dict.fromkeys(edge.target for edge in scope.replies(name)))
+        can_miss = graph.select_at(name) in ("auto", "manual", "callable") and len(targets) > 1
         # The graph's fallback cannot serve its own node, which is no fault of that node's.
-        own = node.fallback is None and fallback == node.name
+        own = fallback == name and (node is None or node.fallback is None)
         exists = fallback in graph.nodes or fallback == END
         if exists and can_miss and not own and fallback not in targets:
             yield scope.warning(
                 "fallback-not-a-target",
                 node,
-                f"the fallback {fallback!r} cannot be taken from here, where the targets are {named(targets)}",
-                f"add an edge to {fallback!r}, or give the node a fallback= among its targets",
+                f"the fallback {fallback!r} cannot be taken from {'here' if node else START}, where the targets are {named(targets)}",
+                f"add an edge to {fallback!r}" + (", or give the node a fallback= among its targets" if node else f" from {START}"),
             )
 
 

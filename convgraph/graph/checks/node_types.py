@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from convgraph.graph.definition import END, Node
+from convgraph.graph.definition import END, START, Definition, Node
 
 Types: TypeAlias = frozenset[str] | None
 """The names of the types that are possible; None: any."""
@@ -26,11 +26,9 @@ _SEPARATOR = re.compile(r"[|,](?![^\[]*\])")
 
 
 def accepts(node: Node) -> list[Types]:
-    """What a node takes as input, all of which must fit: a group passes it to each branch, a sub-graph to its start."""
+    """What a node takes as input, all of which must fit: a group passes it to each branch, a sub-graph to who begins."""
     if node.kind == "graph":
-        inner = node.inner
-        first = inner.nodes.get(inner.start) if inner is not None and inner.start is not None else None
-        return accepts(first) if first is not None else []
+        return _accepts_inside(node.inner) if node.inner is not None else []
     if node.kind == "parallel":
         return [types for branch in node.branches for types in accepts(branch)]
     if node.kind == "foreach":
@@ -38,6 +36,16 @@ def accepts(node: Node) -> list[Types]:
     types = _declared(node, "accepts", "input")
     # Every message has a text, so who takes a text takes anything.
     return [] if types is None or "str" in types else [types]
+
+
+def _accepts_inside(graph: Definition) -> list[Types]:
+    """What a sub-graph takes. Where it is chosen who begins, it is enough that somebody may take it."""
+    if graph.beginning != START:
+        first = graph.nodes.get(graph.start or "")
+        return accepts(first) if first is not None else []
+    targets = dict.fromkeys(edge.target for edge in graph.edges if edge.source == START)
+    taken = [accepts(graph.nodes[name]) if name in graph.nodes else [] for name in targets]
+    return [_union(types for one in taken for types in one)] if all(taken) else []
 
 
 def returns(node: Node) -> Types:

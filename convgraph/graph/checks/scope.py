@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from convgraph.graph.checks import guard_facts
-from convgraph.graph.definition import END, Definition, Edge, Node, named
+from convgraph.graph.definition import END, START, Definition, Edge, Node, named
 
 if TYPE_CHECKING:
     from networkx import DiGraph
@@ -68,23 +68,24 @@ class Scope:
     @cached_property
     def live(self) -> tuple[Edge, ...]:
         """The edges whose guard can hold."""
-        return tuple(edge for edge in self.graph.edges if guard_facts.constant(edge.guard) is not False)
+        return tuple(edge for edge in self.graph.edges if guard_facts.constant(edge) is not False)
 
     @cached_property
     def ways(self) -> tuple[Edge, ...]:
-        """The edges that can be taken: a shadowed one only by a handover, which is what a reply may ask for."""
-        return tuple(edge for edge in self.live if edge.on == "reply" or self.shadow_of(edge) is None)
+        """The edges that can be taken: a shadowed one only by a handover, which is what a node's reply may ask for."""
+        return tuple(edge for edge in self.live if (edge.on == "reply" and edge.source != START) or self.shadow_of(edge) is None)
 
     def shadow_of(self, edge: Edge) -> Edge | None:
         """The edge that is enabled whenever `edge` is, and is preferred to it."""
         for upper in self.preferred_to(edge):
-            if guard_facts.constant(upper.guard) or guard_facts.same_truth(upper.guard, edge.guard):
+            if guard_facts.constant(upper) or guard_facts.same_truth(upper.guard, edge.guard):
                 return upper
         return None
 
     def preferred_to(self, edge: Edge) -> Iterator[Edge]:
         """The edges that, enabled, keep `edge` from being chosen: all before it in order, or those of higher priority."""
-        in_order = edge.on == "limit" or (edge.source in self.graph.nodes and self.graph.select_at(edge.source) == "first")
+        chooses = edge.source == START or edge.source in self.graph.nodes
+        in_order = edge.on == "limit" or (chooses and self.graph.select_at(edge.source) == "first")
         for upper in self.graph.out(edge.source, edge.on):
             if upper is edge or (not in_order and upper.priority == edge.priority):
                 return
@@ -92,14 +93,27 @@ class Scope:
 
     @cached_property
     def reachable(self) -> frozenset[str]:
-        """The nodes that a conversation can come to: all of them where the start is not known."""
-        nodes, start = self.graph.nodes, self.graph.start
-        if start is None or start not in nodes:
+        """The nodes that a conversation can come to: all of them where none is known to begin it."""
+        nodes = self.graph.nodes
+        first = [name for name in self.beginnings if name in nodes]
+        if self.beginnings and not first and END not in self.beginnings:
             return frozenset(nodes)
         import networkx
 
         network = network_of(self, self.ways)
-        return frozenset({start, *networkx.descendants(network, start)})  # pyright: ignore[reportUnknownMemberType]  # the stub's gap
+        return frozenset(first).union(*(networkx.descendants(network, name) for name in first))  # pyright: ignore[reportUnknownMemberType]  # the stub's gap
+
+    @cached_property
+    def beginnings(self) -> tuple[str, ...]:
+        """Where a conversation can begin: the start (empty where there is none), or where edges can lead from START, be it END."""
+        if self.graph.beginning != START:
+            return (self.graph.start or "",)
+        return tuple(dict.fromkeys(edge.target for edge in self.ways if edge.source == START))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no conversation can reach END, whoever begins."""
+        return all(name in self.doomed for name in self.beginnings)
 
     @cached_property
     def doomed(self) -> frozenset[str]:

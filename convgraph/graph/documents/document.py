@@ -196,11 +196,13 @@ class _Reader:
             builder.node(self.node(node, f"{path}nodes[{index}]"))
         for index, edge in enumerate(document.get("edges", ())):
             builder.edge(self.edge(edge, f"{path}edges[{index}]"))
+        if "start" in document:
+            builder.set_start(document["start"])
         return Definition(
             name=builder.name,
             nodes=builder.nodes,
             edges=tuple(builder.edges),
-            start=document.get("start"),
+            start=builder.start,
             state=self.state(document["state"], f"{path}state") if "state" in document else None,
             select=document.get("select", "first"),
             fallback=document.get("fallback"),
