@@ -38,8 +38,8 @@ async def outside(
 ) -> Any:
     """Do something that may leave traces outside, once. `request` is canonical text.
 
-    `call` is given the idempotency key, and books of its own: it may have effects and open conversations itself. One
-    that had stopped inside such a conversation is no more in doubt than that is: it is entered again, and goes on there.
+    `call` is given the idempotency key, and books of its own: it may have effects and open conversations itself. Where it
+    had stopped inside one of those, that is in doubt (or waits, or goes on), not this: it is entered again.
     """
     ordinal = turning.ordinal(kind, name)
     digest = digest_text(request)
@@ -50,7 +50,7 @@ async def outside(
         turning.asked = (*turning.asked, *run.ledger.asked_under(own.path))
         return _result(run, found)
     doubt = run.ledger.doubtful(turning.path, kind, name, ordinal) if run.ledger else None
-    goes_on = doubt is not None and run.ledger.stopped_in_conversation(own.path)
+    goes_on = doubt is not None and run.ledger.stopped_inside(own.path)
     if doubt is not None and not idempotent and not goes_on:
         decided = await _decide(run, turning, kind, name, ordinal, digest)
         if decided is not None:
@@ -275,6 +275,8 @@ def _reply_document(run: Run, reply: ModelReply) -> JsonObject:
         document["data"] = run.codec.encode(reply.data)
     if reply.misfit:
         document["misfit"] = reply.misfit
+    if any(reply.saved):
+        document["saved"] = list(reply.saved)
     return document
 
 
@@ -287,4 +289,5 @@ def _model_reply(document: JsonObject, usage: Usage) -> ModelReply:
         document.get("finish_reason", "stop"),
         document.get("data"),
         document.get("misfit", ""),
+        Usage(*document.get("saved", ())),
     )

@@ -89,11 +89,11 @@ class Ledger:
         intent = self.started.get((without_attempts(path), kind, name, ordinal))
         return None if intent is None or (intent.path, kind, name, ordinal) in self.finished else intent
 
-    def stopped_in_conversation(self, path: str) -> bool:
-        """Whether what ran at `path` had opened a conversation that has not come to its end: it can go on there."""
+    def stopped_inside(self, path: str) -> bool:
+        """Whether what ran at `path` had stopped in something that is recorded itself (a conversation, a question): it can go on there."""
         inside = f"{path}/"
         return any(
-            kind == "conversation" and f"{intent.path}/".startswith(inside) and (intent.path, kind, name, ordinal) not in self.finished
+            f"{intent.path}/".startswith(inside) and (intent.path, kind, name, ordinal) not in self.finished
             for (_, kind, name, ordinal), intent in self.started.items()
         )
 

@@ -85,7 +85,7 @@ def tool(
 
     The model is told the `name` (the function's own, if none is given), the `description` (the docstring's) and the
     parameters: their types from the annotations, their texts from `Annotated[T, "text"]` or the docstring. It never
-    sees parameters called `ctx` (the turn's context, to read), `deps` and `idempotency_key`, nor those marked `Injected`.
+    sees parameters called `ctx` (the turn's context), `deps` and `idempotency_key`, nor those marked `Injected`.
 
     `idempotent`: after a crash a call whose end is not known may be made again; otherwise a person decides.
     `timeout`: seconds after which the model is told that the call has timed out. `approval`: whether a person is asked

@@ -213,21 +213,25 @@ def test_a_replay_needs_no_deps_and_a_run_says_which_one_it_lacks(store: Store) 
     assert graph.replay("r", store=store).messages[-1].text == "v"
 
 
-def test_a_tool_has_no_effects_of_its_own() -> None:
-    @tool
-    async def ask(ctx: Any) -> str:
-        """Ask."""
-        return await ctx.ask("Really?")
+def test_a_tool_may_have_effects_of_its_own_which_are_read_back_when_it_is_entered_again(store: Store) -> None:
+    sent: list[str] = []
 
     @tool
-    def when(ctx: Any) -> str:
-        """Tell the time."""
-        return str(ctx.now())
+    async def publish(ctx: Any) -> str:
+        """Publish it."""
+        at = ctx.now()
+        draft = await ctx.effect("upload", lambda: sent.append("draft") or len(sent))
+        answer = await ctx.ask("Really?", schema=bool)
+        return f"{draft} {answer} {at}"
 
-    for used in (ask, when):
-        result = graph_of(Scripted(calling((used.name, {}))).model, [used]).run("go", human="park")
-        assert result.status == "failed"
-        assert "is an effect itself" in result.stop_reason
+    graph = graph_of(Scripted(calling(("publish", {}))).model, [publish])
+    parked = graph.run("go", human="park", store=store, run_id="r")
+    assert parked.status == "waiting"
+    done = graph.resume("r", store=store, answers={parked.questions[0].id: True})
+    assert done.status == "finished"
+    assert sent == ["draft"], "the tool was entered again, its finished effect was not"
+    assert done.messages[-1].text.startswith("1 True 20")
+    assert graph.replay("r", store=store).messages == done.messages
 
 
 def test_a_result_that_has_no_text_fails_the_turn_and_is_never_asked_for_again(store: Store) -> None:
