@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from convgraph.graph.checks import check
-from convgraph.graph.definition import END, ON, Definition, Edge, Limits, Node, On, SelectMethod
+from convgraph.graph.definition import END, ON, START, Definition, Edge, Limits, Node, On, SelectMethod
 from convgraph.graph.guards import CelGuard, Guard
 from convgraph.graph.machine import ErrorInfo, Evaluate, Move, State, Turn, advance, begin, enabled, verdict
 from convgraph.messages import Message
@@ -41,11 +41,18 @@ def random_graph(seed: int, guards: Sequence[Guard]) -> Definition:
     if rng.random() < 0.5:  # a sound graph: each node has an else-edge, a chain leads on to END
         for source, target in zip(names, [*names[1:], END], strict=True):
             add(source, target, None)
+    first = rng.random() < 0.4  # who begins is chosen
+    for _ in range(rng.randint(1, 4) if first else 0):
+        edges.insert(
+            rng.randint(0, len(edges)),
+            Edge(START, rng.choice([*names, *names, END]), rng.choice([None, *guards]), rng.choice([0, 0, 1, -1])),
+        )
     if edges and rng.random() < 0.3:  # damage: a transition is lost
         edges.pop(rng.randrange(len(edges)))
     edges = [replace(edge, index=index, origin=f"e{index}") for index, edge in enumerate(edges)]
     nodes = {name: Node(name, "function", select=rng.choice([None, None, "first", "auto"])) for name in names}
-    return Definition("random", nodes, tuple(edges), rng.choice(names), select=rng.choice(SELECTS))
+    start = None if any(edge.source == START for edge in edges) else rng.choice(names)
+    return Definition("random", nodes, tuple(edges), start, select=rng.choice(SELECTS))
 
 
 class Explored(NamedTuple):
@@ -59,6 +66,9 @@ class Explored(NamedTuple):
 
 
 def outcomes(graph: Definition, node: str, handovers: bool) -> Iterator[Turn]:
+    if node == START:  # nobody has the turn: what follows is chosen at once
+        yield Turn(START)
+        return
     yield Turn(node, WORDS)
     yield Turn(node, error=ErrorInfo("ValueError", "oops", node))
     yield Turn(node, WORDS, limit="turns")
@@ -67,15 +77,19 @@ def outcomes(graph: Definition, node: str, handovers: bool) -> Iterator[Turn]:
 
 
 def explore(graph: Definition, handovers: bool) -> Explored:
-    """Every node that can have the turn, with every outcome of its turn and every value of every guard."""
+    """START, if it is chosen who begins, and every node that can have the turn, with every outcome and every value of every guard."""
     start = begin(graph, WORDS)
     seen = Explored({start.node}, set(), set(), set(), set())
     waiting = [start]
     while waiting:
         state = waiting.pop()
-        free = [guard for guard in FREE if any(edge.guard == guard for edge in graph.edges if edge.source == state.node)]
+        free = [
+            guard
+            for guard in (*FREE, *([NEVER] if state.node == START else []))
+            if any(edge.guard == guard for edge in graph.edges if edge.source == state.node)
+        ]
         for turn in outcomes(graph, state.node, handovers):
-            after = advance(graph, state, turn)
+            after = state if state.node == START else advance(graph, state, turn)
             for values in product([False, True], repeat=len(free)):
                 evaluate = forcing(dict(zip(free, values, strict=True)))
                 decision = verdict(graph, after, NO_LIMITS, evaluate)
@@ -96,10 +110,13 @@ def explore(graph: Definition, handovers: bool) -> Explored:
 
 
 def forcing(values: dict[CelGuard, bool]) -> Evaluate:
-    """Guards of one text are true or false as the explorer likes; constant ones have their value."""
+    """Guards of one text are true or false as the explorer likes; constant ones have their value.
+
+    At START no turn has been made yet, or many where an ended conversation is continued.
+    """
 
     def evaluate(edge: Edge, state: State) -> bool:
-        if edge.guard is None or edge.guard in CONSTANT:
+        if edge.guard is None or (edge.guard in CONSTANT and edge.guard not in values):
             return edge.guard is None or edge.guard == ALWAYS
         return values[edge.guard]  # type: ignore[index]  # only CEL guards are made here
 
@@ -140,6 +157,8 @@ def judge(seed: int) -> set[str]:
 
 
 def place(item: str | Edge) -> str:
+    if item == START:
+        return "graph 'random'"
     if isinstance(item, str):
         return f"graph 'random', node {item!r}"
     return f"graph 'random', edge {item.source} -> {item.target} ({item.origin})"
@@ -152,11 +171,11 @@ def judge_cycles(seed: int) -> set[str]:
     if "unbounded-cycle" in codes:
         return codes
     at = {begin(graph, WORDS).node: begin(graph, WORDS)}
-    for _ in range(LATE + len(graph.nodes)):
+    for _ in range(LATE + len(graph.nodes) + (START in at)):
         reached: dict[str, State] = {}
         for state in at.values():
             for turn in (Turn(state.node, WORDS), Turn(state.node), Turn(state.node, error=ErrorInfo("ValueError", "oops"))):
-                after = advance(graph, state, turn)
+                after = state if state.node == START else advance(graph, state, turn)
                 for edge in verdict(graph, after, NO_LIMITS).edges:
                     if edge.target != END:
                         reached[edge.target] = advance(graph, after, Move(edge.target, edge.index))

@@ -36,7 +36,10 @@ def node(name: str, kind: Any = "function", **fields: Any) -> Node:
 
 
 def graph(edges: str, *nodes: Node, start: str | None = "a", **fields: Any) -> Definition:
-    """A graph from lines such as `a -> b on error prio 2 if turn > 3`; `@` stands for an opaque guard."""
+    """A graph from lines such as `a -> b on error prio 2 if turn > 3`; `@` stands for an opaque guard.
+
+    It begins at `start`, or where the edges from START lead.
+    """
     made: list[Edge] = []
     for line in filter(None, (line.strip() for line in edges.split(";"))):
         found = EDGE.fullmatch(line)
@@ -48,10 +51,11 @@ def graph(edges: str, *nodes: Node, start: str | None = "a", **fields: Any) -> D
                 source, target, guard, int(priority or 0), on=cast(On, on or "reply"), index=len(made), origin=f"essay.py:{10 + len(made)}"
             )
         )
+    start = None if any(edge.source == "START" for edge in made) else start
     named = {item.name: item for item in nodes}
     if not fields.pop("only_given_nodes", False):
         for name in [start, *(edge.source for edge in made), *(edge.target for edge in made)]:
-            if name not in (None, "END") and name not in named and name != "nowhere":
+            if name not in (None, "START", "END") and name not in named and name != "nowhere":
                 named[name] = node(name)
     return Definition("essay", named, tuple(made), start, **fields)
 
@@ -98,6 +102,21 @@ GOOD: dict[str, Definition] = {
     "loop bounded by one of the reasons to end": graph("a -> END if declined || turn > 5; a -> a"),
     "loop bounded by a higher priority": graph("a -> a; a -> END prio 1 if turn >= 5", select="round_robin"),
     "self loop": graph("a -> a if declined; a -> END", limits=TURNS),
+    "who begins is chosen by guards": graph("START -> a if last.content.contains('draft'); START -> b; a -> END; b -> END"),
+    "who begins is chosen by a selector": graph("START -> a; START -> b; START -> END; a -> END; b -> END", select="auto"),
+    "nobody needs to speak": graph("START -> END if last.content == ''; START -> a; a -> END"),
+    "before the first turn, none has been made": graph("START -> a if turn < 1; START -> b; a -> END; b -> END"),
+    "turn >= 0 always holds at START": graph("START -> b if declined; START -> a if turn >= 0; a -> END; b -> END"),
+    "a fallback among those who may begin": graph("START -> a; START -> b; a -> END; b -> END", select="auto", fallback="b"),
+    "only one of two can begin with it": graph(
+        "b -> a; a -> END",
+        typed("b", returns="Draft"),
+        node("a", "graph", inner=graph("START -> x if declined; START -> y; x -> END; y -> END", typed("x", accepts="Review"), node("y"))),
+        start="b",
+    ),
+    "a branch in which one beginning reaches its END": graph(
+        "a -> END", panel(node("z", "graph", inner=graph("START -> x if declined; START -> y; x -> END; y -> END")))
+    ),
     "error edge to a helper": graph("a -> END; a -> b on error; b -> END"),
     "guarded error edges need no else": graph("a -> END; a -> b on error if error.type == 'ValueError'; b -> END"),
     "limit edge to a summary": graph("a -> a; a -> b on limit; b -> END", limits=TURNS),
@@ -160,6 +179,10 @@ BAD: dict[str, tuple[str, Definition]] = {
     "a single node without edges": ("dead-end", graph("", node("a"))),
     "no way out in a sub-graph": ("dead-end", graph("a -> END", node("a", "graph", inner=graph("x -> y", start="x")))),
     "no way out in a branch": ("dead-end", graph("a -> END", panel(node("z", "graph", inner=graph("x -> y", start="x"))))),
+    "nobody can begin": ("dead-end", graph("START -> a if false; a -> END")),
+    "a turn before START": ("dead-end", graph("START -> a if turn < 0; a -> END")),
+    "no way out for one who may begin": ("dead-end", graph("START -> a if declined; START -> b; b -> END", node("a"))),
+    "a trap for one who may begin": ("trap-cycle", graph("START -> a if declined; START -> b; b -> END; a -> a", limits=TURNS)),
     "no END at all": ("trap-cycle", graph("a -> b; b -> a", limits=TURNS)),
     "a loop on itself": ("trap-cycle", graph("a -> a", limits=TURNS)),
     "a region that nothing leaves": ("trap-cycle", graph("a -> END if declined; a -> b; b -> c; c -> b", limits=TURNS)),
@@ -188,6 +211,14 @@ BAD: dict[str, tuple[str, Definition]] = {
         "unfillable-join",
         graph("a -> END", panel(node("z", "graph", inner=graph("x -> x", start="x"))), limits=TURNS),
     ),
+    "a branch that never ends, whoever begins": (
+        "unfillable-join",
+        graph("a -> END", panel(node("z", "graph", inner=graph("START -> x if declined; START -> y; x -> y; y -> x"))), limits=TURNS),
+    ),
+    "a branch that nobody can begin": (
+        "unfillable-join",
+        graph("a -> END", panel(node("z", "graph", inner=graph("START -> x if false; x -> END")))),
+    ),
     "a group in a group of nothing": ("unfillable-join", graph("a -> END", panel(node("x", "parallel")))),
     "branches write one field": ("shared-key", graph("a -> END", panel(writer("x", "score"), writer("y", "score")), state=ESSAY)),
     "a group's branches write one field": (
@@ -199,6 +230,7 @@ BAD: dict[str, tuple[str, Definition]] = {
     "a source that is no node": ("unknown-endpoint", graph("a -> END; nowhere -> a")),
     "a start that is no node": ("unknown-endpoint", graph("a -> END", node("a"), start="nowhere", only_given_nodes=True)),
     "END as the start": ("unknown-endpoint", graph("a -> END", start="END")),
+    "a beginning that is no node": ("unknown-endpoint", graph("START -> nowhere; a -> END")),
     "a branch as the target": ("unknown-endpoint", graph("a -> x", panel(node("x")), only_given_nodes=True)),
     "an unknown target in a sub-graph": ("unknown-endpoint", graph("a -> END", node("a", "graph", inner=graph("x -> nowhere", start="x")))),
     "a fallback that is no node": ("unknown-agent", graph("a -> END", fallback="nowhere")),
@@ -236,6 +268,22 @@ BAD: dict[str, tuple[str, Definition]] = {
             start="b",
         ),
     ),
+    "nobody who may begin accepts it": (
+        "type-mismatch",
+        graph(
+            "b -> a; a -> END",
+            typed("b", returns="Draft"),
+            node(
+                "a",
+                "graph",
+                inner=graph(
+                    "START -> x if declined; START -> y; x -> END; y -> END", typed("x", accepts="Review"), typed("y", accepts="int")
+                ),
+            ),
+            start="b",
+        ),
+    ),
+    "a node that nobody who may begin leads to": ("unreachable-node", graph("START -> a; START -> b if declined; a -> END; b -> END")),
     "a node that no edge leads to": ("unreachable-node", graph("a -> END; b -> END")),
     "a node without any edge": ("unreachable-node", graph("a -> END", node("a"), node("z"))),
     "a region that no edge leads to": ("unreachable-node", graph("a -> END; b -> c; c -> b; c -> END", limits=TURNS)),
@@ -244,6 +292,8 @@ BAD: dict[str, tuple[str, Definition]] = {
     "below an unguarded edge": ("shadowed-edge", graph("a -> END; a -> b; b -> END")),
     "below an edge that always holds": ("shadowed-edge", graph("a -> END if true; a -> b if declined; b -> END")),
     "below an unguarded edge of higher priority": ("shadowed-edge", graph("a -> b if declined; a -> END prio 2; b -> END")),
+    "below an unguarded edge from START": ("shadowed-edge", graph("START -> a; START -> END if declined; a -> END")),
+    "lower priority at START, chosen among": ("shadowed-edge", graph("START -> a prio 1; START -> END; a -> END", select="auto")),
     "below the same guard": ("shadowed-edge", graph("a -> b if declined; a -> a if declined; a -> END; b -> END", limits=TURNS)),
     "lower priority, chosen among": ("shadowed-edge", graph("a -> b prio 1; a -> END; b -> END", select="auto")),
     "error edges, too": ("shadowed-edge", graph("a -> END; a -> END on error; a -> b on error; b -> END")),
@@ -252,6 +302,7 @@ BAD: dict[str, tuple[str, Definition]] = {
         graph("a -> END; a -> END on limit; a -> b on limit; b -> END", select="auto", limits=TURNS),
     ),
     "no else edge": ("guard-gap", graph("a -> b if declined; a -> END if turn > 3; b -> END")),
+    "no else edge at START": ("guard-gap", graph("START -> a if declined; START -> b if turn > 3; a -> END; b -> END")),
     "an else edge for errors only": ("guard-gap", graph("a -> END if declined; a -> END on error")),
     "not quite a negation": ("guard-gap", graph("a -> b if declined && turn > 2; a -> END if !declined && turn > 2; b -> END")),
     "no limit": ("unbounded-cycle", graph(LOOP)),
@@ -264,10 +315,15 @@ BAD: dict[str, tuple[str, Definition]] = {
     ),
     "an end only if more is true": ("unbounded-cycle", graph("a -> END if declined && turn > 5; a -> a")),
     "a comment is no guard": ("unbounded-cycle", graph("a -> END if declined // || turn > 5\n; a -> a")),
+    "an opaque guard on the only way to begin": ("opaque-guard", graph("START -> a if @; a -> END")),
     "an opaque guard on the only way out": ("opaque-guard", graph("a -> END if @")),
     "a fallback that is no target": (
         "fallback-not-a-target",
         graph("a -> b; a -> END; b -> c; c -> END", node("a", fallback="c"), select="auto"),
+    ),
+    "a fallback that cannot begin": (
+        "fallback-not-a-target",
+        graph("START -> a; START -> b; a -> c; b -> END; c -> END", select="auto", fallback="c"),
     ),
     "a graph's fallback that is no target": (
         "fallback-not-a-target",
@@ -306,6 +362,14 @@ def test_the_tables_are_as_long_as_promised() -> None:
     assert len(GOOD) >= 40
     assert len(BAD) >= 40
     assert {code for code, _ in BAD.values()} >= WARNINGS
+
+
+def test_what_is_wrong_at_the_start_says_so() -> None:
+    gap, opaque = check(graph("START -> a if @; a -> END"))
+    assert (gap.where, gap.message.partition(" (")[0]) == ("graph 'essay'", "every way from START is guarded")
+    assert opaque.where == "graph 'essay', edge START -> a (essay.py:10)"
+    lost = next(finding for finding in check(graph("START -> END; a -> END")) if finding.code == "unreachable-node")
+    assert lost.message == "no way leads here from START"
 
 
 def test_an_error_comes_before_a_warning() -> None:

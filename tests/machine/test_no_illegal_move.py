@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from convgraph.graph.definition import END, Definition, Edge, Limits, Node, On, SelectMethod
+from convgraph.graph.definition import END, START, Definition, Edge, Limits, Node, On, SelectMethod
 from convgraph.graph.guards import CelGuard
 from convgraph.graph.machine import (
     End,
@@ -56,6 +56,7 @@ OPENING = Message("user", "go", "user")
 
 node_names: st.SearchStrategy[str] = st.sampled_from(list(NAMES))
 guards = st.none() | st.sampled_from(GUARDS)
+guards_before_the_first_turn = st.none() | st.sampled_from([guard for guard in GUARDS if "sender" not in guard.reads])
 few = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -66,10 +67,14 @@ def graphs(draw: st.DrawFn) -> Definition:
     ends = st.sampled_from([*names, *names, END])
     outcomes: st.SearchStrategy[On] = st.sampled_from(["reply", "reply", "reply", "error", "limit"])
     rows = draw(st.lists(st.tuples(st.sampled_from(names), ends, guards, st.integers(-1, 1), outcomes), max_size=14))
+    on_reply: st.SearchStrategy[On] = st.just("reply")
+    beginnings = st.tuples(st.just(START), ends, guards_before_the_first_turn, st.integers(-1, 1), on_reply)
+    first = draw(st.just([]) | st.lists(beginnings, min_size=1, max_size=4))
+    rows = draw(st.permutations([*rows, *first]))
     edges = tuple(Edge(source, target, guard, priority, "", on, index) for index, (source, target, guard, priority, on) in enumerate(rows))
     selects: st.SearchStrategy[SelectMethod] = st.sampled_from(["first", "first", "round_robin", "random", "auto"])
     nodes = {name: Node(name, "function", select=draw(st.none() | selects)) for name in names}
-    return Definition("random", nodes, edges, names[0], STATE, draw(selects))
+    return Definition("random", nodes, edges, None if first else names[0], STATE, draw(selects))
 
 
 @st.composite
@@ -107,8 +112,8 @@ def walk(data: st.DataObject, graph: Definition, limits: Limits, turns: int = 25
     """A conversation led by an adversary: each choosing state, what the machine allows there, and the event that comes of it."""
     state = begin(graph, [OPENING])
     for _ in range(turns):
-        turn = data.draw(turns_of(state.node))
-        state = advance(graph, state, turn)
+        if not state.choosing:
+            state = advance(graph, state, data.draw(turns_of(state.node)))
         allowed = verdict(graph, state, limits)
         event: Event
         if allowed.status is not None:
@@ -187,11 +192,11 @@ def test_a_state_is_the_fold_of_its_events_and_never_changes(data: st.DataObject
     events: list[Event] = []
     copies = [snapshot(states[0])]
     for state, _, event in walk(data, graph, limits, 12):
-        turn = Turn(states[-1].node, *(), **_differences(states[-1], state))
-        events += [turn, event]
+        before = states[-1]
+        events += [event] if state.node == START else [Turn(before.node, *(), **_differences(before, state)), event]
         states += [state, advance(graph, state, event)]
         copies += [snapshot(state) for state in states[-2:]]
-        advance(graph, states[-3], Turn(states[-3].node, (Message("other", "another story"),), ({"score": 9, "tags": "z"},)))
+        advance(graph, before, Turn(before.node, (Message("other", "another story"),), ({"score": 9, "tags": "z"},)))
     assert [snapshot(state) for state in states] == copies
     folded = reduce(lambda state, event: advance(graph, state, event), events, begin(graph, [OPENING]))
     assert snapshot(folded) == copies[-1]
@@ -220,6 +225,9 @@ def test_a_limit_on_turns_bounds_every_conversation(data: st.DataObject, graph: 
     fired: int | None = None
     count = 0
     for state, decided, event in walk(data, graph, Limits(turns=allowed), turns=50):
+        if state.node == START:
+            assert decided.status != "limited", "before anybody has spoken no limit can be reached"
+            continue
         spoken.append(state.node)
         count = state.turn + state.inner_turns
         if fired is None:
@@ -250,7 +258,7 @@ def test_the_end_wins_at_a_limit(data: st.DataObject, graph: Definition, limits:
 def test_being_stuck_names_each_guard_and_its_value(data: st.DataObject, graph: Definition) -> None:
     for state, decided, _ in walk(data, graph, Limits()):
         if decided.status == "stuck":
-            assert repr(state.node) in decided.reason
+            assert decided.reason.startswith("nobody may begin: ") if state.node == START else repr(state.node) in decided.reason
             for value in guard_values(graph, state):
                 assert str(value) in decided.reason
                 assert value.value is False or state.goto is not None
@@ -266,3 +274,17 @@ def test_a_failure_without_a_way_out_ends_the_conversation_as_failed(data: st.Da
             assert state.error.type in decided.reason
         if state.error is not None and state.limit is None and decided.status is not None:
             assert decided.status == "failed"
+
+
+@given(st.data(), graphs())
+@few
+def test_who_begins_is_chosen_before_the_first_turn_and_never_again(data: st.DataObject, graph: Definition) -> None:
+    """Where edges leave START, a conversation begins between two turns, of which the first was never made; else it does not."""
+    chosen_first = any(edge.source == START for edge in graph.edges)
+    begun = begin(graph, [OPENING])
+    assert (begun.node, begun.choosing) == ((START, True) if chosen_first else (graph.start, False))
+    for number, (state, _, event) in enumerate(walk(data, graph, Limits())):
+        assert (state.node == START) == (chosen_first and number == 0)
+        assert state.turn == number + (not chosen_first)
+        if state.node == START and isinstance(event, Move):
+            assert advance(graph, state, event).begun == 1
