@@ -39,7 +39,8 @@ class ModelReply:
     """What a model answered.
 
     `data` is the parsed answer where the request had a schema, and `misfit` says why there is none: the answer
-    does not fit it. Such an answer is paid for all the same; whoever asked decides what becomes of it.
+    does not fit it. Such an answer is paid for all the same; whoever asked decides what becomes of it. Where a cache
+    gave the answer, `usage` is nothing, and `saved` what the answer had cost when the model gave it.
     """
 
     content: str = ""
@@ -49,6 +50,7 @@ class ModelReply:
     finish_reason: str = "stop"
     data: Any = None
     misfit: str = ""
+    saved: Usage = NO_USAGE
 
 
 @runtime_checkable
@@ -66,7 +68,10 @@ class Model(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Its identity as plain JSON, for fingerprints and request digests. Never holds a secret."""
+        """Its identity as plain JSON, for documents, fingerprints and request digests. Never holds a secret.
+
+        A `base_url` says where it is served: documents hold it, fingerprints and digests pass over it.
+        """
         ...
 
     async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:

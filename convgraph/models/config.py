@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from convgraph.errors import ModelConfigError
+from convgraph.models.cache import Cache
+from convgraph.models.cached import with_cache
 from convgraph.models.config_lists import Entry
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.openai_chat import OpenAIChatModel
 from convgraph.protocols import Model
 
 _NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type"})
-"""Keys that choose, group or cache configurations. A run's journal is its cache: fork or replay it."""
+"""Keys that choose, group or cache configurations."""
 
 _ANOTHER_WAY: Mapping[str, str] = {
     "api_version": "it belongs to Azure's own interface; give Azure's OpenAI-compatible address (…/openai/v1/) as base_url",
@@ -28,16 +30,18 @@ def model_from_config(llm_config: Any) -> Model:
     `llm_config` is `{"config_list": [entry, …], …}`, one entry, a list of entries, or a `Model`, which is returned
     as it is. Settings beside the `config_list` hold for all its entries; an entry's own win. The entries are
     tried in order. An entry has `model`, `api_key`, `base_url`, `price`, `timeout`, `max_retries`, `stream`, or
-    a `model_client` (a `Model`) instead; keys of other names are sent to the model. Raises `ModelConfigError`.
+    a `model_client` (a `Model`) instead; keys of other names are sent to the model. With a `cache_seed` (or a `cache`,
+    which is a `Cache`) its answers are kept and given again. Raises `ModelConfigError`.
     """
     if isinstance(llm_config, Model):
         return llm_config
     entries = _entries(llm_config)
-    models = [_model(entry, f"config_list[{index}]") for index, entry in enumerate(entries)]
+    models = [_with_its_cache(_model(entry, where), entry, where) for where, entry in entries.items()]
     return models[0] if len(models) == 1 else FallbackModel(models)
 
 
-def _entries(llm_config: Any) -> list[Entry]:
+def _entries(llm_config: Any) -> dict[str, Entry]:
+    """The entries with what they share, each under the name of its place."""
     if isinstance(llm_config, Mapping):
         config = cast("Entry", llm_config)
         if not config:
@@ -54,11 +58,11 @@ def _entries(llm_config: Any) -> list[Entry]:
         raise ModelConfigError(
             "llm_config's 'config_list' is to be a list of at least one {'model': …, 'api_key': …}; did a filter leave none?"
         )
-    entries: list[Entry] = []
+    entries: dict[str, Entry] = {}
     for index, entry in enumerate(cast("Sequence[Any]", listed)):
         if not isinstance(entry, Mapping):
             raise ModelConfigError(f"config_list[{index}] is to be a mapping like {{'model': …, 'api_key': …}}, not {type(entry).__name__}")
-        entries.append({**shared, **cast("Entry", entry)})
+        entries[f"config_list[{index}]"] = {**shared, **cast("Entry", entry)}
     return entries
 
 
@@ -75,6 +79,18 @@ def _model(entry: Entry, where: str) -> Model:
         settings["extra_headers"] = headers
     try:
         return OpenAIChatModel(**settings)
+    except ModelConfigError as error:
+        raise ModelConfigError(f"{where}: {error}") from error
+
+
+def _with_its_cache(model: Model, entry: Entry, where: str) -> Model:
+    cache, seed = entry.get("cache"), entry.get("cache_seed")
+    if cache is None and seed is None:
+        return model
+    if cache is not None and not isinstance(cache, Cache):
+        raise ModelConfigError(f"{where}: cache is a Cache, such as Cache.disk(cache_seed=42), not {type(cache).__name__}")
+    try:
+        return with_cache(model, cache or Cache.disk(cast("int | str", seed)))
     except ModelConfigError as error:
         raise ModelConfigError(f"{where}: {error}") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from convgraph.errors import ModelConfigError, ModelError, ModelUnavailable
 from convgraph.messages import NO_USAGE
+from convgraph.models.sent import sent_by
 from convgraph.protocols import Model, ModelReply, ModelRequest
 
 logger = logging.getLogger(__name__)
@@ -22,30 +23,34 @@ class FallbackModel:
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self._models = tuple(models)
-        if not self._models:
+        self.models = tuple(models)
+        if not self.models:
             raise ModelConfigError("a FallbackModel needs at least one model")
 
     def __repr__(self) -> str:
-        return f"FallbackModel({list(self._models)!r})"
+        return f"FallbackModel({list(self.models)!r})"
 
     @property
     def name(self) -> str:
-        return self._models[0].name
+        return self.models[0].name
 
     @property
     def priced(self) -> bool:
-        return all(model.priced for model in self._models)
+        return all(model.priced for model in self.models)
 
     def describe(self) -> Mapping[str, Any]:
         """The models in their order."""
-        return {"type": "fallback", "models": [model.describe() for model in self._models]}
+        return {"type": "fallback", "models": [model.describe() for model in self.models]}
+
+    def sends(self, request: ModelRequest) -> Mapping[str, Any]:
+        """What each of the models sends, for any of them may be the one that answers."""
+        return {"fallback": [sent_by(model, request) for model in self.models]}
 
     async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
         """The first answer. When every model fails, raises an error that says why each did."""
         failures: list[ModelError] = []
         spent = NO_USAGE
-        for model in self._models:
+        for model in self.models:
             try:
                 reply = await model.respond(request, on_delta)
             except ModelError as error:
@@ -60,7 +65,7 @@ class FallbackModel:
     def _all_failed(self, failures: list[ModelError]) -> ModelError:
         if len(failures) == 1:
             return failures[0]
-        reasons = "\n".join(f"  {model.name}: {error}" for model, error in zip(self._models, failures, strict=True))
+        reasons = "\n".join(f"  {model.name}: {error}" for model, error in zip(self.models, failures, strict=True))
         kinds = {type(error) for error in failures}
         kind = kinds.pop() if len(kinds) == 1 else ModelUnavailable
         return kind(f"all {len(failures)} models failed:\n{reasons}")

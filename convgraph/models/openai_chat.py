@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from convgraph.errors import ModelConfigError
-from convgraph.models.pool import ConnectionPool, Endpoint
+from convgraph.models.pool import ConnectionPool, Endpoint, without_credentials
 from convgraph.models.prices import Price, as_price, price_for
 from convgraph.models.structured import with_data
 from convgraph.models.wire import chat_body
@@ -84,9 +84,17 @@ class OpenAIChatModel:
         return price_for(self.name, self._price, self._params) is not None
 
     def describe(self) -> Mapping[str, Any]:
-        """What its answers depend on: the model and its parameters, not where it is served, and no secret."""
+        """The model, its parameters, and where it is served if that was said: without credentials, and no other secret."""
         params = {key: value for key, value in self._params.items() if key not in _TRANSPORT}
-        return {"type": "openai_chat", "model": self.name, "params": params}
+        described: dict[str, Any] = {"type": "openai_chat", "model": self.name, "params": params}
+        if self._base_url:
+            described["base_url"] = without_credentials(self._base_url)
+        return described
+
+    def sends(self, request: ModelRequest) -> Mapping[str, Any]:
+        """Where a request goes, and all that goes there but the key."""
+        body = chat_body(request, self.name, self._params)
+        return {"endpoint": self._base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL, "path": "/chat/completions", "body": body}
 
     async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
         """Ask the endpoint. Raises `ModelConfigError`, `ModelUnavailable` or `ModelOutputError`."""

@@ -23,9 +23,14 @@ class Endpoint:
 
     @property
     def shown_url(self) -> str:
-        """The address without what may be a secret in it: user, password and query."""
-        parts = urlsplit(self.base_url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        """The address without what may be a secret in it."""
+        return without_credentials(self.base_url)
+
+
+def without_credentials(address: str) -> str:
+    """An address without what may be a secret in it: user, password and query."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class ConnectionPool:

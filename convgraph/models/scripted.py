@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 from convgraph.errors import ModelConfigError, ModelError
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.structured import with_data
+from convgraph.models.wire import chat_body
 from convgraph.protocols import ModelReply, ModelRequest
 
 Line: TypeAlias = str | ModelReply | Mapping[str, Any] | Exception
@@ -62,6 +63,10 @@ class ScriptedModel:
     def describe(self) -> Mapping[str, Any]:
         """Its identity: the name alone, for a script may be code."""
         return {"type": "scripted", "name": self.name}
+
+    def sends(self, request: ModelRequest) -> Mapping[str, Any]:
+        """Its name, who asks, and what another model would be sent: two scripts of one name count as one model."""
+        return {"scripted": self.name, "speaker": request.speaker, "body": chat_body(request, self.name, {})}
 
     async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
         """The script's next line. Raises `ModelError` when there is none, `ModelOutputError` when it does not fit the schema."""

@@ -26,7 +26,7 @@ def test_shared_settings_hold_for_each_entry_and_an_entrys_own_win() -> None:
             {"model": "first", "base_url": server.base_url, "api_key": "k1", "tags": ["x"], "temperature": 1},
             {"model": "second", "base_url": server.base_url, "api_key": "k2"},
         ]
-        config = {"config_list": entries, "temperature": 0, "top_p": 0.5, "timeout": 30, "cache_seed": 42, "price": [1, 1]}
+        config = {"config_list": entries, "temperature": 0, "top_p": 0.5, "timeout": 30, "cache_seed": None, "price": [1, 1]}
         answer(config)
         reply = answer(config)
 
@@ -80,6 +80,9 @@ def test_default_headers_are_sent() -> None:
         ({"model": "m", "model_client": object()}, r"convgraph\.protocols\.Model"),
         ({"config_list": [{"model": "m"}, {"model": "n", "timeout": -1}]}, r"config_list\[1\]: timeout="),
         ({"model": "m", "api_key": 5}, "api_key= is a str.*not int"),
+        ({"model": "m", "cache": ".cache"}, "cache is a Cache"),
+        ({"model": "m", "cache_seed": "../elsewhere"}, "cache_seed is a number"),
+        ({"model": "m", "cache_seed": True}, "cache_seed is a number"),
         ({"model": "m", "http_client": object()}, "http_client"),
     ],
 )
