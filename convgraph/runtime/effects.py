@@ -277,8 +277,6 @@ def _reply_document(run: Run, reply: ModelReply) -> JsonObject:
         document["misfit"] = reply.misfit
     if any(reply.saved):
         document["saved"] = list(reply.saved)
-    if any(reply.saved):
-        document["saved"] = list(reply.saved)
     return document
 
 
@@ -291,6 +289,5 @@ def _model_reply(document: JsonObject, usage: Usage) -> ModelReply:
         document.get("finish_reason", "stop"),
         document.get("data"),
         document.get("misfit", ""),
-        Usage(*document.get("saved", ())),
         Usage(*document.get("saved", ())),
     )
