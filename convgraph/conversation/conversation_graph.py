@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from convgraph.conversation.parts import NodeOptions, Part, assembled, caller_origin, models_of, name_of, selector_paths, with_nested
+from convgraph.conversation.parts import NodeOptions, Part, assembled, caller_origin, graph_detail, models_of, name_of, with_nested
 from convgraph.conversation.views import GraphViews
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import END, START, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
@@ -68,7 +68,7 @@ class ConversationGraph(GraphViews):
         self._select: SelectMethod = check_select(select, where)
         self._fallback = fallback
         self._limits = _checked_limits(limits, where)
-        self._selector_model = selector_model
+        self._selector_model = _checked_model(selector_model, where)
         self._selector_prompt = selector_prompt or SelectorPrompt()
         self._codec = ValueCodec(types)
         self._parts: dict[str, Part] = {}
@@ -177,7 +177,7 @@ class ConversationGraph(GraphViews):
                 self._select,
                 self._fallback,
                 self._limits,
-                selector_paths(self._selectors),
+                graph_detail(self._selectors, self._selector_model, self._codec.types),
             )
             self._program = Program(
                 definition,
@@ -374,15 +374,22 @@ class ConversationGraph(GraphViews):
             return await explain(self.program(), run_id, opened, step)
 
     @classmethod
-    def from_yaml(cls, text: str | Path, *, allow: Collection[str] = (), speakers: Mapping[str, Any] | None = None) -> ConversationGraph:
+    def from_yaml(
+        cls,
+        text: str | Path,
+        *,
+        allow: Collection[str] = (),
+        speakers: Mapping[str, Any] | None = None,
+        selector_model: Model | None = None,
+    ) -> ConversationGraph:
         """The graph that a YAML (or JSON) text or file defines.
 
-        Python callables are imported only from the modules named in `allow`. `speakers` are live objects to use
-        for nodes, by name, instead of building them from the text.
+        Python callables and types are imported only from the modules named in `allow`. `speakers` are live objects to
+        use for nodes, by name, instead of building them from the text; so is `selector_model`.
         """
         from convgraph.loading import from_yaml
 
-        return from_yaml(text, allow=allow, speakers=speakers or {})
+        return from_yaml(text, allow=allow, speakers=speakers or {}, selector_model=selector_model)
 
     def __repr__(self) -> str:
         return f"ConversationGraph({self.name!r}, {len(self._builder.nodes)} nodes, {len(self._builder.edges)} edges)"
@@ -427,6 +434,12 @@ def _checked_limits(limits: Any, where: str) -> Limits:
     if not isinstance(limits, Limits):
         raise DefinitionError(f"{where}: limits= takes Limits(turns=…, usd=…), not {limits!r:.100}")
     return limits
+
+
+def _checked_model(model: Any, where: str) -> Model | None:
+    if model is not None and not isinstance(model, Model):
+        raise DefinitionError(f"{where}: selector_model= takes a model, such as OpenAIChatModel(…), not {model!r:.100}")
+    return model
 
 
 def _checked_limits_or_none(limits: Any) -> Limits | None:

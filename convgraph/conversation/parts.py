@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,10 +88,21 @@ def models_of(speakers: Mapping[str, Speaker]) -> tuple[Model, ...]:
     return tuple(model for speaker in speakers.values() for model in getattr(speaker, "models", ()))
 
 
-def selector_paths(selectors: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
-    """The import paths of callable selectors, for the definition's `detail`; the graph's own stands under `*`."""
-    paths = {name or "*": f"{selector.__module__}:{getattr(selector, '__qualname__', '?')}" for name, selector in selectors.items()}
-    return {"selectors": paths} if paths else {}
+def graph_detail(selectors: Mapping[str, Callable[..., Any]], selector_model: Model | None, types: Iterable[type]) -> dict[str, Any]:
+    """What a definition's `detail` says of the graph: callables and types by import path, the selecting model as it describes itself.
+
+    The graph's own selector stands under `*`.
+    """
+    detail = {
+        "selectors": {name or "*": _import_path(selector) for name, selector in selectors.items()},
+        "selector_model": dict(selector_model.describe()) if selector_model is not None else {},
+        "types": [_import_path(kind) for kind in types],
+    }
+    return {key: value for key, value in detail.items() if value}
+
+
+def _import_path(found: Any) -> str:
+    return f"{found.__module__}:{getattr(found, '__qualname__', '?')}"
 
 
 def with_nested(node: Node, programs: Mapping[str, Program]) -> Node:

@@ -63,6 +63,11 @@ class ValueCodec:
             self._by_name[name] = TypeAdapter(kind)
             self._names[kind] = name
 
+    @property
+    def types(self) -> tuple[type, ...]:
+        """The types that may appear, in the order in which they were given."""
+        return tuple(self._names)
+
     def joined(self, others: Iterable[ValueCodec]) -> ValueCodec:
         """A codec of these types and those of `others`. Raises `DefinitionError` where two of them have one name."""
         types = dict.fromkeys([*self._names, *(kind for other in others for kind in other._names)])

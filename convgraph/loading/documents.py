@@ -11,8 +11,9 @@ from convgraph.conversation import ConversationGraph, ForEach, Parallel
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition, Node, NodeKind
 from convgraph.graph.documents import from_document, loads_yaml
-from convgraph.loading.speakers import callable_at, speaker_of
-from convgraph.protocols import Speaker
+from convgraph.journal.values import ValueCodec
+from convgraph.loading.speakers import callable_at, model_of, object_at, speaker_of
+from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 
 DOCUMENTS = (".yaml", ".yml", ".json")
@@ -20,16 +21,23 @@ EVERYWHERE = "*"
 """The key of the graph's own selector among a document's `detail.selectors`; the others are nodes."""
 
 
-def from_yaml(source: str | Path, *, allow: Collection[str] = (), speakers: Mapping[str, Any] | None = None) -> ConversationGraph:
+def from_yaml(
+    source: str | Path,
+    *,
+    allow: Collection[str] = (),
+    speakers: Mapping[str, Any] | None = None,
+    selector_model: Model | None = None,
+) -> ConversationGraph:
     """The live graph that a YAML or JSON text, or a file of one, defines.
 
-    Functions, guards, selectors and state models are imported by their paths, from the modules in `allow` (or below
-    them) and no others. `speakers` are used instead of what the document describes, by node, `group/branch` or
-    `node/inner`. Raises `DefinitionError` naming the place in the document, `InputError` for a file that cannot be read.
+    Functions, guards, selectors, types and state models are imported by their paths, from the modules in `allow` (or
+    below them) and no others. `speakers` are used instead of what the document describes, by node, `group/branch` or
+    `node/inner`; `selector_model` is used instead of the graph's own. Raises `DefinitionError` naming the place in the
+    document, `InputError` for a file that cannot be read.
     """
     text, where = _read(source)
     definition = from_document(_parsed(text, where), allow=allow, where=where)
-    builder = _Loader(frozenset([allow] if isinstance(allow, str) else allow), dict(speakers or {}), where)
+    builder = _Loader(frozenset([allow] if isinstance(allow, str) else allow), dict(speakers or {}), selector_model, where)
     graph = builder.graph(definition, "")
     unused = sorted(set(builder.given) - builder.used)
     if unused:
@@ -77,9 +85,10 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class _Loader:
     """Builds live graphs from definitions. A place is the way to a node: `panel/legal`, `review/critic`."""
 
-    def __init__(self, allowed: frozenset[str], given: dict[str, Any], where: str) -> None:
+    def __init__(self, allowed: frozenset[str], given: dict[str, Any], selector_model: Model | None, where: str) -> None:
         self.allowed = allowed
         self.given = given
+        self.selector_model = selector_model
         self.where = where
         self.used: set[str] = set()
         self.places: list[str] = []
@@ -93,6 +102,8 @@ class _Loader:
             select=_selector(definition.select, EVERYWHERE, selectors, where),
             fallback=definition.fallback,
             limits=definition.limits,
+            selector_model=self._selector_model(definition, prefix, where),
+            types=self._types(definition, where),
         )
         for node in definition.nodes.values():
             graph.add_node(
@@ -119,6 +130,24 @@ class _Loader:
         if not all(isinstance(path, str) for path in paths.values()):
             raise DefinitionError(f"{place}: they are a mapping of nodes ({EVERYWHERE!r}: the graph) to package.module:name")
         return {name: callable_at(path, self.allowed, f"{place}.{name}") for name, path in paths.items()}
+
+    def _selector_model(self, definition: Definition, prefix: str, where: str) -> Model | None:
+        """The model that selects: given by the caller for the outermost graph, or made from what the document says."""
+        if self.selector_model is not None and not prefix:
+            return self.selector_model
+        described = definition.detail.get("selector_model")
+        return None if described is None else model_of(described, f"{where}, detail.selector_model")
+
+    def _types(self, definition: Definition, where: str) -> list[Any]:
+        """What effects may return, imported."""
+        place = f"{where}, detail.types"
+        found = [object_at(path, self.allowed, f"{place}[{index}]") for index, path in enumerate(definition.detail.get("types", ()))]
+        for index, kind in enumerate(found):
+            try:
+                ValueCodec([kind])
+            except DefinitionError as error:
+                raise DefinitionError(f"{place}[{index}]: {error}") from error
+        return found
 
     def _member(self, node: Node, place: str, kind: NodeKind) -> Any:
         """What is behind a node: given by the caller, or made from what the document says."""

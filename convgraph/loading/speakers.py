@@ -50,15 +50,20 @@ def speaker_of(node: Node, allowed: frozenset[str], place: str) -> Speaker:
 
 def callable_at(path: str, allowed: frozenset[str], place: str) -> Callable[..., Any]:
     """The function at `package.module:name`."""
+    found = object_at(path, allowed, place)
+    if callable(found) and not isinstance(found, type):
+        return cast(Callable[..., Any], found)
+    raise DefinitionError(f"{place}: {path!r} is {'a class' if isinstance(found, type) else f'{found!r:.80}'}, not a function")
+
+
+def object_at(path: str, allowed: frozenset[str], place: str) -> Any:
+    """What is at `package.module:name`. Raises `DefinitionError` for what no import gives."""
     if "<" in path or "(" in path:
         raise DefinitionError(
             f"{place}: {path!r} cannot be imported, because it was made inside a function or is a lambda; "
             "define it at the top level of a module"
         )
-    found: Any = load_object(path, allowed, place)
-    if callable(found) and not isinstance(found, type):
-        return cast(Callable[..., Any], found)
-    raise DefinitionError(f"{place}: {path!r} is {'a class' if isinstance(found, type) else f'{found!r:.80}'}, not a function")
+    return load_object(path, allowed, place)
 
 
 def model_of(described: Any, place: str) -> Model:
@@ -73,7 +78,8 @@ def model_of(described: Any, place: str) -> Model:
     kind = settings.get("type", "openai_chat")
     if kind not in _OF_A_MODEL:
         raise DefinitionError(
-            f"{place}.type: {kind!r} is none of {', '.join(_OF_A_MODEL)}; pass an agent that has your own model as speakers="
+            f"{place}.type: {kind!r} is none of {', '.join(_OF_A_MODEL)}; "
+            "pass an agent that has your own model as speakers=, or the model that selects as selector_model="
         )
     _check_keys(settings, _OF_A_MODEL[kind], place)
     settings.pop("type", None)

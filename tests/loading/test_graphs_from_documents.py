@@ -67,7 +67,7 @@ class Judge:
 def _parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the graphs here are made of can be imported as `loading_parts`, however the tests were started."""
     module = ModuleType(MODULE)
-    for part in (Desk, collect, expand, good_enough, last_of, Judge):
+    for part in (Desk, Verdict, collect, expand, judge, good_enough, last_of, Judge):
         monkeypatch.setattr(part, "__module__", MODULE)
         setattr(module, part.__name__, part)
     monkeypatch.setitem(sys.modules, MODULE, module)
@@ -162,6 +162,119 @@ def test_a_callable_selector_chooses_in_the_loaded_graph() -> None:
     graph.set_start("a")
     loaded = ConversationGraph.from_yaml(graph.to_yaml(), allow=[MODULE])
     assert [message.text for message in loaded.run().messages] == ["a", "c"]
+
+
+def talk(base_url: str | None) -> ConversationGraph:
+    graph = ConversationGraph("talk")
+    graph.add_node(AssistantAgent("asker", "You ask.", model=OpenAIChatModel("small", base_url=base_url, api_key="sk-1")))
+    graph.add_edge("asker", END)
+    graph.set_start("asker")
+    return graph
+
+
+def test_where_a_model_is_served_comes_back_and_does_not_make_it_another_graph() -> None:
+    """The address says where, not what: the graph and its records are the same wherever the model runs."""
+    here, elsewhere = talk("http://localhost:1/v1"), talk("http://localhost:2/v1")
+    loaded = ConversationGraph.from_yaml(here.to_yaml())
+    assert "base_url: http://localhost:1/v1" in here.to_yaml()
+    assert loaded.diff(here) == []
+    assert here.fingerprint == elsewhere.fingerprint == talk(None).fingerprint
+    moved = here.diff(elsewhere)
+    assert [(change.kind, change.compatible) for change in moved] == [("detail.model.base_url", True)]
+
+
+def test_a_record_made_at_one_address_is_replayed_at_another(tmp_path: Path) -> None:
+    with ScriptedServer(["Why not?"]) as server:
+        talk(server.base_url).run("Say.", store=tmp_path / "runs.db", run_id="r")
+    assert talk("http://localhost:1/v1").replay("r", store=tmp_path / "runs.db").messages[-1].text == "Why not?"
+
+
+def test_credentials_in_an_address_are_not_written_and_not_read() -> None:
+    text = talk("https://user:pass@host:8080/v1?key=k-2").to_yaml()
+    assert "base_url: https://host:8080/v1" in text
+    assert not [secret for secret in ("user", "pass@", "k-2", "sk-1") if secret in text]
+    with pytest.raises(DefinitionError, match=r"nodes\[0\]\.detail\.model\.base_url: a secret has no place"):
+        ConversationGraph.from_yaml(text.replace("https://host", "https://user:pass@host"))
+
+
+def test_the_model_that_selects_comes_back() -> None:
+    graph = ConversationGraph("choice", select="auto", selector_model=OpenAIChatModel("small", base_url="http://localhost:1/v1"))
+    graph.add_node(ConversableAgent("a", default_auto_reply="a"))
+    graph.add_edge("a", END)
+    graph.set_start("a")
+    loaded = ConversationGraph.from_yaml(graph.to_yaml())
+    model = loaded.program().selector_model
+    assert (model is not None and model.describe()) == {
+        "type": "openai_chat",
+        "model": "small",
+        "params": {},
+        "base_url": "http://localhost:1/v1",
+    }
+    assert loaded.fingerprint == graph.fingerprint
+    assert loaded.to_yaml() == graph.to_yaml()
+
+
+def test_a_model_of_ones_own_that_selects_is_passed() -> None:
+    class Oracle(ScriptedModel):
+        def describe(self) -> dict[str, Any]:
+            return {"type": "oracle"}
+
+    oracle = Oracle(['{"next": "c"}'])
+    graph = ConversationGraph("choice", select="auto", selector_model=oracle)
+    for name in ("a", "b", "c"):
+        graph.add_node(ConversableAgent(name, default_auto_reply=name))
+    graph.add_edge("a", "b")
+    graph.add_edge("a", "c")
+    graph.add_edge("b", END)
+    graph.add_edge("c", END)
+    graph.set_start("a")
+    with pytest.raises(DefinitionError, match=r"detail\.selector_model\.type: 'oracle' is none of .*selector_model="):
+        ConversationGraph.from_yaml(graph.to_yaml())
+    loaded = ConversationGraph.from_yaml(graph.to_yaml(), selector_model=oracle)
+    assert loaded.fingerprint == graph.fingerprint
+    assert [message.text for message in loaded.run().messages] == ["a", "c"]
+
+
+def test_what_is_no_model_cannot_select() -> None:
+    with pytest.raises(DefinitionError, match="selector_model= takes a model"):
+        ConversationGraph("choice", selector_model="gpt")  # type: ignore[arg-type]
+
+
+async def judge(ctx: Any) -> str:
+    verdict = await ctx.effect("judge", lambda: Verdict(good=True))
+    return f"good: {verdict.good}"
+
+
+def judged(*types: type) -> ConversationGraph:
+    graph = ConversationGraph("judged", types=types)
+    graph.add_node(judge)
+    graph.add_edge(judge, END)
+    graph.set_start(judge)
+    return graph
+
+
+def test_types_come_back_by_their_import_path(tmp_path: Path) -> None:
+    text = judged(Verdict).to_yaml()
+    loaded = ConversationGraph.from_yaml(text, allow=[MODULE])
+    assert loaded.run(store=tmp_path / "runs.db", run_id="r").messages[-1].text == "good: True"
+    assert judged(Verdict).replay("r", store=tmp_path / "runs.db").messages[-1].text == "good: True"
+    assert loaded.to_yaml() == text
+    with pytest.raises(DefinitionError, match=rf"detail\.types\[0\]: '{MODULE}:Verdict' may not be imported"):
+        ConversationGraph.from_yaml(text, allow=["elsewhere"], speakers={"judge": judge})
+
+
+def test_types_say_how_values_are_read_and_not_what_the_graph_is() -> None:
+    assert judged(Verdict).fingerprint == judged().fingerprint
+    changes = judged().diff(judged(Verdict))
+    assert [(change.kind, change.compatible) for change in changes] == [("graph-detail.types", True)]
+
+
+def test_a_type_made_inside_a_function_cannot_come_back() -> None:
+    class Local(BaseModel):
+        good: bool
+
+    with pytest.raises(DefinitionError, match=r"detail\.types\[0\]: .*made inside a function"):
+        ConversationGraph.from_yaml(judged(Local).to_yaml(), allow=[MODULE, __name__])
 
 
 HAND_WRITTEN = """
@@ -297,6 +410,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"nodes__0__select": "callable"}, r"nodes\[0\]: select is 'callable', but detail\.selectors .* 'a'"),
     ({"select": "callable", "detail__selectors": ["x"]}, r"detail\.selectors: they are a mapping"),
     ({"select": "callable", "detail__selectors": {"*": "os:getcwd"}}, r"detail\.selectors\.\*: 'os:getcwd' may not be imported"),
+    ({"detail__selector_model": 7}, r"detail\.selector_model"),
+    ({"detail__selector_model": {"model": "m", "api_key": "sk"}}, r"detail\.selector_model\.api_key: a secret has no place"),
+    ({"detail__types": "x"}, r"detail\.types"),
+    ({"detail__types": ["os:getcwd"]}, r"detail\.types\[0\]: 'os:getcwd' may not be imported"),
+    ({"detail__types": [f"{MODULE}:collect"]}, r"detail\.types\[0\]: .* neither a pydantic model class nor a dataclass"),
     ({"nodes__0__kind": "graph"}, r"nodes\[0\]\.graph: a node of kind graph has its graph there"),
     ({"nodes__0__kind": "parallel"}, r"nodes\[0\]\.branches: a group without members"),
     ({"nodes__0": {"name": "a", "kind": "foreach", "branches": [{"name": "b", "kind": "agent"}]}}, r"nodes\[0\].*'over'|nodes\[0\].*type"),

@@ -285,7 +285,8 @@ def test_its_description_holds_its_parameters_and_no_secret() -> None:
         "m", api_key="sk-1", base_url="http://u:sk-2@host/v1?key=sk-3", temperature=0.2, extra_headers={"authorization": "sk-4"}, seed=1
     )
 
-    assert model.describe() == {"type": "openai_chat", "model": "m", "params": {"temperature": 0.2, "seed": 1}}
+    described = {"type": "openai_chat", "model": "m", "params": {"temperature": 0.2, "seed": 1}, "base_url": "http://host/v1"}
+    assert model.describe() == described
     assert "sk-" not in repr(model)
 
 

@@ -1,8 +1,8 @@
 """What differs between two documents of a graph, and whether a run that was made with the one may go on with the other.
 
 Compatible is what changes how well or how dearly a conversation goes on, but not where it can go or what its
-record means: labels, descriptions, prompts, the model and its parameters, limits, timeouts, retries, and the
-module that a function is imported from. Everything else is not.
+record means: labels, descriptions, prompts, the model, its parameters and where it is served, limits, timeouts,
+retries, and the module that a function is imported from. Everything else is not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from convgraph.graph.documents.edge_matching import edge_text, match_edges
-from convgraph.graph.documents.identity import guard_name, without_calls
+from convgraph.graph.documents.identity import guard_name, of_graph, of_speaker
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -173,7 +173,8 @@ def _state_changes(old: Document | None, new: Document | None, where: str) -> It
 
 
 def _detail_changes(old: Document, new: Document, where: str, kind: str) -> Iterator[Change]:
-    essential = {path for path, _, _ in _walk(without_calls(old), without_calls(new), "")}
+    essence = of_graph if kind == "graph-detail" else of_speaker
+    essential = {path for path, _, _ in _walk(essence(old), essence(new), "")}
     for path, before, after in _walk(old, new, ""):
         first = path.partition(".")[0]
         moved = path not in essential

@@ -59,12 +59,26 @@ def _graph(more: dict[str, Any], required: list[str]) -> dict[str, Any]:
             "select": {"$ref": "#/$defs/select"},
             "fallback": {"description": "The target to take when a selector gives no usable answer.", **_TEXT},
             "limits": {"$ref": "#/$defs/limits"},
-            "detail": {"description": "What else belongs to the graph.", "type": "object"},
+            "detail": {"description": "What else belongs to the graph.", "type": "object", "properties": _graph_detail()},
             "nodes": {"type": "array", "items": {"$ref": "#/$defs/node"}},
             "edges": {"description": "In the order in which they are considered.", "type": "array", "items": {"$ref": "#/$defs/edge"}},
         },
         required,
     )
+
+
+def _graph_detail() -> dict[str, Any]:
+    return {
+        "selector_model": {
+            "description": "The model that selects: its name, or a mapping like {model: …, base_url: …, params: {…}}.",
+            "type": ["string", "object"],
+        },
+        "types": {
+            "description": "What effects may return: package.module:Name of pydantic models and dataclasses.",
+            "type": "array",
+            "items": _TEXT,
+        },
+    }
 
 
 def _node() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a document's graph is, wherever its Python code may live: the part of a document that a fingerprint is taken of."""
+"""What a document's graph is, wherever its code may live and its models be served: what a fingerprint is taken of."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any, cast
 
 
 def identity(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of a graph without import paths: a callable keeps its name and signature, a state model its schema."""
-    essence = dict(document)
+    """The document of a graph without where things are: a callable keeps its name and signature, a state model its schema."""
+    essence = {key: value for key, value in document.items() if key != "detail"}
+    if kept := of_graph(document.get("detail", {})):
+        essence["detail"] = kept
     if "state" in essence:
         essence["state"] = {key: value for key, value in essence["state"].items() if key != "python"}
     essence["nodes"] = [_node_identity(node) for node in document["nodes"]]
@@ -21,20 +23,32 @@ def guard_name(edge: Mapping[str, Any]) -> str:
     return str(edge.get("python", "")).partition(":")[2]
 
 
-def without_calls(detail: Any) -> Any:
-    """What speakers say of themselves, without the import path (`call`) of each function."""
+def of_speaker(detail: Any) -> Any:
+    """What speakers and models say of themselves, without each function's import path (`call`) and each model's `base_url`."""
     if isinstance(detail, list):
-        return [without_calls(item) for item in cast(list[Any], detail)]
-    if not isinstance(detail, dict):
+        return [of_speaker(item) for item in cast(list[Any], detail)]
+    if not isinstance(detail, Mapping):
         return detail
-    named = cast(dict[str, Any], detail)
-    return {key: without_calls(value) for key, value in named.items() if key != "call" or named.get("type") != "function"}
+    named = cast(Mapping[str, Any], detail)
+    return {key: of_speaker(value) for key, value in named.items() if not _is_place(key, value, named)}
+
+
+def of_graph(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What a graph says of itself: selectors by name, the selecting model; not `types`, which say how values are read."""
+    kept = {key: value for key, value in of_speaker(detail).items() if key != "types"}
+    if isinstance(paths := kept.get("selectors"), dict):
+        kept["selectors"] = {node: str(path).partition(":")[2] for node, path in cast(dict[str, Any], paths).items()}
+    return kept
+
+
+def _is_place(key: str, value: Any, described: Mapping[str, Any]) -> bool:
+    return (key == "call" and described.get("type") == "function") or (key == "base_url" and isinstance(value, str))
 
 
 def _node_identity(node: Mapping[str, Any]) -> dict[str, Any]:
     essence = dict(node)
     if "detail" in essence:
-        essence["detail"] = without_calls(essence["detail"])
+        essence["detail"] = of_speaker(essence["detail"])
     if "graph" in essence:
         essence["graph"] = identity(essence["graph"])
     if "branches" in essence:

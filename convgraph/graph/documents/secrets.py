@@ -1,7 +1,8 @@
-"""What has no place in a document: entries whose keys are names of secrets, such as `api_key`."""
+"""What has no place in a document: entries whose keys are names of secrets, such as `api_key`, and addresses with a password."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -9,16 +10,17 @@ _SECRETS = tuple(
     "apikey apikeys secret secrets secretkey password passwd authorization privatekey credentials "
     "accesstoken authtoken bearertoken adtoken".split()
 )
+_ADDRESS_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]*@", re.IGNORECASE)
 
 
 def without_secrets(value: Any) -> Any:
-    """JSON data without the entries whose keys are names of secrets, such as `api_key`."""
+    """JSON data without the entries that are secrets, such as an `api_key`."""
     if isinstance(value, list):
         return [without_secrets(item) for item in cast(list[Any], value)]
     if not isinstance(value, dict):
         return value
     named = cast(dict[str, Any], value).items()
-    return {key: _properties(item) if key == "properties" else without_secrets(item) for key, item in named if not _is_secret(key)}
+    return {key: _properties(item) if key == "properties" else without_secrets(item) for key, item in named if not _is_secret(key, item)}
 
 
 def secrets_in(value: Any, path: str) -> Iterator[str]:
@@ -28,7 +30,7 @@ def secrets_in(value: Any, path: str) -> Iterator[str]:
             yield from secrets_in(item, f"{path}[{index}]")
     elif isinstance(value, dict):
         for key, item in cast(dict[str, Any], value).items():
-            if _is_secret(key):
+            if _is_secret(key, item):
                 yield f"{path}.{key}"
             elif key == "properties" and isinstance(item, dict):
                 for name, schema in cast(dict[str, Any], item).items():
@@ -42,8 +44,10 @@ def _properties(properties: Any) -> Any:
     if not isinstance(properties, dict):
         return without_secrets(properties)
     named = cast(dict[str, Any], properties).items()
-    return {key: without_secrets(item) for key, item in named if isinstance(item, dict) or not _is_secret(key)}
+    return {key: without_secrets(item) for key, item in named if isinstance(item, dict) or not _is_secret(key, item)}
 
 
-def _is_secret(key: str) -> bool:
+def _is_secret(key: str, item: Any) -> bool:
+    if isinstance(item, str) and _ADDRESS_WITH_PASSWORD.match(item):
+        return True
     return key.lower().replace("_", "").replace("-", "").endswith(_SECRETS)
