@@ -105,9 +105,11 @@ class Run:
         known = self._setups.get(key)
         if known is not None:
             return known[1]
+        from convgraph.graph.documents.identity import of_speaker
+
         text = canonical(
             {
-                "model": model.describe(),
+                "model": of_speaker(model.describe()),
                 "speaker": request.speaker,
                 "system": request.system,
                 "tools": list(request.tools),
