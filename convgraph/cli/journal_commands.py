@@ -83,7 +83,7 @@ def show(
 
 def explain(
     run_id: o.RunId,
-    step: Annotated[int, typer.Argument(metavar="STEP", help="The number of the turn, from 1.")],
+    step: Annotated[int, typer.Argument(metavar="STEP", help="The number of the turn, from 1; 0 is the choice of who begins.")],
     *,
     store: o.StoreUrl = o.DEFAULT_STORE,
     graph: o.Graph = None,

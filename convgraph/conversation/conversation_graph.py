@@ -363,7 +363,10 @@ class ConversationGraph(GraphViews):
         return True
 
     def explain(self, run_id: str, *, store: StoreLike, step: int) -> Explanation:
-        """Why the run went where it went after `step` (from 1): every guard's value, who chose, what the model answered."""
+        """Why the run went where it went after `step`: every guard's value, who chose, what the model answered.
+
+        Steps count from 1; step 0 is the choice of who begins, where the graph leaves that to be chosen.
+        """
         return run_sync(self.aexplain(run_id, store=store, step=step))
 
     async def aexplain(self, run_id: str, *, store: StoreLike, step: int) -> Explanation:

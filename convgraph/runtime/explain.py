@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from convgraph.graph.definition import Edge
-from convgraph.graph.machine import GuardValue, State, advance, guard_values, holds, outcome
-from convgraph.journal.events import EffectFinished, Recorded, Stepped
+from convgraph.errors import InputError
+from convgraph.graph.definition import START, Edge
+from convgraph.graph.machine import Evaluate, GuardValue, State, advance, guard_values, holds, outcome
+from convgraph.journal.events import EffectFinished, Moved, Recorded, Stepped
 from convgraph.journal.store import Store
-from convgraph.journal.turn_paths import choice_path, is_inner, without_attempts
+from convgraph.journal.turn_paths import beginning_path, choice_path, is_inner, without_attempts
 from convgraph.runtime.fold import fold
 from convgraph.runtime.lifecycle import check_step
 from convgraph.runtime.program import Program
@@ -19,6 +21,7 @@ from convgraph.runtime.program import Program
 class Explanation:
     """One step explained: who spoke, every way out with its guard's value, which was taken, and who chose it.
 
+    Step 0 is the choice of who begins, after START.
     `answers` are what a selecting model or person answered, in order. `reason` says why the run stopped here, if it did.
     """
 
@@ -51,7 +54,9 @@ class Explanation:
 
 
 async def explain(program: Program, run_id: str, store: Store, step: int) -> Explanation:
-    """Explain the transition after a step. Raises `InputError` where the run has no such step."""
+    """Explain the transition after a step; step 0 is the choice of who begins. Raises `InputError` where the run has no such step."""
+    if type(step) is int and step == 0:
+        return await _beginning(program, run_id, store)
     check_step(step, "explain(step=…)")
     events = await store.load(run_id, upto_step=step)
     last = events[-1].event
@@ -60,28 +65,64 @@ async def explain(program: Program, run_id: str, store: Store, step: int) -> Exp
     definition = program.definition
     before = fold(definition, events[:-1], run_id).state._replace(status=None)
     after = advance(definition, before, last.turn())
-    edge = definition.edges[last.edge] if last.edge is not None and last.edge < len(definition.edges) else None
     on = "limit" if last.move_limit else outcome(after)
-    opaque = last.guards or {}
-
-    def evaluate(candidate: Edge, state: State) -> bool:
-        if candidate.guard is not None and candidate.guard.opaque:
-            return opaque.get(str(candidate.index), False)
-        return holds(candidate, state)
-
     return Explanation(
         run_id,
         step,
         last.node,
-        guard_values(definition, after, on, evaluate),
+        guard_values(definition, after, on, _as_recorded(last.guards)),
         last.target,
-        edge,
+        _edge(program, last.edge),
         last.chosen_by,
         _answers(events, last.path),
         "" if last.target else await _stop_reason(store, run_id, step),
         f"{last.error.type}: {last.error.message}" if last.error else "",
         tuple(message.text for message in last.messages),
     )
+
+
+async def _beginning(program: Program, run_id: str, store: Store) -> Explanation:
+    """The choice of who begins, explained."""
+    definition, events = program.definition, await store.load(run_id)
+    place = beginning_path(0, 0)
+    end, moved = next(
+        (
+            (position, event)
+            for position, recorded in enumerate(events)
+            if isinstance(event := recorded.event, Moved) and event.path == place
+        ),
+        (len(events), None),
+    )
+    before = fold(definition, events[:end], run_id).state._replace(status=None)
+    if before.node != START:
+        raise InputError(f"run {run_id!r} began with {definition.start!r}, as its graph says; nothing was chosen before step 1")
+    return Explanation(
+        run_id,
+        0,
+        START,
+        guard_values(definition, before, evaluate=_as_recorded(moved.guards if moved else None)),
+        moved.target if moved else None,
+        _edge(program, moved.edge if moved else None),
+        moved.chosen_by if moved else "",
+        _answers(events, place),
+        "" if moved else await _stop_reason(store, run_id, 0),
+    )
+
+
+def _edge(program: Program, index: int | None) -> Edge | None:
+    edges = program.definition.edges
+    return edges[index] if index is not None and index < len(edges) else None
+
+
+def _as_recorded(opaque: Mapping[str, bool] | None) -> Evaluate:
+    """Guards as they were then: opaque ones by their recorded values."""
+
+    def evaluate(edge: Edge, state: State) -> bool:
+        if edge.guard is not None and edge.guard.opaque:
+            return (opaque or {}).get(str(edge.index), False)
+        return holds(edge, state)
+
+    return evaluate
 
 
 def _answers(events: list[Recorded], path: str) -> tuple[str, ...]:
@@ -98,7 +139,7 @@ def _text(result: Any) -> str:
 
 
 async def _stop_reason(store: Store, run_id: str, step: int) -> str:
-    """The reason of the first stop after this step."""
+    """The reason of the first stop after this step; empty where the run has not stopped there."""
     from convgraph.journal.events import Ended
 
     made = 0
