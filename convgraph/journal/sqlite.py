@@ -12,7 +12,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -234,8 +234,8 @@ class SqliteStore(Store):
             await self.release(claim)
         self._commits.close()
 
-    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._commits.transaction(work, alone=len(self._claims) <= 1)
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        return self._commits.transaction(work, alone=len(self._claims) <= 1)
 
     def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
         row = db.execute("SELECT id, parent, parent_seq FROM runs WHERE run_id=?", (run_id,)).fetchone()

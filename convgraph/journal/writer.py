@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from convgraph.errors import InputError
@@ -66,14 +66,13 @@ class Journal:
         if self._listener is not None:
             self._listener(delta)
 
-    async def confirm(self) -> None:
+    def confirm(self) -> Awaitable[None]:
         """Raise `Fenced` if this is not the run's writer any more."""
-        await self.store.confirm(self.claim)
+        return self.store.confirm(self.claim)
 
-    async def commit(self) -> None:
+    def commit(self) -> Awaitable[None]:
         """Make all that was recorded durable."""
-        if self._durability == "step":
-            await self.flush()
+        return self.flush() if self._durability == "step" else _nothing()
 
     async def flush(self) -> None:
         """Write what waits, whatever the durability."""
@@ -109,6 +108,10 @@ def check_durability(durability: object) -> None:
     """Raise `InputError` unless this is a durability."""
     if durability not in ("step", "exit"):
         raise InputError(f"durability={durability!r:.100} is neither 'step' nor 'exit'")
+
+
+async def _nothing() -> None:
+    """What is left to do where all is written at the end."""
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

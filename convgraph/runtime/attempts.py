@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from convgraph.errors import InternalError, StoreError
 from convgraph.graph.definition import Node, Retry
@@ -14,11 +14,12 @@ from convgraph.journal.events import AttemptFailed
 from convgraph.journal.turn_paths import attempt_path
 from convgraph.runtime.context import Context
 from convgraph.runtime.effects import error_info
+from convgraph.runtime.replies import turn_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope, Turning
 from convgraph.runtime.signals import is_stop
 
-Speak: TypeAlias = Callable[[Scope, Node, Turning, Context], Awaitable[Turn]]
+Speak: TypeAlias = Callable[[Scope, Node, Turning, Context], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +113,30 @@ async def _retried(retry: Retry, attempts: Attempts, run: Run) -> Turn | Failure
     return await retrying(attempts.once)
 
 
-async def _attempt(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Turn | Failure:
+def _attempt(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Awaitable[Turn | Failure]:
     """The turn that the node makes, or why it makes none. A replay takes what the clock did from the record."""
-    run, state = scope.run, scope.state
-    context = Context(run, turning, node.name, state, state.history)
-    if node.timeout is None or run.replaying is not None:
-        return await _guarded(run, node, turning, speak(scope, node, turning, context))
-    deadline = asyncio.timeout(node.timeout)
+    if node.timeout is None or scope.run.replaying is not None:
+        return _guarded(scope, node, turning, speak)
+    return _timed(scope, node, turning, speak, node.timeout)
+
+
+async def _timed(scope: Scope, node: Node, turning: Turning, speak: Speak, seconds: float) -> Turn | Failure:
+    deadline = asyncio.timeout(seconds)
     try:
         async with deadline:
-            return await _guarded(run, node, turning, speak(scope, node, turning, context))
+            return await _guarded(scope, node, turning, speak)
     except TimeoutError:
         if not deadline.expired():
             raise
         turning.closed = True
-        return Failure(ErrorInfo("TimeoutError", f"no reply within {node.timeout:g} s", node.name), "timeout")
+        return Failure(ErrorInfo("TimeoutError", f"no reply within {seconds:g} s", node.name), "timeout")
 
 
-async def _guarded(run: Run, node: Node, turning: Turning, speaking: Awaitable[Turn]) -> Turn | Failure:
+async def _guarded(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Turn | Failure:
+    run, state = scope.run, scope.state
     try:
-        return await speaking
+        context = Context(run, turning, node.name, state, state.history)
+        return turn_of(scope, node, turning, await speak(scope, node, turning, context))
     except (StoreError, InternalError):
         raise
     except (Exception, asyncio.CancelledError) as error:  # whatever a node raises is its error, and an event

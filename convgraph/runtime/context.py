@@ -173,9 +173,9 @@ class Context:
         answer = await effects.ask_person(self._run, self._turning, self._node, prompt, schema_of(schema, where), id)
         return answer if isinstance(schema, Mapping) or schema is str else TypeAdapter(schema).validate_python(answer)
 
-    async def call_model(self, model: Model, request: ModelRequest) -> ModelReply:
+    def call_model(self, model: Model, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
         """Ask a model; the answer is journaled, and given back on resume and replay. Raises `EffectFailed`."""
-        return await effects.ask_model(self._run, self._turning, self._node, model, request)
+        return effects.ask_model(self._run, self._turning, self._node, model, request)
 
     async def converse(self, program: Program, messages: Sequence[Message], state: Any = None) -> State:
         """Have a conversation of its own inside this turn, in the same journal. Returns its state when it has stopped.

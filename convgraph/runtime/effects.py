@@ -87,16 +87,19 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     asked: JsonObject = {"setup": setup, "messages": len(request.messages)}
     await run.journal.confirm()  # no intent is written before a model call, so nothing else would stop a late owner
     try:
-        reply = await _respond(model, request, on_delta)
+        reply = await model.respond(request, on_delta)
     except (Exception, asyncio.CancelledError) as error:
         if is_stop(error):
             raise
-        info = error_info(error, model.name)
-        seconds = _since(run, started)
-        run.journal.record_soon(
-            EffectFinished(turning.path, "model", model.name, ordinal, digest, error=info, seconds=seconds, request=asked)
-        )
-        raise EffectFailed(model.name, info.type, info.message) from error
+        misfit = _misfit(error, request)
+        if misfit is None:
+            info = error_info(error, model.name)
+            seconds = _since(run, started)
+            run.journal.record_soon(
+                EffectFinished(turning.path, "model", model.name, ordinal, digest, error=info, seconds=seconds, request=asked)
+            )
+            raise EffectFailed(model.name, info.type, info.message) from error
+        reply = misfit
     turning.spend(reply.usage)
     result = _reply_document(run, reply)
     seconds = _since(run, started)
@@ -104,14 +107,11 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     return reply
 
 
-async def _respond(model: Model, request: ModelRequest, on_delta: Callable[[str], None] | None) -> ModelReply:
-    """The model's answer; one that does not fit the schema is an answer too, with the reason beside it."""
-    try:
-        return await model.respond(request, on_delta)
-    except ModelOutputError as error:
-        if error.reply is None or request.schema is None:
-            raise
-        return replace(error.reply, misfit=str(error))
+def _misfit(error: BaseException, request: ModelRequest) -> ModelReply | None:
+    """An answer that does not fit the schema is an answer too, with the reason beside it."""
+    if not isinstance(error, ModelOutputError) or error.reply is None or request.schema is None:
+        return None
+    return replace(error.reply, misfit=str(error))
 
 
 def _teller(run: Run, turning: Turning, node: str) -> Callable[[str], None]:

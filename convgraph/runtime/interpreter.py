@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, NamedTuple
 
-from convgraph.errors import InputError
 from convgraph.graph.definition import START, Definition, Node
-from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, enabled, verdict
-from convgraph.journal.events import JsonObject, Moved, Stepped
+from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, verdict
+from convgraph.journal.events import Moved, Stepped
 from convgraph.journal.turn_paths import beginning_path, choice_path
-from convgraph.messages import NO_USAGE, Message, Reply, Usage, as_messages
+from convgraph.messages import NO_USAGE, Usage
 from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
@@ -43,7 +42,11 @@ async def converse(scope: Scope) -> State:
             if cut is None:
                 return scope.state
             turn = cut
-        await _step(scope, turn, path)
+        complete = await _step(scope, turn, path)
+        if scope.outer is not None or scope.state.status is None:
+            await run.journal.commit()  # a run's last step is committed together with its end
+        if complete:
+            _book_step(scope)
 
 
 def path_of_next(scope: Scope) -> str:
@@ -70,20 +73,22 @@ class Decision(NamedTuple):
         return advance(definition, state, Move(edge.target, edge.index, self.choice.usage, self.limit))
 
 
-async def _step(scope: Scope, turn: Turn, path: str) -> None:
-    """Apply a turn, decide what comes after it, and write both in one append."""
+async def _step(scope: Scope, turn: Turn, path: str) -> bool:
+    """Apply a turn, decide what comes after it, and record both as one event. False: the turn is left unfinished."""
     run, definition = scope.run, scope.program.definition
     state = advance(definition, scope.state, turn)
     decision = await _decide(scope, state, path, turn.usage)
     if decision.unfinished:
         scope.state = decision.applied(definition, scope.state)
-        await run.journal.commit()
-        return
+        return False
     scope.state = decision.applied(definition, state)
     run.journal.record(_stepped(scope, turn, path, decision.choice, decision.limit))
-    if scope.state.status is None or scope.outer is not None:
-        await run.journal.commit()
-    # A run's last step is committed together with its end.
+    return True
+
+
+def _book_step(scope: Scope) -> None:
+    """The step is written: what was known of its turn is done with, and it counts in the turn around this conversation."""
+    run = scope.run
     if scope.outer is None:
         if run.ledger and run.replaying is None:
             run.ledger.clear()
@@ -149,68 +154,17 @@ def _chosen_by(scope: Scope, state: State, decided: Verdict) -> str:
     return "first" if scope.program.definition.select_at(state.node) == "first" else "only"
 
 
-async def speak(scope: Scope, node: Node, turning: Turning, context: Context) -> Turn:
-    """The turn that the node makes, whatever its kind. A bad reply is an error of the node, found before anything is written."""
+def speak(scope: Scope, node: Node, turning: Turning, context: Context) -> Awaitable[Any]:
+    """Let the node speak, whatever its kind."""
     if node.kind == "graph":
         from convgraph.runtime.nested import speak_nested
 
-        return _turn(scope, node, turning, await speak_nested(scope, node, turning, context))
+        return speak_nested(scope, node, turning, context)
     if node.kind == "parallel" or node.kind == "foreach":
         from convgraph.runtime.parallel import speak_together
 
-        return _turn(scope, node, turning, await speak_together(scope, node, turning, context))
-    return _turn(scope, node, turning, await scope.program.speakers[node.name].speak(context))
-
-
-def _turn(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
-    """The turn that a reply makes."""
-    if type(value) is str and value.isascii():
-        return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
-    if value is None:
-        return Turn(node.name, asked=turning.asked)
-    if isinstance(value, Turn):
-        turn = value._replace(asked=turning.asked)
-    else:
-        messages, update, goto = reply_parts(scope, node.name, value, turning.path)
-        reason = value.reason if isinstance(value, Reply) and not messages else ""
-        turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked, reason=reason)
-    if turn.updates or turn.goto is not None:
-        _check_turn(scope, turn)
-    return turn
-
-
-def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:
-    """A reply-like value as messages, an update in JSON, and a handover. Raises `InputError` for what cannot be one."""
-    reply = value if isinstance(value, Reply) else Reply(value)
-    where = f"graph {scope.program.definition.name!r}, node {name!r}, turn {path}"
-    try:
-        messages = as_messages(reply.content, name)
-    except InputError as error:
-        raise InputError(f"{where}: {error}; a node returns a str, a Message, a Reply or None") from None
-    return messages, _update(scope, reply, where), reply.goto
-
-
-def _update(scope: Scope, reply: Reply, where: str) -> JsonObject | None:
-    if not reply.update:
-        return None
-    schema = scope.program.definition.state
-    if schema is None:
-        raise InputError(f"{where}: the reply has an update, but the graph has no state; give it one with ConversationGraph(state=…)")
-    return schema.to_json(schema.check_update(reply.update, where), where)
-
-
-def _check_turn(scope: Scope, turn: Turn) -> None:
-    """See that the turn's update fits the state and that its handover names an enabled target, before it counts."""
-    definition = scope.program.definition
-    after = advance(definition, scope.state, turn)
-    if turn.goto is None:
-        return
-    targets = [edge.target for edge in enabled(definition, after, scope.evaluate)]
-    if turn.goto not in targets:
-        raise InputError(
-            f"node {turn.node!r} hands over to {turn.goto!r}, which is not an enabled target; "
-            f"it may name {', '.join(map(repr, targets)) or 'none'}"
-        )
+        return speak_together(scope, node, turning, context)
+    return scope.program.speakers[node.name].speak(context)
 
 
 def _stepped(scope: Scope, turn: Turn, path: str, choice: Choice | None, limit: str | None) -> Stepped:

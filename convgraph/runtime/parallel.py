@@ -20,6 +20,7 @@ from convgraph.journal.events import BranchFinished, JsonObject
 from convgraph.journal.turn_paths import inner_path
 from convgraph.messages import Message
 from convgraph.runtime.context import Context
+from convgraph.runtime.replies import reply_parts
 from convgraph.runtime.scope import Scope, Turning
 from convgraph.runtime.signals import LimitStop, Missing, Parked
 
@@ -134,8 +135,6 @@ async def _speak(scope: Scope, branch: _Branch) -> Any:
 
 
 def _finished(scope: Scope, branch: _Branch, reply: Any) -> BranchFinished:
-    from convgraph.runtime.interpreter import reply_parts
-
     messages, update, goto = reply_parts(scope, branch.node.name, reply, branch.turning.path)
     if goto is not None:
         raise InputError(f"branch {branch.key!r} hands over to {goto!r}; a branch of a group cannot, only the group's transitions can")

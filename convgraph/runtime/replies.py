@@ -1,0 +1,63 @@
+"""What a node gave back, as a turn: its messages, what it changes in the state, and to whom it hands over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convgraph.errors import InputError
+from convgraph.graph.definition import Node
+from convgraph.graph.machine import Turn, advance, enabled
+from convgraph.journal.events import JsonObject
+from convgraph.messages import Message, Reply, as_messages
+from convgraph.runtime.scope import Scope, Turning
+
+
+def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
+    """The turn that a reply makes. A bad reply is an error of the node, found before anything is written."""
+    if type(value) is str and value.isascii():
+        return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
+    if value is None:
+        return Turn(node.name, asked=turning.asked)
+    if isinstance(value, Turn):
+        turn = value._replace(asked=turning.asked)
+    else:
+        messages, update, goto = reply_parts(scope, node.name, value, turning.path)
+        reason = value.reason if isinstance(value, Reply) and not messages else ""
+        turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked, reason=reason)
+    if turn.updates or turn.goto is not None:
+        _check_turn(scope, turn)
+    return turn
+
+
+def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:
+    """A reply-like value as messages, an update in JSON, and a handover. Raises `InputError` for what cannot be one."""
+    reply = value if isinstance(value, Reply) else Reply(value)
+    where = f"graph {scope.program.definition.name!r}, node {name!r}, turn {path}"
+    try:
+        messages = as_messages(reply.content, name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}; a node returns a str, a Message, a Reply or None") from None
+    return messages, _update(scope, reply, where), reply.goto
+
+
+def _update(scope: Scope, reply: Reply, where: str) -> JsonObject | None:
+    if not reply.update:
+        return None
+    schema = scope.program.definition.state
+    if schema is None:
+        raise InputError(f"{where}: the reply has an update, but the graph has no state; give it one with ConversationGraph(state=…)")
+    return schema.to_json(schema.check_update(reply.update, where), where)
+
+
+def _check_turn(scope: Scope, turn: Turn) -> None:
+    """See that the turn's update fits the state and that its handover names an enabled target, before it counts."""
+    definition = scope.program.definition
+    after = advance(definition, scope.state, turn)
+    if turn.goto is None:
+        return
+    targets = [edge.target for edge in enabled(definition, after, scope.evaluate)]
+    if turn.goto not in targets:
+        raise InputError(
+            f"node {turn.node!r} hands over to {turn.goto!r}, which is not an enabled target; "
+            f"it may name {', '.join(map(repr, targets)) or 'none'}"
+        )
