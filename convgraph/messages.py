@@ -151,11 +151,13 @@ def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> 
 
 
 def _check_message(message: Message) -> Message:
-    names: list[Any] = [message.sender, message.name, message.tool_call_id]
+    names: tuple[Any, ...] = (message.sender, message.name, message.tool_call_id)
     for text in names:
-        if text is not None and not isinstance(text, str):
+        if text is None:
+            continue
+        if not isinstance(text, str):
             raise InputError(f"a message's sender, name and tool_call_id are texts, not {text!r:.100}")
-    check_json(names, "a message's sender, name or tool_call_id")
+        _check_text(text, "a message's sender, name or tool_call_id")
     _check_content(message.content)
     check_json(message.data, "a message's data")
     for call in message.tool_calls:

@@ -43,7 +43,7 @@ class Commits:
         waiting = self._waiting.get(loop)
         if alone and waiting is None:
             try:
-                return self._attempt([work])[0].result()
+                return _result(self._attempt([work])[0])
             except _Locked:
                 pass  # another process writes at the moment: wait in turn, and let the loop do other work
         item = _Waiting(work, loop.create_future())
@@ -87,15 +87,18 @@ class Commits:
             if time.monotonic() < deadline:
                 loop.call_later(random.uniform(0.001, 0.01), self._commit_waiting, loop, deadline)
                 return
-            outcomes = [_Outcome(error=self._locked_for_too_long()) for _ in waiting]
+            outcomes = [self._locked_for_too_long()] * len(waiting)
         except StoreError as error:
-            outcomes = [_Outcome(error=error) for _ in waiting]
+            outcomes = [error] * len(waiting)
         del self._waiting[loop]
         for item, outcome in zip(waiting, outcomes, strict=True):
             item.settle(outcome)
 
-    def _attempt(self, works: Sequence[Work[Any]]) -> list[_Outcome]:
-        """Do all `works` in one transaction. Raises `_Locked` or a `StoreError` where the transaction as a whole fails."""
+    def _attempt(self, works: Sequence[Work[Any]]) -> list[Any]:
+        """Do all `works` in one transaction: what each gave, or the error of ours that it raised.
+
+        Raises `_Locked` or a `StoreError` where the transaction as a whole fails.
+        """
         with self._lock:
             db = self._connection()
             try:
@@ -135,54 +138,48 @@ class Commits:
 
 
 @dataclass(slots=True)
-class _Outcome:
-    """What a piece of work gave, or the error of ours that it raised."""
-
-    value: Any = None
-    error: ConvgraphError | None = None
-
-    def result(self) -> Any:
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-@dataclass(slots=True)
 class _Waiting:
     """Work that waits for the next commit. What becomes of it is told to `done`, and kept for one who was cancelled meanwhile."""
 
     work: Work[Any]
     done: asyncio.Future[Any]
-    outcome: _Outcome | None = None
+    settled: bool = False
+    outcome: Any = None
 
-    def settle(self, outcome: _Outcome) -> None:
-        self.outcome = outcome
+    def settle(self, outcome: Any) -> None:
+        self.settled, self.outcome = True, outcome
         if self.done.done():
             return
-        if outcome.error is not None:
-            self.done.set_exception(outcome.error)
+        if isinstance(outcome, ConvgraphError):
+            self.done.set_exception(outcome)
         else:
-            self.done.set_result(outcome.value)
+            self.done.set_result(outcome)
 
 
 class _Locked(Exception):
     """Another process is writing at this moment."""
 
 
-def _outcome(work: Work[Any], db: sqlite3.Connection) -> _Outcome:
+def _outcome(work: Work[Any], db: sqlite3.Connection) -> Any:
     try:
-        return _Outcome(work(db))
+        return work(db)
     except ConvgraphError as error:
-        return _Outcome(error=error)
+        return error
+
+
+def _result(outcome: Any) -> Any:
+    if isinstance(outcome, ConvgraphError):
+        raise outcome
+    return outcome
 
 
 async def _seen_through(item: _Waiting, loop: asyncio.AbstractEventLoop) -> Any:
     """What became of the work, for a task that was cancelled while it waited: a commit under way cannot be taken back."""
-    while item.outcome is None:
+    while not item.settled:
         item.done = loop.create_future()
         try:
             await item.done
         except asyncio.CancelledError:
             continue
     cancel_later()
-    return item.outcome.result()
+    return _result(item.outcome)

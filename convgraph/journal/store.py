@@ -6,11 +6,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from convgraph.errors import AnswerError, InputError
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
+from convgraph.journal.write_behind import WriteBehind
 from convgraph.sync import run_sync
 
 RunStatus: TypeAlias = Literal["ready", "running", "interrupted", "finished", "stuck", "waiting", "limited", "cancelled", "failed"]
@@ -99,6 +101,11 @@ class Store(ABC):
     """
 
     url: str = ""
+
+    @cached_property
+    def write_behind(self) -> WriteBehind:
+        """Where the runs of this store say that they have something to write which nobody waits for."""
+        return WriteBehind()
 
     @abstractmethod
     async def create(

@@ -53,7 +53,7 @@ class Journal:
         self.record(event)
         if self._durability == "step" and not self._due and (loop := _running_loop()) is not None:
             self._due = True
-            loop.call_soon(self._write_behind)
+            self.store.write_behind.soon(loop, self._write_behind)
 
     def content(self, digest: str, text: str) -> None:
         """Keep a text that events refer to by digest: each is written once."""

@@ -27,7 +27,7 @@ def different_request(run: Run, turning: Turning, found: EffectFinished, digest:
     new_setup, _, _ = digest.partition(".")
     if old_setup == new_setup:
         return Diverged(where, f"{what}: the messages before it differ", f"messages {found.digest}", f"messages {digest}")
-    return Diverged(where, what, old_setup, run.setup_texts.get(new_setup, new_setup), stored=True)
+    return Diverged(where, what, old_setup, run.setups.text(new_setup), stored=True)
 
 
 async def as_error(diverged: Diverged, store: Store, run_id: str) -> ReplayDivergence:

@@ -343,7 +343,8 @@ def _check_options(options: Options) -> None:
 
 def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:
     journal = Journal(store, claim, options.durability, options.listener)
-    return Run(run_id, journal, program.codec, People(run_id, options.human, answers), deps=options.deps)
+    people = People(run_id, options.human, answers)
+    return Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from convgraph.graph.guards import GuardView
 from convgraph.journal.values import ValueCodec, digest_text
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.selector_prompt import SelectorPrompt
+from convgraph.runtime.setups import Setups
 
 if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
@@ -43,6 +44,7 @@ class Program:
     migrations: Mapping[str, Migration] = field(default_factory=dict[str, Migration])
     doors: Mapping[str, Doors] = field(default_factory=dict[str, "Doors"])
     selector_prompt: SelectorPrompt = field(default_factory=SelectorPrompt)
+    setups: Setups = field(default_factory=Setups, compare=False, repr=False)
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from convgraph.errors import InputError
@@ -32,21 +33,23 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
 def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:
     """A reply-like value as messages, an update in JSON, and a handover. Raises `InputError` for what cannot be one."""
     reply = value if isinstance(value, Reply) else Reply(value)
-    where = f"graph {scope.program.definition.name!r}, node {name!r}, turn {path}"
     try:
         messages = as_messages(reply.content, name)
     except InputError as error:
-        raise InputError(f"{where}: {error}; a node returns a str, a Message, a Reply or None") from None
-    return messages, _update(scope, reply, where), reply.goto
+        raise InputError(f"{_where(scope, name, path)}: {error}; a node returns a str, a Message, a Reply or None") from None
+    update = _update(scope, reply.update, _where(scope, name, path)) if reply.update else None
+    return messages, update, reply.goto
 
 
-def _update(scope: Scope, reply: Reply, where: str) -> JsonObject | None:
-    if not reply.update:
-        return None
+def _update(scope: Scope, update: Mapping[str, Any], where: str) -> JsonObject:
     schema = scope.program.definition.state
     if schema is None:
         raise InputError(f"{where}: the reply has an update, but the graph has no state; give it one with ConversationGraph(state=…)")
-    return schema.to_json(schema.check_update(reply.update, where), where)
+    return schema.to_json(schema.check_update(update, where), where)
+
+
+def _where(scope: Scope, name: str, path: str) -> str:
+    return f"graph {scope.program.definition.name!r}, node {name!r}, turn {path}"
 
 
 def _check_turn(scope: Scope, turn: Turn) -> None:

@@ -11,14 +11,12 @@ from typing import Any, Protocol
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
-from convgraph.journal.values import ValueCodec, canonical, digest_text
+from convgraph.journal.values import ValueCodec
 from convgraph.messages import Usage
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
-
-SETUPS = 256
-"""How many distinct setups of requests a run remembers the digests of."""
+from convgraph.runtime.setups import Setups
 
 
 class Recorder(Protocol):
@@ -74,8 +72,7 @@ class Run:
     warnings: list[str] = field(default_factory=list[str])
     failure: Exception | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    setup_texts: dict[str, str] = field(default_factory=dict[str, str])
-    _setups: dict[tuple[Any, ...], tuple[tuple[Any, ...], str]] = field(default_factory=dict[tuple[Any, ...], tuple[tuple[Any, ...], str]])
+    setups: Setups = field(default_factory=Setups)
 
     async def keep(self, event: EffectStarted | EffectFinished) -> None:
         """Make an effect durable, and known to a further attempt at its turn."""
@@ -101,27 +98,6 @@ class Run:
 
     def setup_digest(self, model: Model, request: ModelRequest) -> str:
         """The digest of everything in a model request but its messages, which is journaled once as a content."""
-        key = (id(model), request.system, id(request.tools), id(request.schema), repr(request.params), request.speaker)
-        known = self._setups.get(key)
-        if known is not None:
-            return known[1]
-        from convgraph.graph.documents.identity import of_speaker
-
-        text = canonical(
-            {
-                "model": of_speaker(model.describe()),
-                "speaker": request.speaker,
-                "system": request.system,
-                "tools": list(request.tools),
-                "schema": request.schema,
-                "params": dict(request.params),
-            }
-        )
-        digest = digest_text(text)
-        self.journal.content(digest, text)
-        self.setup_texts[digest] = text
-        if len(self._setups) >= SETUPS:
-            self._setups.clear()  # tools or schemas that are made anew for each request would otherwise pile up
-        # The objects are kept beside the digest: an id is only unique as long as its object lives.
-        self._setups[key] = ((model, request.tools, request.schema), digest)
-        return digest
+        setup = self.setups.of(model, request)
+        self.journal.content(setup.digest, setup.text)
+        return setup.digest
