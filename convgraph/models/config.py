@@ -11,6 +11,7 @@ from convgraph.models.cached import with_cache
 from convgraph.models.config_lists import Entry
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.openai_chat import OpenAIChatModel
+from convgraph.models.rate_limit import RateLimit
 from convgraph.protocols import Model
 
 _NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type"})
@@ -19,7 +20,6 @@ _NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "a
 _ANOTHER_WAY: Mapping[str, str] = {
     "api_version": "it belongs to Azure's own interface; give Azure's OpenAI-compatible address (…/openai/v1/) as base_url",
     "model_client_cls": "give the client itself, an object with the methods of convgraph.protocols.Model, as model_client",
-    "api_rate_limit": "an endpoint's own limits (429 and retry-after) are obeyed; leave it out",
     "filter_func": "give the answer's schema to the agent; an answer that does not fit it is refused",
 }
 
@@ -31,7 +31,8 @@ def model_from_config(llm_config: Any) -> Model:
     as it is. Settings beside the `config_list` hold for all its entries; an entry's own win. The entries are
     tried in order. An entry has `model`, `api_key`, `base_url`, `price`, `timeout`, `max_retries`, `stream`, or
     a `model_client` (a `Model`) instead; keys of other names are sent to the model. With a `cache_seed` (or a `cache`,
-    which is a `Cache`) its answers are kept and given again. Raises `ModelConfigError`.
+    which is a `Cache`) its answers are kept and given again. With an `api_rate_limit` (requests in a second) or
+    `tokens_per_minute` its requests wait for their turn. Raises `ModelConfigError`.
     """
     if isinstance(llm_config, Model):
         return llm_config
@@ -74,10 +75,10 @@ def _model(entry: Entry, where: str) -> Model:
         return client
     _check_keys(entry, where)
     settings = {key: value for key, value in entry.items() if key not in _NOT_FOR_THE_MODEL}
-    headers = settings.pop("default_headers", None)
-    if headers:
-        settings["extra_headers"] = headers
+    requests, tokens = settings.pop("api_rate_limit", None), settings.pop("tokens_per_minute", None)
     try:
+        if requests is not None or tokens is not None:
+            settings["rate_limit"] = RateLimit(requests, tokens)
         return OpenAIChatModel(**settings)
     except ModelConfigError as error:
         raise ModelConfigError(f"{where}: {error}") from error

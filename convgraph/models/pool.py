@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
+
+
+class Azure(NamedTuple):
+    """What Azure's interface needs to know besides; not Azure's where `endpoint` is empty."""
+
+    endpoint: str = ""
+    deployment: str | None = None
+    version: str | None = None
+    ad_token: str | None = None
+    ad_token_provider: Callable[[], str | Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,12 @@ class Endpoint:
     base_url: str = field(repr=False)
     api_key: str = field(repr=False)
     timeout: float
+    azure: Azure = field(default=Azure(), repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no error may show."""
+        return tuple(filter(None, (self.api_key, self.azure.ad_token)))
 
     @property
     def shown_url(self) -> str:
@@ -39,13 +55,17 @@ class ConnectionPool:
     A connection belongs to the loop that opened it, and every synchronous `run()` may have a loop of its own. The
     client lives in an asynchronous generator: `asyncio.run`, `asyncio.Runner` and anyio finish a loop's generators
     before they close the loop, so that connections are closed properly without anybody having to call anything.
+    With a client `given`, that one is used, and left to whoever made it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: AsyncClient | None = None) -> None:
+        self._given = given
         self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[AsyncGenerator[AsyncClient], AsyncClient]] = WeakKeyDictionary()
 
     async def client(self) -> AsyncClient:
         """The running loop's client, opened at its first call."""
+        if self._given is not None:
+            return self._given
         loop = asyncio.get_running_loop()
         held = self._held.get(loop)
         if held is not None and not held[1].is_closed:

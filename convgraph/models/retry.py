@@ -7,7 +7,7 @@ waiting is in the caller's hands.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, cast
 
@@ -98,10 +98,13 @@ def _log(state: RetryCallState) -> None:
     logger.info("attempt %d failed (%s); the next in %.1f s", state.attempt_number, type(error).__name__, state.upcoming_sleep)
 
 
-def as_model_error(error: openai.OpenAIError, model: str, url: str, secret: str) -> ModelError:
+def as_model_error(error: openai.OpenAIError, model: str, url: str, secrets: Sequence[str]) -> ModelError:
     """The SDK's error in convgraph's terms, saying who failed and what can be done, with the key cut out of it."""
     cause = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
-    said = (str(cause).replace(secret, "***") if secret else str(cause))[:500]
+    said = str(cause)
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    said = said[:500]
     who = f"model {model!r} at {url}"
     if isinstance(error, openai.APITimeoutError):
         return ModelUnavailable(f"{who} did not answer in time; raise timeout=, or see whether it is overloaded")

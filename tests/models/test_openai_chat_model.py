@@ -12,7 +12,8 @@ import pytest
 
 from convgraph.errors import ModelConfigError, ModelOutputError
 from convgraph.messages import Message, ToolCall, Usage
-from convgraph.models.openai_chat import DEFAULT_MODEL, OpenAIChatModel, default_model_name
+from convgraph.models.openai_chat import OpenAIChatModel
+from convgraph.models.openai_model import DEFAULT_MODEL, default_model_name
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.testing import Answer, RawBody, ScriptedServer
 

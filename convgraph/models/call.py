@@ -1,6 +1,6 @@
-"""One chat completion on its way: sent through the openai SDK, tried again where that is worth it, read as it comes.
+"""One request on its way: sent through the openai SDK, tried again where that is worth it, read as it comes.
 
-Importing this module loads the SDK; `openai_chat` does so with its first request.
+Importing this module loads the SDK; `openai_model` does so with its first request.
 """
 
 from __future__ import annotations
@@ -10,38 +10,44 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from openai import AsyncOpenAI, AsyncStream, OpenAIError
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, OpenAIError
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE
-from convgraph.models.completion import Collected, read_completion
+from convgraph.models.dialect import Dialect
 from convgraph.models.pool import ConnectionPool, Endpoint
 from convgraph.models.prices import Price
+from convgraph.models.rate_limit import RateLimit
 from convgraph.models.retry import Sleep, as_model_error, retried
 from convgraph.protocols import ModelReply
 
-PATH = "/chat/completions"
+BYTES_PER_TOKEN = 4
+"""What a token of English takes; good enough for a guess that the answer corrects."""
 
 
-class ChatCall:
-    """A request to `endpoint` with the JSON `body`; `answer()` sends it."""
+class Call:
+    """A request to `endpoint` with the JSON `body`, in the words of `dialect`; `answer()` sends it."""
 
     def __init__(
         self,
         endpoint: Endpoint,
+        dialect: Dialect,
         body: dict[str, Any],
         pool: ConnectionPool,
         *,
         price: Price | None,
+        limit: RateLimit | None,
         stream: bool,
         on_delta: Callable[[str], None] | None,
     ) -> None:
         around: dict[str, Any] = {key: body.pop(key, None) or {} for key in ("extra_headers", "extra_query", "extra_body")}
         self._endpoint = endpoint
+        self._dialect = dialect
         self._body: dict[str, Any] = {**body, **around["extra_body"]}
         self._options: Any = {"headers": around["extra_headers"], "params": around["extra_query"]}
         self._pool = pool
         self._price = price
+        self._limit = limit
         self._stream = stream
         self._on_delta = on_delta
         self._handed_out = False
@@ -52,7 +58,7 @@ class ChatCall:
         try:
             reply = await retried(self._attempt, max_retries=max_retries, sleep=sleep, still_allowed=lambda: not self._handed_out)
         except OpenAIError as error:
-            raise as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.api_key) from error
+            raise as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.secrets) from error
         except ModelOutputError as error:
             if error.reply is not None:
                 error.reply = replace(error.reply, usage=self._spent)
@@ -64,13 +70,21 @@ class ChatCall:
         return str(self._body.get("model"))
 
     async def _attempt(self) -> ModelReply:
-        client = AsyncOpenAI(
-            api_key=self._endpoint.api_key or "none-needed",
-            base_url=self._endpoint.base_url,
-            timeout=self._endpoint.timeout,
-            max_retries=0,
-            http_client=await self._pool.client(),
-        )
+        if self._limit is None:
+            return await self._asked_once()
+        admission = await self._limit.admit(len(json.dumps(self._body)) // BYTES_PER_TOKEN)
+        try:
+            reply = await self._asked_once()
+        except ModelOutputError as error:
+            if error.reply is not None and error.reply.usage.tokens:
+                admission.settle(error.reply.usage.tokens)
+            raise
+        if reply.usage.tokens:
+            admission.settle(reply.usage.tokens)
+        return reply
+
+    async def _asked_once(self) -> ModelReply:
+        client = await self._client()
         try:
             return await (self._streamed(client) if self._stream else self._whole(client))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -80,19 +94,36 @@ class ChatCall:
                 self._spent += error.reply.usage
             raise
 
+    async def _client(self) -> AsyncOpenAI:
+        endpoint, azure = self._endpoint, self._endpoint.azure
+        common: Any = {"timeout": endpoint.timeout, "max_retries": 0, "http_client": await self._pool.client()}
+        if not azure.endpoint:
+            return AsyncOpenAI(api_key=endpoint.api_key or "none-needed", base_url=endpoint.base_url, **common)
+        return AsyncAzureOpenAI(
+            azure_endpoint=azure.endpoint,
+            azure_deployment=azure.deployment,
+            api_version=azure.version,
+            api_key=endpoint.api_key or None,
+            azure_ad_token=azure.ad_token,
+            azure_ad_token_provider=azure.ad_token_provider,
+            **common,
+        )
+
     async def _whole(self, client: AsyncOpenAI) -> ModelReply:
         # `cast_to=object` gives the JSON as it came: the SDK's typed results hide what is missing or malformed.
-        body: Any = await client.post(PATH, cast_to=object, body=self._body, options=self._options)
+        body: Any = await client.post(self._dialect.path, cast_to=object, body=self._body, options=self._options)
         return self._read_whole(body)
 
     async def _streamed(self, client: AsyncOpenAI) -> ModelReply:
-        body: dict[str, Any] = {"stream_options": {"include_usage": True}, **self._body, "stream": True}
-        stream = await client.post(PATH, cast_to=object, body=body, options=self._options, stream=True, stream_cls=AsyncStream[object])
+        body: dict[str, Any] = {**self._dialect.streamed, **self._body, "stream": True}
+        stream = await client.post(
+            self._dialect.path, cast_to=object, body=body, options=self._options, stream=True, stream_cls=AsyncStream[object]
+        )
         async with stream:
             if "event-stream" not in stream.response.headers.get("content-type", ""):
                 # Some servers do not stream, whatever they are asked.
                 return self._read_whole(json.loads(await stream.response.aread()))
-            collected = Collected(self._model, on_text=self._hand_out)
+            collected = self._dialect.collect(self._model, self._hand_out)
             async for chunk in stream:
                 collected.add_chunk(chunk)
         reply = collected.reply(self._price)
@@ -101,7 +132,7 @@ class ChatCall:
         return reply
 
     def _read_whole(self, body: Any) -> ModelReply:
-        reply = read_completion(body, self._model, self._price)
+        reply = self._dialect.read(body, self._model, self._price)
         if reply.content:
             self._hand_out(reply.content)
         return reply
