@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from convgraph.errors import InputError
 
@@ -27,6 +29,15 @@ def extract_code_blocks(text: str) -> list[CodeBlock]:
     A block that names no language is shell when it begins with `python`, `python3` or `pip`; else Python if it parses.
     """
     return [CodeBlock((language or _guess(code)).lower(), code) for language, code in _FENCED.findall(text)]
+
+
+class MarkdownCodeExtractor:
+    """AutoGen's name for `extract_code_blocks`."""
+
+    def extract_code_blocks(self, message: str | Sequence[Mapping[str, Any]] | None) -> list[CodeBlock]:
+        """The fenced blocks of a text, or of the texts among a message's parts (`{"type": "text", "text": …}`)."""
+        texts = [message] if isinstance(message, str) else [part["text"] for part in message or () if part.get("type") == "text"]
+        return [block for text in texts for block in extract_code_blocks(text)]
 
 
 def file_name(block: CodeBlock) -> str | None:

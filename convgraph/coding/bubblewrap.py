@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from convgraph.coding.executor import Ended, Isolation, WorkFolderExecutor
@@ -25,7 +26,7 @@ class BubblewrapCodeExecutor(WorkFolderExecutor):
     most `processes`, and a program that asks for more fails by itself (Python raises `MemoryError`).
 
     Args:
-        work_dir, timeout, max_output: as of every executor.
+        work_dir, timeout, max_output, execution_policies: as of every executor.
         memory: bytes of address space for each process.
         processes: how many processes and threads there may be. As root they are counted for all sandboxes together.
         file_size: bytes of the largest file that may be written.
@@ -42,16 +43,20 @@ class BubblewrapCodeExecutor(WorkFolderExecutor):
         work_dir: str | os.PathLike[str] | None = None,
         timeout: float = 60,
         max_output: int = 100_000,
+        execution_policies: Mapping[str, bool] | None = None,
         memory: int = 1 << 30,
         processes: int = 64,
         file_size: int = 256 << 20,
         tmp_size: int = 64 << 20,
     ) -> None:
-        super().__init__(work_dir=work_dir, timeout=timeout, max_output=max_output)
+        super().__init__(work_dir=work_dir, timeout=timeout, max_output=max_output, execution_policies=execution_policies)
         self._memory = memory
         self._processes = processes
         self._file_size = file_size
         self._tmp_size = tmp_size
+
+    def _begin(self) -> None:
+        super()._begin()
         self._sandbox: list[str] = []
 
     async def _start(self) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ class JupyterCodeExecutor(WorkFolderExecutor):
     loses it with its kernel, and the output says so. Needs the extra `convgraph[jupyter]`.
 
     Args:
-        work_dir, timeout, max_output: as of every executor.
+        work_dir, timeout, max_output, execution_policies: as of every executor.
         kernel_name: the kernel; 'python3' is this Python.
 
     """
@@ -53,10 +53,14 @@ class JupyterCodeExecutor(WorkFolderExecutor):
         work_dir: str | os.PathLike[str] | None = None,
         timeout: float = 60,
         max_output: int = 100_000,
+        execution_policies: Mapping[str, bool] | None = None,
         kernel_name: str = "python3",
     ) -> None:
-        super().__init__(work_dir=work_dir, timeout=timeout, max_output=max_output)
+        super().__init__(work_dir=work_dir, timeout=timeout, max_output=max_output, execution_policies=execution_policies)
         self._kernel_name = kernel_name
+
+    def _begin(self) -> None:
+        super()._begin()
         self._kernel: Any = None  # an AsyncKernelManager, whose methods are half typed
         self._sockets = ""
 

@@ -50,15 +50,16 @@ class WorkFolder:
     def user(self) -> tuple[int, int]:
         """The user and group for code that must not run as root: the folder's owner, or nobody where that is root.
 
-        Raises `InputError` when the folder was root's before: nobody could not write to it.
+        A new folder of root's, and one with nothing in it, is given to nobody. Raises `InputError` for one that root uses:
+        nobody could not write to it, and it is not ours to give away.
         """
         status = self.path.stat()
         if status.st_uid != 0:
             return status.st_uid, status.st_gid
-        if not self._made:
+        if not self._made and any(self.path.iterdir()):
             raise InputError(
-                f"work_dir {str(self.path)!r} belongs to root, and sandboxed code runs as user {NOBODY}: "
-                f"name a folder that does not exist yet, or run `chown {NOBODY}:{NOBODY}` on this one"
+                f"work_dir {str(self.path)!r} belongs to root and is not empty, and sandboxed code runs as user {NOBODY}: "
+                f"name a folder that is new or empty, or run `chown {NOBODY}:{NOBODY}` on this one"
             )
         os.chown(self.path, NOBODY, NOBODY)
         return NOBODY, NOBODY

@@ -38,6 +38,15 @@ class Bench:
     async def python(self, code: str, timeout: float = 20) -> CodeResult:
         return await self.executor.execute([CodeBlock("python", code)], timeout=timeout)
 
+    async def endless(self, block: CodeBlock, *, begun: Callable[[CodeResult], bool]) -> CodeResult:
+        """Run code that never ends, for so long that it has `begun`: on a loaded machine that takes longer than on an idle one."""
+        for timeout in (0.5, 2, 8, 32):
+            result = await self.executor.execute([block], timeout=timeout)
+            assert (result.exit_code, result.timed_out) == (124, True)
+            if begun(result):
+                return result
+        pytest.fail("the code did not begin in 32 s")
+
     async def sh(self, code: str, timeout: float = 20) -> CodeResult:
         return await self.executor.execute([CodeBlock("sh", code)], timeout=timeout)
 

@@ -20,7 +20,7 @@ PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADh
 
 def is_gone(process: int) -> bool:
     """Whether it ended; the dead may wait a moment to be collected."""
-    for _ in range(100):
+    for _ in range(1000):
         try:
             if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 return True
@@ -37,8 +37,7 @@ async def test_local_code_runs_as_this_user_with_this_python(local: Any) -> None
 
 async def test_a_local_timeout_ends_the_whole_process_group(local: Any) -> None:
     code = "trap '' TERM INT HUP; (trap '' TERM; echo $$ > leader; sh -c 'echo $$ > child; exec sleep 60'); sleep 60"
-    result = await local.sh(code, timeout=0.3)
-    assert (result.exit_code, result.timed_out) == (124, True)
+    await local.endless(CodeBlock("sh", code), begun=lambda _: (local.work_dir / "child").exists())
     for name in ("leader", "child"):
         assert is_gone(int((local.work_dir / name).read_text()))
 
@@ -51,16 +50,15 @@ async def test_what_local_code_leaves_in_the_background_ends_with_it(local: Any)
 
 async def test_a_daemon_that_holds_the_output_does_not_hold_the_call(local: Any) -> None:
     started = time.monotonic()
-    result = await local.sh("setsid sh -c 'echo $$ > daemon; sleep 3' & while ! test -s daemon; do :; done; echo done")
+    result = await local.sh("setsid sh -c 'echo $$ > daemon; sleep 60' & while ! test -s daemon; do :; done; echo done")
     assert result.output == "done\n"
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 30
     os.kill(int((local.work_dir / "daemon").read_text()), 9)
 
 
 async def test_endless_local_output_is_cut_and_stopped(local: Any) -> None:
-    result = await local.sh("while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done", timeout=0.7)
-    assert result.timed_out
-    assert "bytes left out" in result.output
+    flood = CodeBlock("sh", "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done")
+    result = await local.endless(flood, begun=lambda result: "bytes left out" in result.output)
     assert len(result.output) < 101_000
 
 
@@ -106,8 +104,8 @@ async def test_pictures_and_pages_are_saved_under_names_that_stay(jupyter: Any) 
 
 async def test_code_that_takes_too_long_is_interrupted_and_keeps_its_state(jupyter: Any) -> None:
     await jupyter.python("kept = 1")
-    result = await jupyter.python("while True: kept += 1", timeout=0.5)
-    assert (result.exit_code, result.timed_out) == (124, True)
+    loop = CodeBlock("python", "print('begun', flush=True)\nwhile True: kept += 1")
+    await jupyter.endless(loop, begun=lambda result: result.output.startswith("begun"))
     assert (await jupyter.python("kept > 1")).output == "True\n"
 
 
@@ -135,4 +133,4 @@ async def test_an_unknown_kernel_is_named() -> None:
     from convgraph.errors import ExecutorUnavailable
 
     with pytest.raises(ExecutorUnavailable, match="no-such-kernel"):
-        await JupyterCodeExecutor(kernel_name="no-such-kernel").start()
+        await JupyterCodeExecutor(kernel_name="no-such-kernel").open()

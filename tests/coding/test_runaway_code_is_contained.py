@@ -71,7 +71,7 @@ def processes_with(mark: str) -> list[str]:
 
 def gone(mark: str) -> bool:
     """Whether the processes have ended, at the latest in a few seconds: the kernel takes its time with many."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while processes_with(mark):
         if time.monotonic() > until:
             return False
@@ -102,8 +102,8 @@ def listener() -> Iterator[int]:
 
 async def test_a_fork_bomb_is_stopped(sandbox: Any) -> None:
     key = uuid4().hex
-    result = await sandbox.executor.execute([CodeBlock("python", f"# filename: bomb{key}.py\n{FORK_BOMB}")], timeout=0.7)
-    assert (result.exit_code, result.timed_out) == (124, True)
+    bomb = CodeBlock("python", f"# filename: bomb{key}.py\n{FORK_BOMB}")
+    result = await sandbox.endless(bomb, begun=lambda result: result.output[0].isdigit())
     assert "still running" in result.output
     assert gone(key)
     assert (await sandbox.sh("echo usable")).output == "usable\n"
@@ -119,9 +119,8 @@ async def test_a_fork_bomb_that_kills_its_keeper_is_stopped(sandbox: Any) -> Non
 
 async def test_endless_output_is_cut_and_stopped(sandbox: Any) -> None:
     """Ten gigabytes, were it let."""
-    result = await sandbox.python("line = 'x' * 1_000_000\nfor _ in range(10_000): print(line)", timeout=0.7)
-    assert (result.exit_code, result.timed_out) == (124, True)
-    assert "bytes left out" in result.output
+    flood = CodeBlock("python", "line = 'x' * 1_000_000\nfor _ in range(10_000): print(line)")
+    result = await sandbox.endless(flood, begun=lambda result: "bytes left out" in result.output)
     assert len(result.output) < 101_000
 
 
@@ -130,15 +129,14 @@ async def test_endless_sleep_is_stopped_on_time(sandbox: Any) -> None:
     started = time.monotonic()
     result = await sandbox.sh(f"sleep {mark}", timeout=0.3)
     assert result.timed_out
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert gone(mark)
 
 
 async def test_a_loop_that_takes_no_signal_is_stopped(sandbox: Any) -> None:
     key = uuid4().hex
-    result = await sandbox.executor.execute([CodeBlock("python", f"# filename: immune{key}.py\n{IMMUNE}")], timeout=0.5)
-    assert result.timed_out
-    assert result.output.startswith("running\n")
+    loop = CodeBlock("python", f"# filename: immune{key}.py\n{IMMUNE}")
+    await sandbox.endless(loop, begun=lambda result: result.output.startswith("running\n"))
     assert gone(key)
 
 
@@ -211,14 +209,14 @@ async def test_tmp_is_small(sandbox: Any) -> None:
     assert (await sandbox.sh("rm -f /tmp/fill; echo x > /tmp/ok && cat /tmp/ok")).output == "x\n"
 
 
-async def test_nothing_is_left_when_an_executor_stops(tmp_path: Path) -> None:
+async def test_nothing_is_left_when_an_executor_closes(tmp_path: Path) -> None:
     """No container, no process, no folder."""
     executor = DockerCommandLineCodeExecutor()
-    await executor.start()
+    await executor.open()
     folder = executor.work_dir
     mark = f"{uuid4().int % 10**12 + 10**12}"
     await executor.execute([CodeBlock("sh", f"sleep {mark}")], timeout=0.2)
-    await executor.stop()
+    await executor.close()
     client = docker.from_env()
     left = client.containers.list(all=True, filters={"volume": str(folder)}, ignore_removed=True)
     client.close()
