@@ -14,8 +14,8 @@ from rich.text import Text
 from convgraph.cli.output import printable
 from convgraph.cli.progress import told, way
 from convgraph.graph.definition import END, Definition
-from convgraph.journal.events import BranchFinished, Delta, EffectFinished, EffectStarted, Event, Stepped
-from convgraph.journal.turn_paths import is_inner, outermost
+from convgraph.journal.events import BranchFinished, Delta, EffectFinished, EffectStarted, Event, Moved, Stepped
+from convgraph.journal.turn_paths import is_inner, turn_number
 from convgraph.messages import NO_USAGE, Message
 from convgraph.wording import counted, money
 
@@ -28,7 +28,7 @@ class LiveProgress:
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._node = definition.start or ""
+        self._node = definition.beginning or ""
         self._turn = 1
         self._usage = NO_USAGE
         self._speaking: dict[str, tuple[str, str]] = {}
@@ -56,7 +56,7 @@ class LiveProgress:
     def __call__(self, event: Event | Delta) -> None:
         if isinstance(event, Delta):
             if not is_inner(event.path):
-                self._node, self._turn = event.node, int(outermost(event.path))
+                self._node, self._turn = event.node, turn_number(event.path)
             self._speaking[event.path] = event.node, (self._speaking.get(event.path, ("", ""))[1] + event.text)[-TAIL:]
             return
         if isinstance(event, EffectFinished):
@@ -75,11 +75,11 @@ class LiveProgress:
             onward = way(event, self._definition)
             if onward:
                 self._console.print(Text(f"    {printable(onward)}", "dim"))
-            if not is_inner(event.path) and event.target not in (None, END):
-                self._node, self._turn = event.target or event.node, int(outermost(event.path)) + 1
         else:
             for line in told(event, self._definition):
                 self._console.print(Text(printable(line), "dim"))
+        if isinstance(event, Stepped | Moved) and not is_inner(event.path) and event.target not in (None, END):
+            self._node, self._turn = event.target or self._node, turn_number(event.path) + 1
 
     def _say(self, path: str, messages: tuple[Message, ...]) -> None:
         for message in messages:

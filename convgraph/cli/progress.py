@@ -80,7 +80,7 @@ def told(event: Event | Delta, definition: Definition) -> Iterator[str]:
     elif isinstance(event, Edited):
         yield event.why
     elif isinstance(event, Moved):
-        yield f"[{event.path}] -> {event.target}"
+        yield f"[{event.path}] {way(event, definition)}"
 
 
 def said(path: str, message: Message) -> str:
@@ -89,8 +89,8 @@ def said(path: str, message: Message) -> str:
     return f"[{path}] {message.sender}: " + f"{message.text}{calls}".replace("\n", "\n    ")
 
 
-def way(event: Stepped, definition: Definition) -> str:
-    """Where the conversation goes after a step, and why: `-> critic (approved)`."""
+def way(event: Stepped | Moved, definition: Definition) -> str:
+    """Where the conversation goes, and why: `-> critic (approved)`."""
     if event.target is None:
         return ""
     reasons: list[str] = []

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from convgraph.graph.definition import Definition, Edge
+from convgraph.graph.definition import START, Definition, Edge
 from convgraph.wording import table
 
 Place: TypeAlias = tuple[tuple[str, ...], str]
@@ -17,6 +17,7 @@ EdgePlace: TypeAlias = tuple[tuple[str, ...], int]
 class Taken(NamedTuple):
     """One step of a recorded conversation: a node had the turn, and perhaps a transition followed.
 
+    Where it was chosen who begins, that is a step of START.
     `edge` is the transition's declared index (None: the conversation stopped there); `graph` is the way to the
     sub-graph in which this happened (names of nodes; empty: the graph itself); `guards` are the values of guards that were
     evaluated, by edge index, where they are known; `handed_over` says that the node named the target itself.
@@ -154,7 +155,7 @@ def _before(ways: Sequence[Edge], taken: Edge) -> Sequence[Edge]:
 def _fits(graph: Definition, step: Taken) -> bool:
     known = range(len(graph.edges))
     return (
-        step.node in graph.nodes
+        (step.node in graph.nodes or step.node == START)
         and (step.edge is None or (step.edge in known and graph.edge(step.edge).source == step.node))
         and all(index in known for index in step.guards)
     )

@@ -116,6 +116,7 @@ class State(NamedTuple):
     status: Status | None = None
     reason: str = ""
     why_declined: str = ""
+    came_by: int | None = None
     begun: int = 0
 
     def dump_data(self, fields: frozenset[str] | None = None) -> dict[str, Any]:
@@ -272,7 +273,7 @@ def _after_move(graph: Definition, state: State, move: Move) -> State:
         why = state.why_declined or graph.edges[move.edge].label
         reason = f"reached END: {why}" if why else "reached END"
         return state._replace(node=END, choosing=False, usage=usage, spent_limits=spent, goto=None, status="finished", reason=reason)
-    return state._replace(node=move.target, choosing=False, usage=usage, spent_limits=spent, goto=None, limit=None)
+    return state._replace(node=move.target, choosing=False, usage=usage, spent_limits=spent, goto=None, limit=None, came_by=move.edge)
 
 
 def _after_edit(graph: Definition, state: State, edit: Edit) -> State:

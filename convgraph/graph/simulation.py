@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from convgraph.errors import DefinitionError, InputError
-from convgraph.graph.definition import Definition, Edge, Limits
+from convgraph.graph.definition import START, Definition, Edge, Limits
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, enabled, holds, verdict
 from convgraph.graph.round_robin import longest_waiting
@@ -145,8 +145,8 @@ def simulate(
     """
     if runs < 1 or horizon < 1:
         raise InputError(f"simulate(runs={runs!r}, horizon={horizon!r}): both are at least 1")
-    if definition.start not in definition.nodes:
-        raise DefinitionError(f"graph {definition.name!r} has no start among its nodes; call set_start")
+    if definition.beginning != START and definition.start not in definition.nodes:
+        raise DefinitionError(f"graph {definition.name!r} has no start among its nodes; call set_start, or let edges leave START")
     graph = replace(definition, state=None)  # nothing writes the state, and every guard that reads it is drawn
     walk = _Walk(
         graph, random.Random(seed), _weights_by_edge(graph, weights or {}), _costs(graph, profile or {}), limits or graph.limits, horizon
@@ -211,7 +211,8 @@ class _Walk:
         graph, state, taken = self.graph, self.begun, list[int]()
         while True:
             self.values.clear()
-            state = self._handed_over(advance(graph, state, self._turn(state.node)))
+            if not state.choosing:
+                state = self._handed_over(advance(graph, state, self._turn(state.node)))
             found = verdict(graph, state, self.limits, self._evaluate)
             if found.status is not None:
                 return state, f"{found.status}: {_ending(state, found.reason)}", taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from convgraph.graph.coverage import Taken
-from convgraph.graph.definition import Definition
+from convgraph.graph.definition import START, Definition
 from convgraph.journal.events import Edited, Event, Moved, Recorded, Stepped
 from convgraph.journal.turn_paths import around
 
@@ -17,7 +17,7 @@ def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Take
     given as they are; `coverage` names them.
     """
     steps: dict[str, Taken] = {}
-    having = {"": definition.start or ""}  # who has the turn, in each conversation
+    having = {"": definition.beginning or ""}  # who has the turn, in each conversation
     for recorded in events:
         event: Event = recorded.event
         if isinstance(event, Edited) and event.node is not None:
@@ -28,7 +28,9 @@ def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Take
         if isinstance(event, Stepped):
             way = _way(definition, conversation, having)
             steps[event.path] = Taken(event.node, event.edge, way, _values(event.guards), event.goto is not None)
-        elif event.path in steps:
+        elif event.path not in steps:  # who begins was chosen
+            steps[event.path] = Taken(START, event.edge, _way(definition, conversation, having), _values(event.guards))
+        else:
             steps[event.path] = steps[event.path]._replace(edge=event.edge, guards=_values(event.guards))
         if event.target is not None:
             having[conversation] = event.target
@@ -44,7 +46,7 @@ def _way(definition: Definition, conversation: str, having: dict[str, str]) -> t
     way: list[str] = []
     graph, outer, parts = definition, "", conversation.split("/") if conversation else []
     while parts:
-        name = having.get(outer, graph.start or "")
+        name = having.get(outer, graph.beginning or "")
         way.append(name)
         place = graph.nodes.get(name)
         taken = parts[:1]

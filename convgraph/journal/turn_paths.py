@@ -79,6 +79,16 @@ def last_part(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def is_numbered(part: str) -> bool:
+    """Whether the last part of a path is a turn's number or a choice of who begins, rather than a branch's name."""
+    return part.replace("+", "").isdigit()
+
+
+def turn_number(path: str) -> int:
+    """How many turns the run has made where something belongs that lies at `path`; of a turn, its own number."""
+    return int(outermost(path).partition("+")[0])
+
+
 def outermost(path: str) -> str:
     """The number of the run's turn that something belongs to, whatever it is nested in and whichever attempt it is."""
     return turn_path(path.partition("/")[0])

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from convgraph.errors import InputError
-from convgraph.graph.definition import Definition, Edge, Limits, Node
+from convgraph.graph.definition import START, Definition, Edge, Limits, Node
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
 from convgraph.graph.paths import ScriptedPath, ScriptedTurn
-from convgraph.journal.events import Recorded, Stepped
+from convgraph.journal.events import Moved, Recorded, Stepped
 from convgraph.journal.memory import MemoryStore
 from convgraph.journal.turn_paths import is_inner
 from convgraph.messages import NO_USAGE, Message, Reply, ReplyLike, Usage
@@ -43,12 +43,12 @@ def follow(graph: HasProgram, path: ScriptedPath) -> RunResult:
     """
     program = _program_at(graph.program(), path.graph)
     _check_belongs(program.definition, path)
-    taken: list[Stepped] = []
+    taken: list[tuple[str, int | None]] = []
 
     def note(recorded: Any) -> None:
         event = recorded.event if isinstance(recorded, Recorded) else recorded
-        if isinstance(event, Stepped) and not is_inner(event.path):
-            taken.append(event)
+        if isinstance(event, Stepped | Moved) and not is_inner(event.path):
+            taken.append((event.node if isinstance(event, Stepped) else START, event.edge))
 
     played, options = scripted(program, path), Options(listener=note)
     run = start(played, prepared(played, path.input, path.state, None, _bounded(path), options), MemoryStore(), options)
@@ -56,8 +56,9 @@ def follow(graph: HasProgram, path: ScriptedPath) -> RunResult:
         result = run_sync(run)
     except asyncio.CancelledError:  # a node had the turn for which nothing is written
         result = None
-    for number, turn in enumerate(path.turns, 1):
-        _check_turn(program.definition, path, number, turn, taken[number - 1] if number <= len(taken) else None, result)
+    first = 1 if path.spoken == path.turns else 0
+    for place, turn in enumerate(path.turns):
+        _check_turn(program.definition, path, first + place, turn, taken[place] if place < len(taken) else None, result)
     if result is None or result.status != path.status:
         ended = f"is {result.status}: {result.stop_reason}" if result is not None else "goes on"
         raise AssertionError(f"{path.name}\nshould end {path.status}, but {ended}")
@@ -72,8 +73,8 @@ def scripted(program: Program, path: ScriptedPath) -> Program:
     twin = replace(definition, nodes=nodes, edges=edges, select="first" if definition.select == "first" else "callable")
     return Program(
         twin,
-        {name: _Script(name, path.turns) for name in nodes},
-        selectors={GRAPH: _selector(path.turns)},
+        {name: _Script(name, path.spoken) for name in nodes},
+        selectors={GRAPH: _selector(path)},
         codec=program.codec,
     )
 
@@ -141,9 +142,9 @@ def _with_assumed_guard(edge: Edge, assume: Mapping[int, bool]) -> Edge:
     return replace(edge, guard=_Assumed(edge.guard.text if edge.guard else "", assume[edge.index]))
 
 
-def _selector(turns: tuple[ScriptedTurn, ...]) -> Callable[[GuardView, tuple[str, ...]], str | None]:
+def _selector(path: ScriptedPath) -> Callable[[GuardView, tuple[str, ...]], str | None]:
     def choose(view: GuardView, targets: tuple[str, ...]) -> str | None:
-        target = turns[view.turn - 1].target
+        target = (path.spoken[view.turn - 1] if view.turn else path.turns[0]).target
         return target if target in targets else None
 
     return choose
@@ -170,23 +171,29 @@ def _check_belongs(definition: Definition, path: ScriptedPath) -> None:
     edges = definition.edges
     for turn in path.turns:
         fits = turn.edge is None or (0 <= turn.edge < len(edges) and edges[turn.edge].source == turn.node)
-        if turn.node not in definition.nodes or not fits:
+        if (turn.node not in definition.nodes and turn.node != START) or not fits:
             raise InputError(f"graph {definition.name!r} has not what the path expects: {turn}; make the paths anew")
 
 
 def _check_turn(
-    definition: Definition, path: ScriptedPath, number: int, turn: ScriptedTurn, step: Stepped | None, result: RunResult | None
+    definition: Definition,
+    path: ScriptedPath,
+    number: int,
+    turn: ScriptedTurn,
+    step: tuple[str, int | None] | None,
+    result: RunResult | None,
 ) -> None:
     """Raise `AssertionError` unless the step is the turn that is written, with the transition that is written."""
-    if step is not None and (step.node, step.edge) == (turn.node, turn.edge):
+    if step == (turn.node, turn.edge):
         return
     if step is not None:
-        way = "the run ended" if step.edge is None else f"{definition.edges[step.edge]} was taken (edge {step.edge})"
-        happened = f"{step.node} had the turn and {way}"
+        node, edge = step
+        way = "the run ended" if edge is None else f"{definition.edges[edge]} was taken (edge {edge})"
+        happened = way if node == START else f"{node} had the turn and {way}"
     elif result is None:
         happened = "another node had the turn"
-    elif turn.edge is None and result.status == path.status == "failed":
-        return  # a turn that fails the run is no part of the conversation
+    elif turn.edge is None and result.status == path.status and (path.status == "failed" or turn.node == START):
+        return  # a turn that fails the run is no part of the conversation, and where nobody may begin there is none
     else:
         happened = f"the run ended {result.status}: {result.stop_reason}"
     raise AssertionError(f"{path.name}\nturn {number}: {turn} (edge {turn.edge})\nbut {happened}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from convgraph.errors import GuardError, InputError
-from convgraph.graph.definition import END, Definition, Edge, Limits, On
+from convgraph.graph.definition import END, START, Definition, Edge, Limits, On
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import Move, State, Verdict, advance, holds, limit_reached, verdict
 from convgraph.graph.paths.candidates import Literals, proposals
@@ -29,7 +29,10 @@ _VISITS_OF = re.compile(r"""\bvisits\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*["']([^"']+)[
 
 
 class Position(NamedTuple):
-    """A conversation in which `state.node` has the turn, under `limits`; `cut` says that those were lowered on the way."""
+    """A conversation in which `state.node` has the turn, under `limits`; `cut` says that those were lowered on the way.
+
+    At START nobody has: a turn of START says nothing, and leaves the state as it is.
+    """
 
     state: State
     limits: Limits
@@ -82,7 +85,7 @@ class Explorer:
         """What the machine says after `turn`; its error where the turn does not fit or a guard cannot be evaluated."""
         self.tried += 1
         try:
-            state = advance(self.graph, at.state, turn.event)
+            state = at.state if at.state.choosing else advance(self.graph, at.state, turn.event)
             return state, verdict(self.graph, state, at.limits, self.evaluate)
         except (GuardError, InputError) as error:
             return at.state, error
@@ -136,6 +139,9 @@ class Explorer:
 
     def _found(self, at: Position, cuts: bool) -> Iterator[Step]:
         node = at.state.node
+        if node == START:
+            yield from self.taken(at, ScriptedTurn(START))
+            return
         for on in ("reply", "error"):
             if edges := self.graph.out(node, on):
                 yield from self._search(at, on, edges)

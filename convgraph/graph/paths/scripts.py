@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, overload
 
 from convgraph.errors import InputError
-from convgraph.graph.definition import END, Edge, Limits
+from convgraph.graph.definition import END, START, Edge, Limits
 from convgraph.graph.machine import ErrorInfo, Status, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
 
@@ -23,7 +23,7 @@ class ScriptedTurn:
     state, `usage` what it spends, `goto` the node it hands over to; with `error` it raises instead.
     `edge` is the declared index of the transition taken afterwards (None: the conversation stops here) and
     `target` where that leads; `chosen` says that a selector picks it among several, `limit` names the limit
-    whose edge it is.
+    whose edge it is. Where it is chosen who begins, that comes first, as a turn of START in which nothing is said.
     """
 
     node: str
@@ -48,6 +48,7 @@ class ScriptedTurn:
 
     def __str__(self) -> str:
         says = f"raises {self.error.type}" if self.error else "declines" if self.content is None else f"says {self.content!r}"
+        says = "lets begin" if self.node == START else says
         extra = "".join(
             f", {what}"
             for what in (f"sets {dict(self.update)}" if self.update else "", f"hands over to {self.goto}" if self.goto else "")
@@ -81,7 +82,12 @@ class ScriptedPath:
     @property
     def nodes(self) -> tuple[str, ...]:
         """The nodes that have the turn, in order."""
-        return tuple(turn.node for turn in self.turns)
+        return tuple(turn.node for turn in self.spoken)
+
+    @property
+    def spoken(self) -> tuple[ScriptedTurn, ...]:
+        """The turns in which somebody speaks: all but the choice of who begins."""
+        return self.turns[1:] if self.turns and self.turns[0].node == START else self.turns
 
     @property
     def name(self) -> str:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.coverage import graphs_within
-from convgraph.graph.definition import END, Definition, Edge
+from convgraph.graph.definition import END, START, Definition, Edge
 from convgraph.graph.guards import Guard
 from convgraph.graph.machine import Verdict, advance, begin
 from convgraph.graph.paths.candidates import Literals, plain, proposals, values_of
-from convgraph.graph.paths.exploration import TRIES, Explorer, Position, Step, lowered
+from convgraph.graph.paths.exploration import FEW_TRIES, TRIES, Explorer, Position, Step, lowered
 from convgraph.graph.paths.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered
 from convgraph.messages import Message
 
@@ -102,7 +102,7 @@ class _Search:
     def _conversation(self, text: str) -> ScriptedPath:
         """One conversation that takes as much of what is left as it can."""
         left = self.left - {self.graph.start or ""}
-        at = Position(begin(self.graph, [Message("user", text, "user")], self.given), self.graph.limits)
+        at = self._opened(text)
         taken: list[Step] = []
         while not taken or taken[-1].edge.target != END:
             way = self._way_on(at, left - self.hopeless, len(taken))
@@ -138,6 +138,13 @@ class _Search:
     def _stopped(self, at: Position, taken: list[Step], text: str) -> ScriptedPath:
         """The conversation with a last turn after which it cannot go on; where it always can, cut by a limit on turns."""
         turns = [step.turn for step in taken]
+        if at.state.node == START:
+            step = next(self.explorer.taken(at, ScriptedTurn(START)), None)
+            if step is None:
+                _, verdict = self.explorer.judge(at, ScriptedTurn(START))
+                status = verdict.status if isinstance(verdict, Verdict) else "failed"
+                return self._path(at._replace(state=at.state._replace(status=status)), [ScriptedTurn(START)], text)
+            turns, at = [step.turn], step.after
         guards = self.explorer.guards(self.graph.out(at.state.node))
         for turn in itertools.islice(proposals(at.state.node, guards, at.state, "reply"), TRIES):
             state, verdict = self.explorer.judge(at, turn)
@@ -171,7 +178,24 @@ class _Search:
         guards = [
             guard for guard in self.explorer.guards(self.graph.edges) if "messages" in guard.reads or {"last", "declined"} <= guard.reads
         ]
-        return [OPENING, *Literals.of(guards).texts[:5]]
+        return list(dict.fromkeys([OPENING, *Literals.of(guards).texts[:5], *self._inputs_at_start()]))
+
+    def _inputs_at_start(self) -> list[str]:
+        """What the conversation may open with so that each transition from START is taken, as far as that is found."""
+        edges = self.graph.out(START)
+        guards = [guard for guard in self.explorer.guards(edges) if guard.reads & {"last", "messages"}]
+        missing = {edge.index for edge in edges} if guards else set[int]()
+        inputs: list[str] = []
+        tried = proposals(START, guards, self._opened(OPENING).state, "reply")
+        for text in [OPENING, *(turn.content or "" for turn in itertools.islice(tried, FEW_TRIES if missing else 0))]:
+            taken = {step.edge.index for step in self.explorer.taken(self._opened(text), ScriptedTurn(START))} if missing else set[int]()
+            if taken & missing:
+                inputs.append(text)
+                missing -= taken
+        return inputs
+
+    def _opened(self, text: str) -> Position:
+        return Position(begin(self.graph, [Message("user", text, "user")], self.given), self.graph.limits)
 
     def _uncovered(self) -> list[Edge | str]:
         if self.by_node:
@@ -196,6 +220,9 @@ class _Search:
             return "it is never reached: other transitions come first, or a limit ends the conversation before"
         if edge.index in self.explorer.assumed:
             return f"its guard {guard.text} is assumed to be {str(self.explorer.assumed[edge.index]).lower()}"
+        if edge.source == START:
+            what = f"its {'opaque ' if guard.opaque else ''}guard {guard.text}"
+            return f"{what} was false for each input tried, or another transition came first"
         on = "error" if edge.on == "error" else "reply"
         tried, error, ever = 0, "", False
         for turn in itertools.islice(proposals(edge.source, [guard], at.state, on), TRIES):
@@ -227,10 +254,10 @@ def _assumed(graphs: list[Definition], assume: Mapping[str, bool]) -> list[dict[
 
 
 def _check_endpoints(graph: Definition) -> None:
-    if graph.start not in graph.nodes:
-        raise DefinitionError(f"graph {graph.name!r} has no start among its nodes; call set_start")
+    if graph.beginning != START and graph.start not in graph.nodes:
+        raise DefinitionError(f"graph {graph.name!r} has no start among its nodes; call set_start, or let edges leave START")
     for edge in graph.edges:
-        if edge.source not in graph.nodes or (edge.target != END and edge.target not in graph.nodes):
+        if (edge.source not in graph.nodes and edge.source != START) or (edge.target != END and edge.target not in graph.nodes):
             raise DefinitionError(f"graph {graph.name!r}: the edge {edge} has an end that is not a node; add it with add_node")
 
 
