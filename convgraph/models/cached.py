@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from convgraph.errors import ModelConfigError
 from convgraph.messages import NO_USAGE, ToolCall, Usage
 from convgraph.models.cache import Cache
 from convgraph.models.fallback import FallbackModel
@@ -71,7 +72,11 @@ def with_cache(model: Model, cache: Cache) -> Model:
 
 
 def _key(asked: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    try:
+        text = json.dumps(asked, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelConfigError(f"a request that is no JSON cannot be found in a cache again: {error}") from error
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _document(reply: ModelReply) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from convgraph.errors import ModelConfigError
 from convgraph.models.cache import Cache
 from convgraph.models.cached import with_cache
+from convgraph.models.client_model import UnregisteredClient
 from convgraph.models.config_lists import Entry
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.openai_chat import OpenAIChatModel
@@ -19,7 +20,6 @@ _NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "a
 
 _ANOTHER_WAY: Mapping[str, str] = {
     "api_version": "it belongs to Azure's own interface; give Azure's OpenAI-compatible address (…/openai/v1/) as base_url",
-    "model_client_cls": "give the client itself, an object with the methods of convgraph.protocols.Model, as model_client",
     "filter_func": "give the answer's schema to the agent; an answer that does not fit it is refused",
 }
 
@@ -32,7 +32,8 @@ def model_from_config(llm_config: Any) -> Model:
     tried in order. An entry has `model`, `api_key`, `base_url`, `price`, `timeout`, `max_retries`, `stream`, or
     a `model_client` (a `Model`) instead; keys of other names are sent to the model. With a `cache_seed` (or a `cache`,
     which is a `Cache`) its answers are kept and given again. With an `api_rate_limit` (requests in a second) or
-    `tokens_per_minute` its requests wait for their turn. Raises `ModelConfigError`.
+    `tokens_per_minute` its requests wait for their turn. With a `model_client_cls`, the name of a class, it is asked
+    through a client of that class, once that is there (see `register_model_client`). Raises `ModelConfigError`.
     """
     if isinstance(llm_config, Model):
         return llm_config
@@ -79,6 +80,8 @@ def _model(entry: Entry, where: str) -> Model:
     try:
         if requests is not None or tokens is not None:
             settings["rate_limit"] = RateLimit(requests, tokens)
+        if settings.get("model_client_cls") is not None:
+            return UnregisteredClient(settings, where)
         return OpenAIChatModel(**settings)
     except ModelConfigError as error:
         raise ModelConfigError(f"{where}: {error}") from error
@@ -99,6 +102,11 @@ def _with_its_cache(model: Model, entry: Entry, where: str) -> Model:
 def _check_keys(entry: Entry, where: str) -> None:
     if not entry.get("model"):
         raise ModelConfigError(f"{where} names no model: add 'model' (or 'model_client')")
+    client = entry.get("model_client_cls")
+    if client is not None and (not isinstance(client, str) or not client):
+        raise ModelConfigError(
+            f"{where}: model_client_cls is the name of a class, as text; the class itself is registered, not {client!r:.100}"
+        )
     if entry.get("api_type") not in (None, "openai", "open_ai"):
         raise ModelConfigError(
             f"{where}: api_type {entry['api_type']!r} is not supported; most providers have an OpenAI-compatible address: "

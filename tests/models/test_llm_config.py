@@ -75,7 +75,7 @@ def test_default_headers_are_sent() -> None:
         ({"model": "m", "api_type": "azure"}, "base_url"),
         ({"model": "m", "api_type": "anthropic"}, "base_url"),
         ({"model": "m", "api_version": "2024-02-01"}, "base_url"),
-        ({"model": "m", "model_client_cls": "Mine"}, "model_client"),
+        ({"model": "m", "model_client_cls": object}, "name of a class"),
         ({"model": "m", "api_rate_limit": 0}, "requests_per_second is a number above 0"),
         ({"model": "m", "tokens_per_minute": "many"}, "tokens_per_minute is a number above 0"),
         ({"model": "m", "rate_limit": 5}, "a RateLimit"),
