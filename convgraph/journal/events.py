@@ -222,6 +222,16 @@ class Delta:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an agent of a chat says, and to whom, told as it is said. Streamed for consoles, never stored: the step is."""
+
+    kind: ClassVar[str] = "said"
+    path: str
+    to: str
+    messages: tuple[Message, ...]
+
+
 Event: TypeAlias = RunStarted | Resumed | Edited | EffectStarted | EffectFinished | AttemptFailed | Stepped | Moved | BranchFinished | Ended
 EVENTS: Mapping[str, type[Any]] = {
     event.kind: event

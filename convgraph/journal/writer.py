@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from convgraph.errors import InputError
-from convgraph.journal.events import Delta, Event
+from convgraph.journal.events import Delta, Event, Said
 from convgraph.journal.store import Claim, Store
 from convgraph.journal.uninterrupted import seen_through
 
 Durability: TypeAlias = Literal["step", "exit"]
-Listener: TypeAlias = Callable[[Event | Delta], None]
+Listener: TypeAlias = Callable[[Event | Delta | Said], None]
+"""Told of each event as it happens. One with a false attribute `deltas` is told nothing piece by piece, so that no model has to stream."""
 
 
 class Journal:
@@ -38,7 +39,7 @@ class Journal:
     @property
     def streaming(self) -> bool:
         """Whether somebody listens, so that deltas are worth making."""
-        return self._listener is not None
+        return self._listener is not None and getattr(self._listener, "deltas", True)
 
     def record(self, event: Event) -> None:
         """Add an event. Raises what a background commit failed with."""
@@ -61,10 +62,10 @@ class Journal:
             self._known.add(digest)
             self._contents[digest] = text
 
-    def tell(self, delta: Delta) -> None:
+    def tell(self, live: Delta | Said) -> None:
         """Pass on what is streamed and not stored."""
         if self._listener is not None:
-            self._listener(delta)
+            self._listener(live)
 
     def confirm(self) -> Awaitable[None]:
         """Raise `Fenced` if this is not the run's writer any more."""

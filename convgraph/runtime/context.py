@@ -17,9 +17,10 @@ from pydantic import TypeAdapter
 from convgraph.errors import InputError, NotEncodable
 from convgraph.graph.machine import State
 from convgraph.journal.answers import schema_of
+from convgraph.journal.events import Said
 from convgraph.journal.values import canonical
 from convgraph.messages import Message, Usage
-from convgraph.protocols import Model, ModelReply, ModelRequest
+from convgraph.protocols import Model, ModelReply, ModelRequest, Speaker
 from convgraph.runtime import effects
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
@@ -110,6 +111,13 @@ class Context:
         return self._state.error
 
     @property
+    def why_here(self) -> str:
+        """Why the node has the turn: the reason for which the one before declined to speak, or else the label of the transition taken."""
+        state = self._state
+        edge = None if state.came_by is None else self._turning.scope.program.definition.edge(state.came_by)
+        return state.why_declined or ("" if edge is None else edge.label)
+
+    @property
     def node(self) -> str:
         """The name of the node that has the turn."""
         return self._node
@@ -133,12 +141,24 @@ class Context:
             )
         return SyncEffects(self, self._run.loop)
 
+    def participant(self, name: str) -> Speaker | None:
+        """Who speaks at the node `name` of this conversation; None for a name that is no speaker's (the user's, say)."""
+        return self._turning.scope.program.speakers.get(name)
+
+    def tell(self, to: str, messages: Sequence[Message]) -> None:
+        """Tell who listens to the run what is said to whom. Nothing is recorded by it."""
+        self._run.journal.tell(Said(self._turning.path, to, tuple(messages)))
+
     async def in_thread(self, fn: Callable[[Context], T]) -> T:
         """Call `fn(self)` in a thread, from which it reaches the effects as `ctx.sync`."""
         return await in_thread(fn, self)
 
-    async def effect(self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: OutsideKind = "tool") -> Any:
+    async def effect(
+        self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: OutsideKind = "tool", about: str | None = None
+    ) -> Any:
         """Call `fn(*args)`, sync or async, once: its result is journaled, and given back on resume and replay.
+
+        A call is the same call as far as its arguments are the same; or, with `about`, as far as that text is.
 
         If `fn` has a parameter `idempotency_key`, it is given one that stays the same however often this call
         has to be made. If the process dies while `fn` runs, nobody knows whether it happened: with
@@ -159,7 +179,7 @@ class Context:
                 result = await in_thread(fn, *args, **keywords)
                 return await result if inspect.isawaitable(result) else result
 
-        request = canonical([name, [self._digestible(arg) for arg in args]])
+        request = canonical([name, [self._digestible(arg) for arg in args] if about is None else about])
         return await effects.outside(self._run, self._turning, kind, name, request, idempotent, call)
 
     async def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:  # the question's id is what it is
@@ -224,9 +244,11 @@ class SyncEffects:
         self._context = context
         self._loop = loop
 
-    def effect(self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: OutsideKind = "tool") -> Any:
+    def effect(
+        self, name: str, fn: Callable[..., Any], *args: Any, idempotent: bool = False, kind: OutsideKind = "tool", about: str | None = None
+    ) -> Any:
         """See `Context.effect`."""
-        return self.wait(self._context.effect(name, fn, *args, idempotent=idempotent, kind=kind))
+        return self.wait(self._context.effect(name, fn, *args, idempotent=idempotent, kind=kind, about=about))
 
     def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:
         """See `Context.ask`."""

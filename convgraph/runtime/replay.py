@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import ReplayDivergence
 from convgraph.graph.definition import Limits
-from convgraph.graph.machine import Edit, State, Turn, begin, resumed
+from convgraph.graph.machine import Edit, State, Turn, resumed
 from convgraph.journal.codec import encode_event
 from convgraph.journal.events import (
     AttemptFailed,
@@ -23,6 +23,7 @@ from convgraph.journal.events import (
     Moved,
     Recorded,
     Resumed,
+    Said,
     Stepped,
 )
 from convgraph.journal.store import Store
@@ -32,6 +33,7 @@ from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.lifecycle import Options, fork, settle
+from convgraph.runtime.migration import Part, part_of
 from convgraph.runtime.people import People
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
@@ -110,7 +112,7 @@ class Record:
     def content(self, digest: str, text: str) -> None:
         """Contents are in the store already."""
 
-    def tell(self, delta: Delta) -> None:
+    def tell(self, live: Delta | Said) -> None:
         """Nothing is streamed: the model is not asked."""
 
     async def confirm(self) -> None:
@@ -192,30 +194,40 @@ class Record:
 async def replay(program: Program, run_id: str, store: Store, options: Options, *, live: bool = False) -> RunResult:
     """Re-execute a run with its recorded effects: no call is made, nothing is written.
 
-    Works against a changed graph as long as it does what the record says. Raises `ReplayDivergence` at the
-    first difference; with `live`, goes on from there for real, as a new run forked at the last step that agreed.
+    Works against a changed graph as long as it does what the record says; of a run that was migrated, it is the part
+    that the given version has made. Raises `ReplayDivergence` at the first difference; with `live`, goes on from there
+    for real, as a new run forked at the last step that agreed.
     """
-    info = await store.info(run_id)
     events = await store.load(run_id)
-    recorded = fold(program.definition, events, run_id)
-    record = Record(events)
+    part = part_of(program.fingerprint, events)
+    before = fold(program.definition, events[: part.start], run_id)
+    recorded = fold(program.definition, events[: part.stop], run_id)
+    record = Record(events[part.start : part.stop])
     run = Run(run_id, record, program.codec, People(run_id, "park"), record.ledger, options.deps, replaying=record, sleep=_no_sleep)
-    if info.fingerprint != program.fingerprint:
-        run.warnings.append(f"graph {program.definition.name!r} is not the version that run {run_id!r} was made with")
-    scope = Scope(
-        run,
-        program,
-        begin(program.definition, recorded.started.messages, recorded.started.state),
-        limits=limits_from(recorded.started.limits),
-    )
+    run.warnings.extend(_warnings(program, run_id, part, before.state.turn, recorded.state.turn))
+    scope = Scope(run, program, before.state, limits=before.limits)
     try:
-        state = await _walk(scope, record, recorded, events)
+        state = await _walk(scope, record, recorded, events[: part.stop])
     except Diverged as diverged:
         error = await as_error(diverged, store, run_id)
-        if not live or error.step < 2:
+        if not live or error.step < before.state.turn + 2:
             raise error from None
         return await _go_live(program, run_id, store, options, error)
     return result_of(run_id, state, store, warnings=tuple(run.warnings))
+
+
+def _warnings(program: Program, run_id: str, part: Part, before: int, after: int) -> Iterator[str]:
+    """What a replay has not looked at, and why. `before` and `after` are the steps at which its part begins and ends."""
+    graph = f"graph {program.definition.name!r}"
+    if not part.same:
+        yield f"{graph} is not the version that run {run_id!r} was made with"
+    if part.migrated and before:
+        yield (
+            f"steps 1 to {before} of run {run_id!r} were made with another version of {graph}, before it was migrated: "
+            "they are taken from the record, not executed again"
+        )
+    if part.left:
+        yield f"run {run_id!r} was migrated to another version of {graph} after step {after}: what follows was not compared"
 
 
 async def _walk(scope: Scope, record: Record, recorded: Standing, events: Sequence[Recorded]) -> State:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
-from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event
+from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event, Said
 from convgraph.journal.values import ValueCodec
 from convgraph.messages import Usage
 from convgraph.protocols import Model, ModelRequest
@@ -31,7 +31,7 @@ class Recorder(Protocol):
 
     def content(self, digest: str, text: str) -> None: ...
 
-    def tell(self, delta: Delta) -> None: ...
+    def tell(self, live: Delta | Said) -> None: ...
 
     def confirm(self) -> Awaitable[None]: ...
 

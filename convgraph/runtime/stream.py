@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from convgraph.errors import InputError
-from convgraph.journal.events import Delta, Event
+from convgraph.journal.events import Delta, Event, Said
 from convgraph.journal.writer import Listener
 from convgraph.runtime.result import RunResult
 
@@ -24,7 +24,7 @@ class RunStream:
 
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
-        self._events: asyncio.Queue[Event | Delta | None] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | Delta | Said | None] = asyncio.Queue()
         self._task: asyncio.Task[RunResult] | None = None
 
     @property
@@ -43,7 +43,7 @@ class RunStream:
     def __aiter__(self) -> RunStream:
         return self
 
-    async def __anext__(self) -> Event | Delta:
+    async def __anext__(self) -> Event | Delta | Said:
         if self._task is None:
             self._task = asyncio.create_task(self._begin(self._events.put_nowait), name="convgraph-stream")
             self._task.add_done_callback(lambda _: self._events.put_nowait(None))
