@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
@@ -30,18 +30,51 @@ class Standing:
 
 
 def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Standing:
-    """Where the events lead. Raises `StoreCorrupt` for a journal that does not begin with `RunStarted`."""
-    iterator = iter(events)
-    first = next(iterator, None)
-    if first is None or not isinstance(first.event, RunStarted):
+    """Where the events lead. Raises `StoreCorrupt` for a journal that does not begin with `RunStarted`.
+
+    What comes before the last migration was made by other graphs, whose state this one does not know: it is folded
+    without it, and the migration says what the state is from there on.
+    """
+    events = list(events)
+    if not events or not isinstance(events[0].event, RunStarted):
         raise StoreCorrupt(f"run {run_id!r}: the journal does not begin with a run_started event", run_id, 0)
-    started = first.event
-    state = begin(definition, started.messages, started.state)
+    started = events[0].event
+    turned = last_migration(events)
+    earlier = replace(definition, state=None) if turned else definition
+    state = begin(earlier, started.messages, started.state)
     standing = Standing(state, limits_from(started.limits), Ledger(), started.fingerprint, started.definition, started)
-    for recorded in iterator:
-        state = _after(definition, state, recorded.event, standing)
+    for position, recorded in enumerate(events):
+        if position:
+            state = _after(definition if position >= turned else earlier, state, recorded.event, standing)
     standing.state = state
     return standing
+
+
+def last_migration(events: Sequence[Recorded]) -> int:
+    """The position of the last migration among the events; 0 where there is none."""
+    return max((position for position, recorded in enumerate(events) if is_migration(recorded.event)), default=0)
+
+
+def is_migration(event: Event) -> bool:
+    """Whether the run was given over to another graph here."""
+    return isinstance(event, Edited) and event.why == "migrated"
+
+
+def migrated(definition: Definition, state: State, mark: Edited) -> State:
+    """The state of a run of another graph, given over to this one. Raises `InputError` where the migrated data does not fit."""
+    data = definition.state.initial(mark.data) if definition.state is not None else None
+    visits = {**dict.fromkeys(definition.speakers, 0), **state.visits}
+    return advance(definition, state._replace(schema=definition.state, data=data, visits=visits), as_edit(mark))
+
+
+def versions(events: Iterable[Recorded]) -> list[tuple[str, str]]:
+    """Fingerprint and document digest of each version that the run was run with since it was last migrated, oldest first."""
+    found: list[tuple[str, str]] = []
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, RunStarted | Resumed | Edited) and event.fingerprint:
+            found = [*([] if is_migration(event) else found), (event.fingerprint, event.definition)]
+    return found
 
 
 def _after(definition: Definition, state: State, event: Any, standing: Standing) -> State:
@@ -66,7 +99,7 @@ def _after(definition: Definition, state: State, event: Any, standing: Standing)
         _note_graph(standing, event)
         if event.node is not None:
             standing.unfinished.clear()
-        return advance(definition, state, as_edit(event))
+        return migrated(definition, state, event) if is_migration(event) else advance(definition, state, as_edit(event))
     standing.unfinished.add(event)
     return state
 

@@ -22,7 +22,7 @@ from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo,
 from convgraph.journal.writer import Durability, Journal, Listener, check_durability
 from convgraph.messages import Message, as_message, check_json
 from convgraph.runtime.divergence import as_error
-from convgraph.runtime.fold import Standing, as_edit, fold, limits_document
+from convgraph.runtime.fold import Standing, as_edit, fold, limits_document, versions
 from convgraph.runtime.interpreter import converse, path_of_next
 from convgraph.runtime.people import Human, People, check_human
 from convgraph.runtime.program import Program
@@ -371,11 +371,7 @@ def _given(questions: Sequence[OpenQuestion], answers: Mapping[str, Any] | None)
 
 async def _stored_document(store: Store, program: Program, events: Sequence[Recorded]) -> str | None:
     """The document of the graph that the run was last run with, if it is not this one."""
-    fingerprint, digest = "", ""
-    for recorded in events:
-        event = recorded.event
-        if isinstance(event, RunStarted | Resumed | Edited) and event.fingerprint:
-            fingerprint, digest = event.fingerprint, event.definition
+    fingerprint, digest = versions(events)[-1]
     return None if fingerprint == program.fingerprint else await store.content(digest)
 
 
@@ -390,10 +386,11 @@ def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInf
     changes = program.changes_from(json.loads(document))
     if all(change.compatible for change in changes):
         return fold(program.definition, events, info.run_id)
-    if info.fingerprint in program.migrations:
-        from convgraph.runtime.migration import migrated_standing
+    from convgraph.runtime.migration import migrated_standing, migration_from
 
-        return migrated_standing(program, events, info)
+    migrate = migration_from(program, events)
+    if migrate is not None:
+        return migrated_standing(program, migrate, events, info)
     raise GraphChanged(
         f"run {info.run_id!r} was made with another version of graph {info.graph!r}; it cannot go on with this one:\n{summary(changes)}\n"
         "Resume it with the graph it was made with, or register a migration: graph.add_migration(old_fingerprint, fn)",
