@@ -17,16 +17,21 @@ from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outc
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import around, is_choice, last_part, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage
+from convgraph.runtime.fold import fold, last_migration
 
 
 def overlay(graph: Definition, events: Iterable[Recorded | Event], *, run_id: str = "") -> Overlay:
-    """What the run recorded in `events` did, for a picture of `graph`.
+    """What the run recorded in `events` did, for a picture of `graph`: of a migrated run, what it did since.
 
     Raises `InputError` where the events name a node that the graph does not have: they are another graph's.
     """
     tracer = _Tracer(graph)
-    for item in events:
-        tracer.see(item.event if isinstance(item, Recorded) else item)
+    record = [item if isinstance(item, Recorded) else Recorded(number, 0.0, item) for number, item in enumerate(events, 1)]
+    turned = last_migration(record)
+    if turned:
+        tracer.go_on_from(fold(graph, record[: turned + 1], run_id).state)
+    for recorded in record[turned + 1 if turned else 0 :]:
+        tracer.see(recorded.event)
     return tracer.overlay(run_id)
 
 
@@ -85,6 +90,10 @@ class _Tracer:
         self.taken: dict[str, list[str]] = {}
         self.branches: dict[str, str] = {}
         self.ended: Ended | None = None
+
+    def go_on_from(self, state: State) -> None:
+        """Begin in the middle: what led to `state` was done by another graph."""
+        self.talks[""] = _Talk(self.graph, "", state)
 
     def see(self, event: Event) -> None:
         """Lay one event on the picture."""
