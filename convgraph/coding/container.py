@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,18 @@ _GONE = (404, 409)
 
 # The first process lives as long as somebody holds the other end of its standard input: when the process that made the
 # container ends, however it ends, so does the container, and the engine removes it. Meanwhile it collects the dead. What code
-# may kill is the reader only, which is then begun anew; the first process of a container takes no signal that it does not ask for.
-_WHILE_HELD = ["sh", "-c", "trap exit TERM; exec 3<&0; while cat <&3 >/dev/null & ! wait $!; do :; done"]
-_FOR_EVER = ["sh", "-c", "trap exit TERM; while :; do sleep 86400 & wait $!; done"]
+# may kill is the reader only, which is then begun anew; the first process of a container takes no signal that it does not ask for,
+# and a shell asks for SIGINT.
+_WHILE_HELD = ["sh", "-c", "trap '' INT; exec 3<&0; while cat <&3 >/dev/null & ! wait $!; do :; done"]
+_FOR_EVER = ["sh", "-c", "trap '' INT; while :; do sleep 86400 & wait $!; done"]
 # A block's end is the end of all that it started: `kill -1` spares only the shell that calls it and the first process.
 _BLOCK = ["sh", "-c", 'exec 2>&1; "$@"; code=$?; kill -KILL -1; exit $code', "block"]
 # How often memory ran out: cgroup v1 and v2, whichever is there.
 _OOM_KILLS = "cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events 2>/dev/null"
+
+
+_LABEL = "convgraph.code"
+_STARTS_WITHIN = 600.0
 
 
 class ContainerGone(Exception):
@@ -57,7 +63,9 @@ class CodeContainer:
         self._reading: Any = None
         command = _FOR_EVER if left_running else _WHILE_HELD
         removed = not kept and not left_running
-        self._container: Container = client.containers.create(image, command, stdin_open=not left_running, auto_remove=removed, **options)
+        self._container: Container = client.containers.create(
+            image, command, stdin_open=not left_running, auto_remove=removed, labels=[_LABEL], **options
+        )
         try:
             if not left_running:
                 self._handle = self._api.attach_socket(self._container.id, params={"stdin": 1, "stream": 1})
@@ -150,6 +158,15 @@ class CodeContainer:
             # Its reader meets the end of what there is, should the engine have forgotten to say so.
             with contextlib.suppress(OSError):
                 reading._sock.shutdown(socket.SHUT_RDWR)
+
+
+def remove_unstarted(client: docker.DockerClient) -> None:
+    """Remove the containers whose maker was killed between making them and starting them: only what has run can end."""
+    waiting: Any = client.containers.list(all=True, sparse=True, filters={"label": _LABEL, "status": "created"})
+    for container in waiting:
+        if time.time() - container.attrs["Created"] > _STARTS_WITHIN:
+            with _unless_gone():
+                container.remove()
 
 
 @contextlib.contextmanager

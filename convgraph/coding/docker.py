@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from convgraph.coding.container import KILLED, CodeContainer, ContainerGone
+from convgraph.coding.container import KILLED, CodeContainer, ContainerGone, remove_unstarted
 from convgraph.coding.executor import TIMED_OUT, Ended, Isolation, WorkFolderExecutor
 from convgraph.coding.output import BoundedOutput
 from convgraph.coding.sandbox_image import build_sandbox_image
@@ -127,6 +127,7 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
         with _engine_errors(f"no Docker engine answers: start one (on Debian or Ubuntu: sudo apt-get install docker.io), {_OTHERS}"):
             self._client = client = docker.from_env()
             client.ping()
+            remove_unstarted(client)
         self._image = self._available(client, self._images or (_own_image(client),))
 
     @staticmethod
@@ -180,7 +181,6 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
             "pids_limit": self._processes,
             "nano_cpus": int(self._cpus * 1e9),
             "ulimits": [Ulimit(name="fsize", soft=self._file_size, hard=self._file_size), Ulimit(name="core", soft=0, hard=0)],
-            "labels": {"convgraph": "code"},
         }
 
     def _run_in_container(self, command: list[str], output: BoundedOutput) -> Ended:

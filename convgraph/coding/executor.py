@@ -206,16 +206,19 @@ class WorkFolderExecutor(ABC):
         return run_sync(self.execute(code_blocks))
 
     def restart(self) -> None:
-        """`close` and `open` again: processes and what they knew are gone, and so are the files of a temporary folder."""
-        run_sync(self._reopen())
+        """End what was started and start it anew: what processes knew is gone, the work folder stays as it is."""
+        run_sync(self._restart())
 
     def stop(self) -> None:
         """`close` for code that is not asynchronous."""
         run_sync(self.close())
 
-    async def _reopen(self) -> None:
-        await self.close()
-        await self.open()
+    async def _restart(self) -> None:
+        async with self._turn():
+            if self._started:
+                self._started = False
+                await self._stop()
+            await self._start_once()
 
     async def _execute(self, blocks: Sequence[CodeBlock], deadline: float, key: str) -> CodeResult:
         output = BoundedOutput(self._max_output)

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import docker
 import pytest
+from docker.errors import NotFound
 
 from convgraph.coding import CodeBlock, DockerCommandLineCodeExecutor, build_sandbox_image, default_executor
 from convgraph.errors import ExecutorUnavailable, InputError
@@ -101,6 +102,29 @@ async def test_a_process_that_forgets_its_container_does_not_leave_it(engine: do
     while containers_with(engine, tmp_path / "work"):
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
+
+
+async def test_a_container_that_was_never_started_is_removed_in_the_end(
+    engine: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its maker was killed right then; one that is young may yet be started."""
+    waiting: Any = engine.containers.create(build_sandbox_image(engine), ["true"], labels=["convgraph.code"])
+    async with DockerCommandLineCodeExecutor(work_dir=tmp_path / "now"):
+        waiting.reload()
+    later = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: later)
+    async with DockerCommandLineCodeExecutor(work_dir=tmp_path / "later"):
+        with pytest.raises(NotFound):
+            waiting.reload()
+
+
+async def test_code_cannot_end_the_containers_first_process(engine: docker.DockerClient, tmp_path: Path) -> None:
+    async with DockerCommandLineCodeExecutor(work_dir=tmp_path / "work") as executor:
+        [before] = containers_with(engine, tmp_path / "work")
+        code = "for signal in HUP INT QUIT TERM USR1 KILL STOP; do kill -$signal 1; done; head -c 1 /proc/1/fd/0 & sleep 0.1; echo there"
+        assert "there" in (await executor.execute([CodeBlock("sh", code)])).output
+        [after] = containers_with(engine, tmp_path / "work")
+        assert before.id == after.id
 
 
 async def test_a_container_that_somebody_removed_is_made_anew(engine: docker.DockerClient, tmp_path: Path) -> None:

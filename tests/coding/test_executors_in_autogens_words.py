@@ -28,6 +28,11 @@ from convgraph.errors import DefinitionError, ExecutorUnavailable
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def _nothing_said_by_the_developers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTOGEN_USE_DOCKER", raising=False)
+
+
 @pytest.mark.parametrize("make", [LocalCommandLineCodeExecutor, BubblewrapCodeExecutor, DockerCommandLineCodeExecutor, JupyterCodeExecutor])
 def test_an_executor_is_used_without_asynchronous_code(make: Callable[..., Any], tmp_path: Path) -> None:
     with make(work_dir=tmp_path / "work", timeout=30) as executor:
@@ -37,7 +42,15 @@ def test_an_executor_is_used_without_asynchronous_code(make: Callable[..., Any],
         assert (result.exit_code, result.output) == (0, "42\n")
         assert Path(str(result.code_file)).read_text() == "print(6 * 7)"
         executor.restart()
-        assert executor.execute_code_blocks([CodeBlock(code="exit 3", language="sh")]).exit_code == 3
+        after = executor.execute_code_blocks([CodeBlock(code=f"cat {Path(str(result.code_file)).name}; exit 3", language="sh")])
+        assert (after.exit_code, after.output) == (3, "print(6 * 7)")
+
+
+def test_a_restarted_kernel_knows_nothing(tmp_path: Path) -> None:
+    with JupyterCodeExecutor(work_dir=tmp_path) as executor:
+        assert executor.execute_code_blocks([CodeBlock("python", "known = 1")]).exit_code == 0
+        executor.restart()
+        assert "NameError" in executor.execute_code_blocks([CodeBlock("python", "known")]).output
 
 
 def test_the_extractor_reads_a_text_the_parts_of_a_message_and_nothing() -> None:

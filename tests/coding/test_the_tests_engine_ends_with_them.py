@@ -36,7 +36,7 @@ def left_of(folder: Path) -> list[str]:
     return left + [str(group) for group in Path("/sys/fs/cgroup").glob(f"**/{folder.name}")]
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_a_runner_that_is_ended_leaves_nothing_in_the_way_of_the_next(end: signal.Signals) -> None:
     if os.geteuid() != 0:
         refused = subprocess.run([WITH_DOCKER, "true"], cwd=ROOT, env=NO_ENGINE, capture_output=True, text=True, check=False)
