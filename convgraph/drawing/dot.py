@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from convgraph.drawing import palette
-from convgraph.drawing.labels import Line, cluster_lines, edge_lines, edge_tooltip, node_lines, node_tooltip, title_lines
-from convgraph.drawing.picture import START, Activity, Cluster, Picture, PictureEdge, PictureNode
+from convgraph.drawing.labels import Line, choosing_texts, cluster_lines, edge_lines, edge_tooltip, node_lines, node_tooltip, title_lines
+from convgraph.drawing.picture import Activity, Cluster, Picture, PictureEdge, PictureNode
 from convgraph.drawing.text import clean, markup
+from convgraph.graph.definition import START
 
 _SHAPES: Mapping[str, Mapping[str, str]] = {
     "agent": {"shape": "box", "style": "rounded,filled"},
@@ -115,17 +116,21 @@ def _node(node: PictureNode) -> str:
         "color": line,
     }
     if node.shape in ("start", "end"):
-        return f"{quoted(node.id)} " + _attributes({**attributes, "label": node.name, "fontcolor": palette.PAPER, "fontsize": "7.5"})
+        attributes |= {"label": node.name, "fontcolor": palette.PAPER, "fontsize": "7.5", **_current(node.activity)}
+        beside = [Line(text, 9.5, palette.TAKEN, bold=True) for text in choosing_texts(node.activity)]
+        return f"{quoted(node.id)} " + _attributes(attributes, _table(beside) if beside else None, "xlabel")
     if node.shape in ("fork", "join"):
         return f"{quoted(node.id)} " + _attributes({**attributes, "label": ""})
     ink = palette.INK
-    if node.activity is not None:
-        if node.activity.current:
-            attributes |= {"color": palette.CURRENT, "penwidth": "3"}
-        elif node.shape in _KINDS and not node.activity.visits:
-            attributes |= {"fillcolor": palette.PAPER, "color": palette.FAINT}
-            ink = palette.FAINT_INK
+    attributes |= _current(node.activity)
+    if node.activity is not None and not node.activity.current and node.shape in _KINDS and not node.activity.visits:
+        attributes |= {"fillcolor": palette.PAPER, "color": palette.FAINT}
+        ink = palette.FAINT_INK
     return f"{quoted(node.id)} " + _attributes(attributes, _table(node_lines(node, ink)))
+
+
+def _current(activity: Activity | None) -> dict[str, str]:
+    return {"color": palette.CURRENT, "penwidth": "3"} if activity is not None and activity.current else {}
 
 
 def _cluster(cluster: Cluster) -> str:
@@ -220,10 +225,10 @@ def _edge_class(edge: PictureEdge) -> str:
     return " ".join(word for word in (*words, *run) if word)
 
 
-def _attributes(attributes: Mapping[str, str], label: str | None = None) -> str:
+def _attributes(attributes: Mapping[str, str], label: str | None = None, name_of_label: str = "label") -> str:
     parts = [f"{name}={quoted(value)}" for name, value in attributes.items()]
     if label is not None:
-        parts.append(f"label=<{label}>")
+        parts.append(f"{name_of_label}=<{label}>")
     return "[" + ", ".join(parts) + "]"
 
 

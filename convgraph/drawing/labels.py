@@ -8,6 +8,7 @@ from typing import NamedTuple
 from convgraph.drawing import palette
 from convgraph.drawing.picture import Activity, Cluster, Picture, PictureEdge, PictureNode
 from convgraph.drawing.text import shorten, wrap
+from convgraph.messages import Usage
 from convgraph.wording import counted, money
 
 KIND_NAMES = {"graph": "sub-graph", "parallel": "parallel", "foreach": "for each"}
@@ -36,8 +37,8 @@ def node_lines(node: PictureNode, ink: str = palette.INK) -> list[Line]:
         lines.append(Line(f"{KIND_NAMES.get(node.shape, node.shape)}: {counted(node.hidden, 'node')} inside", 9.5, soft, italic=True))
     lines += [Line(part, 9.5, soft) for part in wrap(node.description, 32, 2)]
     lines += [Line(part, 9, soft, italic=True) for note in node.notes for part in wrap(note, 36, 3)]
-    if (did := activity_text(node.activity)) and node.shape != "hub":
-        lines.append(Line(did, 9.5, palette.TAKEN, bold=True))
+    if node.shape != "hub":
+        lines += [Line(did, 9.5, palette.TAKEN, bold=True) for did in activity_texts(node.activity)]
     if node.activity is not None and node.activity.current:
         lines.append(Line("the run is here", 9.5, palette.CURRENT, bold=True))
     return lines
@@ -49,8 +50,7 @@ def cluster_lines(cluster: Cluster) -> list[Line]:
     lines = [Line(f"{cluster.name}  ·  {kind}", 11, palette.INK, bold=True, align="LEFT")]
     lines += [Line(part, 9.5, align="LEFT") for part in wrap(cluster.description, 48, 2)]
     lines += [Line(part, 9, italic=True, align="LEFT") for part in wrap(" · ".join(cluster.notes), 48, 3)]
-    if did := activity_text(cluster.activity):
-        lines.append(Line(did, 9.5, palette.TAKEN, bold=True, align="LEFT"))
+    lines += [Line(did, 9.5, palette.TAKEN, bold=True, align="LEFT") for did in activity_texts(cluster.activity)]
     return lines
 
 
@@ -91,21 +91,30 @@ def run_text(picture: Picture) -> str:
     return f"run {run.run_id}".rstrip() + (f": {run.status}" if run.status else "") + (f" ({run.reason})" if run.reason else "")
 
 
-def activity_text(activity: Activity | None) -> str:
-    """`3 visits · 1,204 tokens · $0.0031`, or nothing where nothing happened."""
-    if activity is None or not activity.visits:
-        return ""
-    parts = [counted(activity.visits, "visit")]
-    if activity.usage.tokens:
-        parts.append(counted(activity.usage.tokens, "token"))
-    if activity.usage.usd:
-        parts.append(money(activity.usage.usd))
-    return " · ".join(parts)
+def activity_texts(activity: Activity | None) -> list[str]:
+    """`3 visits · 1,204 tokens · $0.0031`, and a line for what choosing who is next has cost; nothing where nothing happened."""
+    if activity is None:
+        return []
+    lines = [" · ".join([counted(activity.visits, "visit"), *_cost(activity.usage)])] if activity.visits else []
+    return lines + choosing_texts(activity)
+
+
+def choosing_texts(activity: Activity | None) -> list[str]:
+    """`choosing next: 2 calls · 310 tokens · $0.0004`, where a model chose who is next."""
+    if activity is None or not any(activity.choosing):
+        return []
+    return [f"choosing next: {' · '.join([counted(activity.choosing.calls, 'call'), *_cost(activity.choosing)])}"]
+
+
+def _cost(usage: Usage) -> list[str]:
+    tokens = [counted(usage.tokens, "token")] if usage.tokens else []
+    return [*tokens, money(usage.usd)] if usage.usd else tokens
 
 
 def node_tooltip(node: PictureNode) -> str:
     """The whole text of what the label may have shortened."""
-    return "\n".join(part for part in (node.name, node.description, *node.notes, node.origin, activity_text(node.activity)) if part)
+    did = choosing_texts(node.activity) if node.shape in ("start", "end") else activity_texts(node.activity)
+    return "\n".join(part for part in (node.name, node.description, *node.notes, node.origin, *did) if part)
 
 
 def edge_run_text(edge: PictureEdge) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from convgraph.drawing import palette
-from convgraph.drawing.labels import KIND_NAMES, activity_text, edge_head, edge_run_text, guard_text, run_text
+from convgraph.drawing.labels import KIND_NAMES, activity_texts, choosing_texts, edge_head, edge_run_text, guard_text, run_text
 from convgraph.drawing.picture import Cluster, Picture, PictureEdge, PictureNode
 from convgraph.drawing.text import one_line, shorten
 
@@ -107,14 +107,16 @@ def _node_texts(node: PictureNode) -> Iterator[str]:
         yield f"{KIND_NAMES.get(node.shape, node.shape)}, {node.hidden} inside"
     yield shorten(node.description, 80)
     yield from node.notes
-    if node.shape != "hub":
-        yield activity_text(node.activity)
+    if node.shape in ("start", "end"):
+        yield from choosing_texts(node.activity)
+    elif node.shape != "hub":
+        yield from activity_texts(node.activity)
 
 
 def _cluster_texts(cluster: Cluster) -> Iterator[str]:
     yield f"{cluster.name} ({KIND_NAMES.get(cluster.shape, cluster.shape)})"
     yield " · ".join(cluster.notes)
-    yield activity_text(cluster.activity)
+    yield from activity_texts(cluster.activity)
 
 
 def _edge(edge: PictureEdge, ids: Mapping[str, str]) -> str:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from convgraph.drawing.picture import Overlay, edge_id, join_path
 from convgraph.errors import GuardError, InputError
-from convgraph.graph.definition import END, Definition, Edge, Node
+from convgraph.graph.definition import END, START, Definition, Edge, Node
 from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outcome, resumed
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
-from convgraph.journal.turn_paths import around, is_choice, last_part, without_attempts
+from convgraph.journal.turn_paths import around, is_choice, is_numbered, last_part, turn_path, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.fold import fold, last_migration
 
@@ -87,6 +87,8 @@ class _Tracer:
         self.places: dict[str, str] = {}
         self.visits: dict[str, int] = {}
         self.spent: dict[str, Usage] = {}
+        self.chosen_after: dict[str, str] = {}
+        self.choosing: dict[str, Usage] = {}
         self.taken: dict[str, list[str]] = {}
         self.branches: dict[str, str] = {}
         self.ended: Ended | None = None
@@ -121,6 +123,9 @@ class _Tracer:
         for path, spent in self.spent.items():
             if path in self.places:
                 usage[self.places[path]] = usage.get(self.places[path], NO_USAGE) + spent
+        choosing: dict[str, Usage] = {}
+        for path, place in self.chosen_after.items():
+            choosing[place] = choosing.get(place, NO_USAGE) + self.choosing[path]
         return Overlay(
             run_id,
             self.ended.status if self.ended else "running" if self.talks else "",
@@ -130,6 +135,7 @@ class _Tracer:
             usage,
             {edge: tuple(steps) for edge, steps in self.taken.items()},
             frozenset(edge_id(place, edge.index) for (place, _), choice in self.choices.items() for edge in choice.refused()),
+            choosing,
         )
 
     def _step(self, event: Stepped) -> None:
@@ -149,11 +155,16 @@ class _Tracer:
         self.choices[talk.place, event.node] = _Choice(talk.graph, event.node, talk.state, event.guards or {})
         if (move := event.move()) is not None:
             self._take(talk, path, move)
+            self._count_choice(path, place, move.usage)
 
     def _moved(self, event: Moved) -> None:
         talk = self._talk(around(event.path))
-        if talk is not None:
-            self._take(talk, without_attempts(event.path), Move(event.target, event.edge, event.usage, event.limit))
+        if talk is None:
+            return
+        node, path = talk.state.node, without_attempts(event.path)
+        self.choices[talk.place, node] = _Choice(talk.graph, node, talk.state, event.guards or {})
+        self._take(talk, path, event.move())
+        self._count_choice(path, join_path(talk.place, node), event.usage)
 
     def _outer(self, event: Edited | Resumed | Ended) -> None:
         talk = self._talk("")
@@ -166,11 +177,19 @@ class _Tracer:
         elif isinstance(event, Resumed):
             talk.state = resumed(talk.state)
         else:
+            if talk.state.node == START and event.status == "stuck":
+                self.choices[talk.place, START] = _Choice(talk.graph, START, talk.state, {})
             talk.state = advance(talk.graph, talk.state, End(event.status, event.reason))
 
     def _effect(self, event: EffectFinished) -> None:
         """Count what it cost for its turn and all turns around that; a finished turn brings its own sum."""
-        path = around(event.path) if is_choice(event.path) else event.path  # a choice is made between two turns
+        path = event.path
+        if is_choice(path):  # it is made between two turns
+            place, node = self._resolve(turn_path(path))
+            if node is not None or last_part(place) == START:
+                spent = self.choosing.get(turn_path(path), NO_USAGE) + event.usage
+                self._count_choice(turn_path(path), place, spent)
+            path = around(path)
         while path:
             place, node = self._resolve(path)
             if node is not None:
@@ -182,6 +201,11 @@ class _Tracer:
         if move.edge >= 0:
             self.taken.setdefault(edge_id(talk.place, move.edge), []).append(path)
         talk.state = advance(talk.graph, talk.state, move)
+
+    def _count_choice(self, path: str, place: str, usage: Usage) -> None:
+        """Count what a choice cost; a transition brings the sum of its choice's calls, if there were any."""
+        if any(usage):
+            self.chosen_after[path], self.choosing[path] = place, usage
 
     def _count(self, place: str, times: int = 1) -> None:
         self.visits[place] = self.visits.get(place, 0) + times
@@ -218,7 +242,7 @@ class _Tracer:
         if not path:
             return "", None
         parent, last = around(path), without_attempts(last_part(path))
-        if last.isdigit():
+        if is_numbered(last):
             talk = self._talk(parent)
             if talk is None:
                 return "", None

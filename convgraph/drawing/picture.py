@@ -12,15 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from convgraph.drawing.hubs import Hub, find_hubs
 from convgraph.errors import InputError
-from convgraph.graph.definition import END, Definition, Edge, Limits, Node, NodeKind, On
+from convgraph.graph.definition import END, START, Definition, Edge, Limits, Node, NodeKind, On
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.wording import counted
-
-START: Final = "START"
 
 Shape: TypeAlias = NodeKind | Literal["start", "end", "fork", "join", "hub", "missing"]
 Style: TypeAlias = On | Literal["flow"]
@@ -30,9 +28,10 @@ Style: TypeAlias = On | Literal["flow"]
 class Overlay:
     """A run, as far as a picture shows it. Nodes and edges are named by the picture's ids.
 
-    `visits` and `usage` are per node (those of a sub-graph's node include what is inside), `taken` maps an edge
-    to the steps at which it was taken, in order, and `refused` holds the edges whose guard was false when it was
-    last asked. `current` is the node that has the turn, or had it when the run stopped.
+    `visits` and `usage` are per node (those of a sub-graph's node include what is inside), and so is `choosing`, what
+    it cost to choose who comes after a node. `taken` maps an edge to the steps at which it was taken, in order, and
+    `refused` holds the edges whose guard was false when it was last asked. `current` is the node that has the turn, or
+    had it when the run stopped.
     """
 
     run_id: str = ""
@@ -43,14 +42,16 @@ class Overlay:
     usage: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
     taken: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     refused: frozenset[str] = frozenset()
+    choosing: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a run did at a node."""
+    """What a run did at a node. `choosing` is what the choice of who comes next has cost, after all of its turns."""
 
     visits: int = 0
     usage: Usage = NO_USAGE
+    choosing: Usage = NO_USAGE
     current: bool = False
 
 
@@ -170,17 +171,18 @@ class _Scene:
     def add_graph(self, graph: Definition, path: str, cluster: str, level: int) -> tuple[str, str]:
         """Draw a graph; returns the ids of the nodes where arrows from outside come in and go out."""
         start, end = join_path(path, START), join_path(path, END)
-        self.nodes.append(PictureNode(start, START, "start", cluster, activity=self._activity(start)))
+        self.nodes.append(PictureNode(start, START, "start", cluster, activity=self._at_border(start, self._begun(graph, path))))
         for node in graph.nodes.values():
             self.add_node(node, path, cluster, level, _node_notes(graph, node))
         ends = dict.fromkeys([*(edge.source for edge in graph.edges), *(edge.target for edge in graph.edges)])
-        for name in [*ends, *([graph.start] if graph.start else [])]:
-            if name not in graph.nodes and name != END and not self._has(join_path(path, name)):
+        for name in [*ends, *([graph.beginning] if graph.beginning else [])]:
+            if name not in graph.nodes and name not in (START, END) and not self._has(join_path(path, name)):
                 self.nodes.append(PictureNode(join_path(path, name), name, "missing", cluster, notes=("not in the graph",)))
         if END in ends:
-            self.nodes.append(PictureNode(end, END, "end", cluster, activity=self._activity(end)))
-        if graph.start:
-            self._flow(start, join_path(path, graph.start), taken=self._visits(join_path(path, graph.start)) > 0)
+            reached = self._taken(path, (edge for edge in graph.edges if edge.target == END))
+            self.nodes.append(PictureNode(end, END, "end", cluster, activity=self._at_border(end, len(reached or ()))))
+        if graph.beginning not in (START, None):
+            self._flow(start, join_path(path, graph.beginning or ""), taken=self._begun(graph, path) > 0)
         self._add_edges(graph, path, cluster)
         return start, end if END in ends else start
 
@@ -303,7 +305,18 @@ class _Scene:
             return None
         current = self.overlay.current
         here = current == id or (hidden and current is not None and current.startswith(f"{id}/"))
-        return Activity(self._visits(id), self.overlay.usage.get(id, NO_USAGE), here)
+        return Activity(self._visits(id), self.overlay.usage.get(id, NO_USAGE), self.overlay.choosing.get(id, NO_USAGE), here)
+
+    def _at_border(self, id: str, visits: int) -> Activity | None:
+        """What the run did at START or END, where nobody has a turn: how often it began or ended there."""
+        activity = self._activity(id)
+        return activity and replace(activity, visits=visits)
+
+    def _begun(self, graph: Definition, path: str) -> int:
+        """How often the graph's conversation has left START, as far as the run shows it."""
+        if graph.beginning == START:
+            return len(self._taken(path, (edge for edge in graph.edges if edge.source == START)) or ())
+        return min(1, self._visits(join_path(path, graph.start or "")))
 
     def _visits(self, id: str) -> int:
         return self.overlay.visits.get(id, 0) if self.overlay is not None else 0
@@ -325,7 +338,7 @@ def _count_inside(node: Node) -> int:
 
 def _in_order(graph: Definition, edge: Edge) -> bool:
     """Whether the edges beside this one are asked one after the other, and the first whose guard holds is taken."""
-    return edge.on == "limit" or (edge.source in graph.nodes and graph.select_at(edge.source) == "first")
+    return edge.on == "limit" or ((edge.source in graph.nodes or edge.source == START) and graph.select_at(edge.source) == "first")
 
 
 def _place(graph: Definition, edge: Edge) -> int:

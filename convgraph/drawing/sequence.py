@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from convgraph.drawing.picture import join_path
 from convgraph.drawing.text import one_line
-from convgraph.graph.definition import END, Definition
+from convgraph.graph.definition import END, START, Definition
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,
@@ -30,7 +30,7 @@ from convgraph.journal.events import (
     RunStarted,
     Stepped,
 )
-from convgraph.journal.turn_paths import around, turn_path
+from convgraph.journal.turn_paths import around, beginning_path, is_numbered, turn_path
 from convgraph.messages import Message
 from convgraph.wording import counted, money
 
@@ -101,11 +101,14 @@ class _Tale:
         self.items: list[Item] = []
         self.inside: dict[str, list[tuple[bool, Item]]] = {}
         self.speakers = {event.path: event.node for event in events if isinstance(event, Stepped | BranchFinished)}
+        beginnings = [event.path for event in events if isinstance(event, Moved) and event.path not in self.speakers]
+        self.speakers |= dict.fromkeys(beginnings, START)
         self.next: dict[str, str] = {}
 
     def tell(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            first = self._speaker("1")
+            chosen = beginning_path(0, 0) in self.speakers or (self.graph is not None and self.graph.beginning == START)
+            first = START if chosen else self._speaker("1")
             self.items += [Arrow(USER, first, _said(message)) for message in event.messages]
         elif isinstance(event, EffectStarted):
             if event.question is not None:
@@ -120,8 +123,7 @@ class _Tale:
         elif isinstance(event, Stepped):
             self._step(event)
         elif isinstance(event, Moved):
-            self.next[around(event.path)] = event.target
-            self.items.append(Note("", f"goes on at {event.target}", "run"))
+            self._moved(event)
         else:
             self._run(event)
 
@@ -150,7 +152,7 @@ class _Tale:
         if event.error is not None:
             items.append(Note(speaker, f"failed with {event.error.type}: {event.error.message}", "error"))
         target = self._target(event, outer)
-        reason = self._reason(event, outer)
+        reason = self._reason(event, outer, event.move_limit)
         kind = "error" if event.error is not None else "say"
         if target and not event.messages:
             items.append(Arrow(speaker, target, "" if event.error is not None else "(says nothing)", reason, kind))
@@ -159,6 +161,18 @@ class _Tale:
             items.append(Arrow(speaker, target or speaker, _said(message), reason if last else "", kind))
         if event.target is not None:
             self.next[outer] = event.target
+        self._put_all(outer, items)
+
+    def _moved(self, event: Moved) -> None:
+        """A transition apart from a turn: from START to whoever begins, or from where the run had stopped."""
+        path, outer = event.path, around(event.path)
+        speaker, reason = self._speaker(path), self._reason(event, outer, event.limit)
+        items = self._unpacked(path, speaker)
+        if self.speakers[path] != START:
+            items.append(Note("", f"goes on at {event.target}" + (f" ({reason})" if reason else ""), "run"))
+        else:
+            items.append(Arrow(speaker, self._target(event, outer), "", reason, "say"))
+        self.next[outer] = event.target
         self._put_all(outer, items)
 
     def _branch(self, event: BranchFinished) -> None:
@@ -204,14 +218,14 @@ class _Tale:
         last = turn_path(last)
         outer = self._speaker(parent) if parent else ""
         known = self.speakers.get(f"{parent}/{last}" if parent else last)
-        if known is None and last.isdigit():
+        if known is None and is_numbered(last):
             graph = self._graph_at(parent)
-            known = self.next.get(parent) or (graph.start if graph is not None else None)
+            known = self.next.get(parent) or (graph.beginning if graph is not None else None)
         elif known is None and last.startswith("#"):
             known = next((name for path, name in self.speakers.items() if path.startswith(f"{parent}/#")), None)
         return join_path(outer, known or last)
 
-    def _target(self, event: Stepped, outer: str) -> str:
+    def _target(self, event: Stepped | Moved, outer: str) -> str:
         if event.target is None:
             return ""
         around = self._speaker(outer) if outer else ""
@@ -219,7 +233,7 @@ class _Tale:
             return around
         return join_path(around, event.target)
 
-    def _reason(self, event: Stepped, outer: str) -> str:
+    def _reason(self, event: Stepped | Moved, outer: str, limit: str | None) -> str:
         """Why the conversation goes on where it does: the edge's label and guard, and who chose if that was a choice."""
         parts: list[str] = []
         graph = self._graph_at(outer)
@@ -228,8 +242,8 @@ class _Tale:
             parts += [f"on {edge.on}"] if edge.on != "reply" else []
             parts += [edge.label] if edge.label else []
             parts += [f"when {edge.guard.text}"] if edge.guard is not None else []
-        if event.move_limit:
-            parts.append(f"limit: {event.move_limit}")
+        if limit:
+            parts.append(f"limit: {limit}")
         if event.chosen_by == "goto":
             parts.append("handed over")
         elif event.chosen_by not in _NO_CHOICE:

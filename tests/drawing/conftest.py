@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convgraph.graph.definition import END, Builder, Definition, Edge, Node
+from convgraph.graph.definition import END, START, Builder, Definition, Edge, Node
 from convgraph.graph.guards import CelExpression, as_guard
 
 GraphMaker = Callable[..., Definition]
@@ -22,7 +22,8 @@ def make_graph(name: str, nodes: Iterable[str | Node], edges: Iterable[tuple[Any
         options: Mapping[str, Any] = rest[0] if rest else {}
         guard = as_guard(options.get("when"), "test")
         builder.edge(Edge(source, target, guard, **{key: value for key, value in options.items() if key != "when"}))
-    start = settings.pop("start", next(iter(builder.nodes), None))
+    chosen = any(edge.source == START for edge in builder.edges)
+    start = settings.pop("start", None if chosen else next(iter(builder.nodes), None))
     return Definition(name, builder.nodes, tuple(builder.edges), start, **settings)
 
 
@@ -61,6 +62,27 @@ def team() -> Definition:
     everyone = [(one, other) for one in names for other in names if one != other]
     ends = [(name, END, {"when": 'last.content.contains("TERMINATE")', "priority": 1}) for name in names]
     return make_graph("team", names, [*everyone, *ends], select="auto", start="admin")
+
+
+@pytest.fixture(scope="session")
+def reception() -> Definition:
+    """It is chosen who begins, in the graph and in its sub-graph."""
+    desk = make_graph(
+        "desk", ["clerk", "expert"], [(START, "expert", {"when": "turn > 3"}), (START, "clerk"), ("clerk", END), ("expert", END)]
+    )
+    return make_graph(
+        "reception",
+        ["sales", "support", Node("desk", "graph", inner=desk)],
+        [
+            (START, "sales", {"when": 'last.content.contains("buy")', "label": "to sales"}),
+            (START, END, {"when": approves, "priority": -1}),
+            (START, "desk"),
+            ("sales", "support", {"when": 'last.content == "no"'}),
+            ("sales", END),
+            ("support", "desk"),
+            ("desk", END),
+        ],
+    )
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from convgraph.drawing import to_dot
 from convgraph.drawing.dot import dom_id
-from convgraph.drawing.picture import START, Picture, PictureEdge, picture_of
+from convgraph.drawing.picture import Picture, PictureEdge, picture_of
 from convgraph.errors import InputError
-from convgraph.graph.definition import END, Builder, Definition, Edge, Limits, Node, Retry
+from convgraph.graph.definition import END, START, Builder, Definition, Edge, Limits, Node, Retry
 from convgraph.graph.guards import as_guard
 
 GUARDS = [None, as_guard("turn > 1", "test"), as_guard("declined", "test")]
@@ -212,3 +212,14 @@ def test_start_and_end_have_their_own_symbols(essay: Definition) -> None:
 def test_what_cannot_be_closed_is_refused(publishing: Definition, bad: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"depth|collapse"):
         picture_of(publishing, **bad)
+
+
+def test_arrows_from_start_show_what_they_ask(reception: Definition) -> None:
+    """Order, label and guard, as at any node; there is no other arrow from START."""
+    edges = {edge.id: edge for edge in picture_of(reception).edges if edge.source.endswith(START)}
+    assert set(edges) == {"#0", "#1", "#2", "desk#0", "desk#1"}
+    assert (edges["#0"].target, edges["#0"].label, edges["#0"].guard) == ("sales", "to sales", 'last.content.contains("buy")')
+    assert (edges["#0"].order, edges["#2"].order, edges["#1"].order) == ((1,), (2,), (3,))
+    assert (edges["#1"].target, edges["#1"].opaque, edges["#1"].priority) == (END, True, -1)
+    assert (edges["#2"].enters, edges["#2"].target) == ("desk", f"desk/{START}")
+    assert edges["desk#1"].otherwise

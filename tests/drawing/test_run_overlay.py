@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from convgraph.drawing import draw, to_dot, to_mermaid
 from convgraph.drawing.overlay import overlay
 from convgraph.drawing.picture import Overlay, Picture, PictureEdge, picture_of
 from convgraph.errors import InputError
-from convgraph.graph.definition import END, Definition, Node
+from convgraph.graph.definition import END, START, Definition, Node
 from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, verdict
 from convgraph.journal.events import (
     AttemptFailed,
@@ -53,6 +54,12 @@ def walk(graph: Definition, seed: int) -> tuple[list[Event], State]:
     chance = random.Random(seed)
     state = begin(graph, (HELLO,))
     events: list[Event] = [started()]
+    if state.choosing:
+        first = chance.choice(verdict(graph, state, graph.limits).edges)
+        events.append(Moved("0", first.target, first.index, Usage(1, 3, 0, 0.5)))
+        state = advance(graph, state, Move(first.target, first.index, Usage(1, 3, 0, 0.5)))
+        if state.status is not None:
+            return [*events, Ended("finished", state.reason)], state
     for number in range(1, chance.randint(2, 12)):
         error = ErrorInfo("ValueError", "no", state.node) if chance.random() < 0.1 else None
         spoken = said(state.node, chance.choice(["APPROVED", "no", "TERMINATE"])) if error is None else ()
@@ -74,13 +81,13 @@ def walk(graph: Definition, seed: int) -> tuple[list[Event], State]:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_the_overlay_counts_what_the_machine_did(essay: Definition, team: Definition, seed: int) -> None:
-    for graph in (essay, team):
+def test_the_overlay_counts_what_the_machine_did(essay: Definition, team: Definition, reception: Definition, seed: int) -> None:
+    for graph in (essay, team, replace(reception, select="random")):
         events, state = walk(graph, seed)
         found = overlay(graph, events)
         assert {node: count for node, count in state.visits.items() if count} == found.visits
-        assert sum(found.usage.values(), Usage()) == state.usage
-        moves = Counter(f"#{event.edge}" for event in events if isinstance(event, Stepped) and event.edge is not None)
+        assert sum((*found.usage.values(), *found.choosing.values()), Usage()) == state.usage
+        moves = Counter(f"#{event.edge}" for event in events if isinstance(event, Stepped | Moved) and event.edge is not None)
         assert {edge: len(steps) for edge, steps in found.taken.items()} == moves
         assert found.current == (None if state.node == END else state.node)
         latest = {event.node: event for event in events if isinstance(event, Stepped)}
@@ -188,18 +195,77 @@ def test_attempts_at_a_turn_are_one_turn_but_cost_what_they_cost(publishing: Def
 
 
 def test_what_no_picture_shows_still_costs(essay: Definition) -> None:
-    """A conversation that a node opened by itself, and a selector's model call, have no place of their own."""
+    """A conversation that a node opened by itself has no place of its own; its cost is the node's."""
     found = overlay(
         essay,
         [
             started(),
             model("1/consult/1", 8),
             Stepped("1/consult/1", "expert", said("expert"), target=END, edge=0),
-            model("1>", 100),
         ],
     )
     assert {place: usage.tokens for place, usage in found.usage.items()} == {"writer": 8}
     assert found.visits == {}
+
+
+def test_what_a_choice_costs_is_shown_at_the_node_after_which_it_was_made(publishing: Definition) -> None:
+    events: list[Event] = [
+        started(),
+        model("1", 5),
+        model("1>", 100, 0.5),
+        Stepped("1", "author", said("author"), usage=Usage(1, 5, 0), target="review", edge=0, move_usage=Usage(1, 100, 0, 0.5)),
+        Stepped("2/1", "critic", said("critic"), target="judge", edge=0),
+        model("2/2>", 30),
+    ]
+    found = overlay(publishing, events)
+    assert found.choosing == {"author": Usage(1, 100, 0, 0.5), "review/judge": Usage(1, 30, 0)}
+    assert {place: usage.tokens for place, usage in found.usage.items() if any(usage)} == {"author": 5, "review": 30}
+    twice = [*events, Stepped("2", "review", said("review"), target="author", edge=1), model("3>", 11)]
+    assert overlay(publishing, twice).choosing["author"] == Usage(2, 111, 0, 0.5)
+    svg = bytes(draw(publishing, overlay=found)).decode()  # type: ignore[arg-type]
+    assert "choosing next: 1 call · 100 tokens · $0.5000" in svg
+    assert "choosing next: 1 call · 30 tokens" in to_mermaid(picture_of(publishing, overlay=found))
+
+
+def test_who_was_chosen_to_begin_is_on_the_picture(reception: Definition) -> None:
+    """The arrows from START are counted like all others, and so is what choosing among them cost; in sub-graphs, too."""
+    waiting = overlay(reception, [started(), model("0>", 40)])
+    assert (waiting.current, waiting.choosing) == (START, {START: Usage(1, 40, 0)})
+    assert 'class="node start unvisited current"' in bytes(draw(reception, overlay=waiting)).decode()  # type: ignore[arg-type]
+    events: list[Event] = [started(), model("0>", 40), Moved("0", "desk", 2, Usage(1, 40, 0), None, "auto", {"1": False})]
+    found = overlay(reception, events)
+    assert (found.current, dict(found.taken), found.refused) == ("desk", {"#2": ("0",)}, {"#0"})
+    events += [Moved("1/0", "clerk", 1), Stepped("1/1", "clerk", said("clerk"), target=END, edge=2), model("1/1", 7)]
+    found = overlay(reception, events)
+    assert (found.taken["desk#1"], found.refused, found.visits) == (("1/0",), {"#0", "desk#0"}, {"desk/clerk": 1})
+    events += [Stepped("1", "desk", said("desk"), target=END, edge=6), Ended("finished", "reached END")]
+    again: list[Event] = [Edited("continued", node=START, messages=(Message("user", "buy", "user"),), choosing=True), model("1+1>", 2)]
+    found = overlay(reception, [*events, *again, Moved("1+1", "sales", 0, Usage(1, 2, 0))])
+    assert (found.taken["#0"], found.choosing[START], found.current) == (("1+1",), Usage(2, 42, 0), "sales")
+    picture = picture_of(reception, overlay=found)
+    visits = {node.id: node.activity.visits for node in picture.nodes if node.shape in ("start", "end") and node.activity is not None}
+    assert visits == {START: 2, END: 1, f"desk/{START}": 1, f"desk/{END}": 1}
+    svg = bytes(draw(reception, overlay=found)).decode()  # type: ignore[arg-type]
+    assert 'class="node start visited"' in svg
+    assert 'class="node end visited"' in svg
+    assert "choosing next: 2 calls · 42 tokens" in svg
+
+
+def test_where_nobody_could_begin_each_way_is_refused(graph_of: Any) -> None:
+    graph = graph_of("g", ["a"], [(START, "a", {"when": "last.content == 'x'"}), (START, END, {"when": "turn > 0"}), ("a", END)])
+    found = overlay(graph, [started(), Ended("stuck", "nobody may begin")])
+    assert (found.refused, found.current) == ({"#0", "#1"}, START)
+
+
+def test_start_and_end_are_visited_when_the_conversation_was_there(essay: Definition) -> None:
+    def seen(*events: Event) -> dict[str, bool]:
+        nodes = picture_of(essay, overlay=overlay(essay, [started(), *events])).nodes
+        return {node.id: node.activity.visits > 0 for node in nodes if node.shape in ("start", "end") and node.activity is not None}
+
+    first = Stepped("1", "writer", said("writer"), target="critic", edge=0)
+    assert seen() == {START: False, END: False}
+    assert seen(first) == {START: True, END: False}
+    assert seen(first, Stepped("2", "critic", said("critic", "APPROVED"), target=END, edge=1)) == {START: True, END: True}
 
 
 def test_stops_resumes_and_edits_move_the_current_node(essay: Definition) -> None:
