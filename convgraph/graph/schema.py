@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
 from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import check_json
@@ -142,6 +142,8 @@ def _reducer(metadata: list[Any]) -> Reduce | None:
 
 
 def _model_from_fields(fields: Mapping[str, Any], where: str) -> type[BaseModel]:
+    from pydantic import ConfigDict, Field, create_model  # most graphs have no such state, and need not load what makes models
+
     definitions: dict[str, Any] = {}
     for name, given in fields.items():
         schema: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}

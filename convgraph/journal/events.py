@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from convgraph.graph.machine import ErrorInfo, Move, Status, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
@@ -239,8 +239,7 @@ EVENTS: Mapping[str, type[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as it stands in a journal: its place in the run, and when it was written (seconds since 1970)."""
 
     seq: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from typing import Any
@@ -48,6 +47,8 @@ async def as_error(diverged: Diverged, store: Store, run_id: str) -> ReplayDiver
 
 def unified(old: str, new: str) -> str:
     """A unified diff of two texts; JSON is laid out first."""
+    import difflib
+
     return "\n".join(difflib.unified_diff(_lines(old), _lines(new), "recorded", "now", lineterm="", n=2))
 
 
