@@ -21,6 +21,7 @@ from convgraph.journal.turn_paths import turn_path, without_attempts
 from convgraph.journal.values import digest_text
 from convgraph.messages import ToolCall, Usage, digest_of
 from convgraph.protocols import Model, ModelReply, ModelRequest
+from convgraph.runtime.ledger import doubt_about
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
 from convgraph.runtime.signals import is_stop
@@ -212,24 +213,24 @@ def _result(run: Run, found: EffectFinished) -> Any:
 
 async def _decide(run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str) -> EffectFinished | None:
     """Have a person say what became of an effect in doubt. None: do it again."""
-    place = without_attempts(turning.path)
+    place, doubt = without_attempts(turning.path), doubt_about(kind, name)
     question = Question(
-        f"doubt-{place.replace('/', '.')}-{name}-{ordinal}",
+        f"doubt-{place.replace('/', '.')}-{doubt}-{ordinal}",
         f"{kind} effect {name!r} of turn {place} was begun, and whether it happened is not known. "
         'Answer "retry" to do it again, "fail" to let the turn fail, or {"result": …} to go on with that result.',
         DOUBT_SCHEMA,
     )
-    doubted = run.ledger.find(turning.path, "doubt", name, ordinal, digest) if run.ledger else None
+    doubted = run.ledger.find(turning.path, "doubt", doubt, ordinal, digest) if run.ledger else None
     if doubted is None:
         delivered = run.people.delivered(question)
         if delivered is None:
-            if run.ledger.doubtful(turning.path, "doubt", name, ordinal) is None:
-                await run.keep(EffectStarted(turning.path, "doubt", name, ordinal, digest, question=question))
+            if run.ledger.doubtful(turning.path, "doubt", doubt, ordinal) is None:
+                await run.keep(EffectStarted(turning.path, "doubt", doubt, ordinal, digest, question=question))
             decision = await run.people.ask(question)
         else:
             decision = delivered[0]
             check_answer(question, decision, run.run_id)
-        await _answered(run, turning, "doubt", name, ordinal, digest, question, decision)
+        await _answered(run, turning, "doubt", doubt, ordinal, digest, question, decision)
     else:
         decision = doubted.result
     if decision == "retry":

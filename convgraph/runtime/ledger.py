@@ -61,8 +61,8 @@ class Ledger:
             self.started[without_attempts(event.path), event.effect, event.name, event.ordinal] = event
             if event.effect in ("tool", "code", "reply"):
                 # It is begun anew: what a person decided about it was about the time before.
-                self.finished.pop((event.path, "doubt", event.name, event.ordinal), None)
-                self.started.pop((without_attempts(event.path), "doubt", event.name, event.ordinal), None)
+                self.finished.pop((event.path, "doubt", doubt_about(event.effect, event.name), event.ordinal), None)
+                self.started.pop((without_attempts(event.path), "doubt", doubt_about(event.effect, event.name), event.ordinal), None)
         elif isinstance(event, AttemptFailed):
             self.attempts.setdefault(event.path, []).append(event)
         elif isinstance(event, BranchFinished):
@@ -146,3 +146,8 @@ class Ledger:
             while path:
                 self.usage[path] = self.usage.get(path, NO_USAGE) + event.usage
                 path = around(path)
+
+
+def doubt_about(kind: EffectKind, name: str) -> str:
+    """The name of the decision about an effect in doubt: effects of two kinds may have one name."""
+    return f"{kind}-{name}"

@@ -111,7 +111,7 @@ def test_an_owner_that_was_stopped_and_wakes_late_writes_and_touches_nothing(
 def _take_over(children: Children, order: Order, lease: float) -> dict[str, str]:
     """The stopped owner's tool is in doubt: have the next owner ask about it."""
     assert children.send(replace(order, verb="resume", lease=lease, somebody_there=False)).status == "waiting"
-    return {"doubt-1-first-0": "retry"}
+    return {"doubt-1-tool-first-0": "retry"}
 
 
 def _set_owner(order: Order, owner: str, lease: float) -> None:

@@ -240,6 +240,39 @@ def test_another_effect_in_doubt_waits_for_a_person_to_decide(store: Store, deci
     assert graph.replay("r", store=store).status == result.status
 
 
+def test_effects_in_doubt_of_one_name_and_two_kinds_are_two_questions(store: Store) -> None:
+    done: list[str] = []
+    begun = asyncio.Event()
+
+    async def charge(kind: str) -> str:
+        done.append(kind)
+        if len(done) == 2:
+            begun.set()
+        if len(done) <= 2:
+            await asyncio.sleep(30)
+        return f"{kind} again"
+
+    async def node(ctx: Any) -> str:
+        both = (ctx.effect("charge", charge, kind, kind=kind) for kind in ("tool", "code"))
+        return ", ".join(await asyncio.gather(*both))
+
+    graph = alone(node)
+
+    async def main() -> None:
+        run = asyncio.create_task(graph.arun(store=store, run_id="r"))
+        await begun.wait()
+        graph.cancel("r")
+        await run
+
+    asyncio.run(main())
+    answers = {"doubt-1-tool-charge-0": "retry", "doubt-1-code-charge-0": {"result": "code by hand"}}
+    assert {question.id for question in graph.resume("r", store=store).questions} == set(answers)
+    result = graph.resume("r", store=store, answers=answers)
+    assert last(result) == "tool again, code by hand"
+    assert done == ["tool", "code", "tool"]
+    assert last(graph.replay("r", store=store)) == last(result)
+
+
 def test_arguments_that_cannot_be_journaled_are_told_apart_by_their_type(store: Store) -> None:
     async def node(ctx: Any) -> str:
         return await ctx.effect("use", lambda client: type(client).__name__, object())
