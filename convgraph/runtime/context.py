@@ -7,8 +7,8 @@ import datetime
 import inspect
 import random
 import uuid
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Generator, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -196,6 +196,10 @@ class Context:
     def call_model(self, model: Model, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
         """Ask a model; the answer is journaled, and given back on resume and replay. Raises `EffectFailed`."""
         return effects.ask_model(self._run, self._turning, self._node, model, request)
+
+    async def hold(self, key: Hashable, open: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+        """What `open()` gives (a sandbox, say): opened once, and closed when this execution of the run stops. Never journaled."""
+        return await self._run.hold(key, open)
 
     async def converse(self, program: Program, messages: Sequence[Message], state: Any = None) -> State:
         """Have a conversation of its own inside this turn, in the same journal. Returns its state when it has stopped.

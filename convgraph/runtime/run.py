@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
@@ -17,6 +18,9 @@ from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
 from convgraph.runtime.setups import Setups
+
+
+T = TypeVar("T")
 
 
 class Recorder(Protocol):
@@ -72,7 +76,23 @@ class Run:
     warnings: list[str] = field(default_factory=list[str])
     failure: Exception | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    held: dict[Hashable, Any] | None = None
+    exits: AsyncExitStack | None = None
     setups: Setups = field(default_factory=Setups)
+
+    async def hold(self, key: Hashable, open: Callable[[], AbstractAsyncContextManager[T]]) -> T:
+        """What `open()` gives, opened at the first call with this key and closed when this execution of the run stops."""
+        self.held = {} if self.held is None else self.held
+        self.exits = self.exits or AsyncExitStack()
+        if key not in self.held:
+            self.held[key] = await self.exits.enter_async_context(open())
+        return self.held[key]
+
+    async def let_go(self) -> None:
+        """Close what is held."""
+        exits, self.held, self.exits = self.exits, None, None
+        if exits is not None:
+            await exits.aclose()
 
     async def keep(self, event: EffectStarted | EffectFinished) -> None:
         """Make an effect durable, and known to a further attempt at its turn."""
