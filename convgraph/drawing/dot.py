@@ -117,7 +117,7 @@ def _node(node: PictureNode) -> str:
     }
     if node.shape in ("start", "end"):
         attributes |= {"label": node.name, "fontcolor": palette.PAPER, "fontsize": "7.5", **_current(node.activity)}
-        beside = [Line(text, 9.5, palette.TAKEN, bold=True) for text in choosing_texts(node.activity)]
+        beside = [Line(part, 9.5, palette.TAKEN, bold=True) for text in choosing_texts(node.activity) for part in text.split(": ")]
         return f"{quoted(node.id)} " + _attributes(attributes, _table(beside) if beside else None, "xlabel")
     if node.shape in ("fork", "join"):
         return f"{quoted(node.id)} " + _attributes({**attributes, "label": ""})

@@ -255,7 +255,7 @@ class _Tracer:
         return place, None
 
     def _current(self) -> str | None:
-        """Where the run is: the innermost node that has the turn."""
+        """Where the run is: the innermost node that has the turn; where a nested conversation has just ended, the node around it."""
         outer = self.talks.get("")
         if outer is None or outer.state.node == END:
             return None
@@ -263,5 +263,5 @@ class _Tracer:
         turn = str(outer.state.turn + 1)
         for path, talk in self.talks.items():
             if not outer.state.choosing and without_attempts(path).partition("/")[0] == turn:
-                current = join_path(talk.place, talk.state.node)
+                current = join_path(talk.place, talk.state.node) if talk.state.node != END else talk.place
         return current

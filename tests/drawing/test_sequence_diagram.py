@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from convgraph.drawing.sequence import Arrow, Box, Item, Note, sequence_of
 from convgraph.drawing.sequence_mermaid import sequence_mermaid
 from convgraph.drawing.sequence_svg import sequence_svg
-from convgraph.graph.definition import END, Definition
+from convgraph.graph.definition import END, START, Definition
 from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.events import (
     AttemptFailed,
@@ -22,6 +22,7 @@ from convgraph.journal.events import (
     EffectStarted,
     Ended,
     Event,
+    Moved,
     Question,
     Resumed,
     RunStarted,
@@ -72,6 +73,38 @@ def test_a_transition_says_its_label_and_guard(essay: Definition) -> None:
     events = [started(), Stepped("1", "critic", said("critic", "APPROVED"), target=END, edge=1)]
     assert sequence_of(events, essay).items[-1] == Arrow("critic", END, "APPROVED", 'approved, when last.content.contains("APPROVED")')
     assert sequence_of(events).items[-1] == Arrow("critic", END, "APPROVED"), "without the graph there is no guard to name"
+
+
+def test_who_was_chosen_to_begin_is_told_as_an_arrow_from_start(reception: Definition) -> None:
+    """What is said first goes to START, from where it is handed on; the same in what is nested, and when it goes on later."""
+    events: list[Event] = [
+        started("hello"),
+        EffectFinished("0>", "model", "gpt", 0, "", usage=Usage(1, 40)),
+        Moved("0", "desk", 2, Usage(1, 40), chosen_by="auto"),
+        Moved("1/0", "clerk", 1, chosen_by="first"),
+        Stepped("1/1", "clerk", said("clerk", "hi"), target=END, edge=2),
+        Stepped("1", "desk", said("desk", "hi"), target=END, edge=6),
+        Ended("finished", "reached END"),
+        Edited("continued", node=START, messages=(Message("user", "I buy", "user"),), choosing=True),
+        EffectFinished("1+1>", "human", "select", 0, "", result="sales"),
+        Moved("1+1", "sales", 0, chosen_by="manual"),
+    ]
+    told = sequence_of(events, reception)
+    assert told.items == (
+        Arrow("user", START, "hello"),
+        Note(START, "model gpt: 40 tokens"),
+        Arrow(START, "desk", "", "chosen by auto"),
+        Box("inside desk", (Arrow("desk/START", "desk/clerk", ""), Arrow("desk/clerk", "desk", "hi"))),
+        Arrow("desk", END, "hi"),
+        Note("", "finished: reached END", "run"),
+        Note("", "continued", "run"),
+        Arrow("user", START, "I buy"),
+        Arrow("person", START, "sales", kind="ask"),
+        Arrow(START, "sales", "", 'to sales, when last.content.contains("buy"), chosen by manual'),
+    )
+    assert sequence_of(events).items[0] == Arrow("user", START, "hello"), "the events alone tell it, too"
+    assert "START" in sequence_mermaid(events, reception)
+    ElementTree.fromstring(sequence_svg(events, reception))
 
 
 def test_what_is_nested_stands_in_a_box_before_the_turn_that_it_makes(publishing: Definition) -> None:
