@@ -4,7 +4,7 @@
 
 BIN := .venv/bin
 # Two workers, whatever the machine: counts and timeouts in the tests are made for two cores.
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := scripts/with-docker $(BIN)/python -m pytest -n 2
 # One worker: these tests exhaust what sandboxes of one user share, such as the number of processes.
 PYTEST_CODING := scripts/with-docker $(BIN)/python -m pytest tests/coding
 

@@ -64,7 +64,7 @@ class CodeContainer:
         command = _FOR_EVER if left_running else _WHILE_HELD
         removed = not kept and not left_running
         self._container: Container = client.containers.create(
-            image, command, stdin_open=not left_running, auto_remove=removed, labels=[_LABEL], **options
+            image, entrypoint=command, stdin_open=not left_running, auto_remove=removed, labels=[_LABEL], **options
         )
         try:
             if not left_running:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from convgraph.coding.container import KILLED, CodeContainer, ContainerGone, remove_unstarted
@@ -171,7 +172,7 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
             "user": f"{user}:{group}",
             "read_only": True,
             "tmpfs": {"/tmp": "size=64m,mode=1777"},  # noqa: S108  # the container's own
-            "volumes": {os.fspath(self._bind_dir or self._folder.path): {"bind": WORKSPACE, "mode": "rw"}},
+            "volumes": {str(Path(self._bind_dir or self._folder.path).absolute()): {"bind": WORKSPACE, "mode": "rw"}},
             "working_dir": WORKSPACE,
             "environment": {"HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: S108
             "cap_drop": ["ALL"],

@@ -179,6 +179,18 @@ async def test_an_image_that_cannot_be_had_is_named(tmp_path: Path) -> None:
         await executor.execute([CodeBlock("sh", "true")])
 
 
+async def test_of_several_images_the_first_that_is_there_is_used_whatever_it_runs_by_itself(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    bare: Any = engine.containers.create(build_sandbox_image(engine), ["true"])
+    image: Any = bare.commit("convgraph-test", uuid4().hex, changes='ENTRYPOINT ["false"]')
+    bare.remove()
+    images = ["localhost:1/no/such-image:1", image.tags[0]]
+    async with DockerCommandLineCodeExecutor(work_dir=tmp_path / "work", image=images) as executor:
+        assert (await executor.execute([CodeBlock("sh", "echo ran")])).output == "ran\n"
+    engine.images.remove(image.id)
+
+
 async def test_a_folder_that_root_uses_is_not_given_away(tmp_path: Path) -> None:
     """The tests run as root where they start their own engine; elsewhere the folder is the user's, and code runs as that user."""
     (tmp_path / "used").touch()
