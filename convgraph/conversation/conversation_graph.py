@@ -296,7 +296,7 @@ class ConversationGraph(GraphViews):
         from convgraph.runtime.replay import replay
 
         async with as_store(store) as opened:
-            return await replay(self._sound_program(), run_id, opened, Options(deps), live=live)
+            return self._with_picture(await replay(self._sound_program(), run_id, opened, Options(deps), live=live))
 
     def fork(
         self,
@@ -409,10 +409,10 @@ class ConversationGraph(GraphViews):
         """Do the work so that `cancel(run_id)` can stop it."""
         task = asyncio.current_task()
         if task is None or run_id in self._running:  # a second attempt at a run in progress: it will be told that the run is busy
-            return await work
+            return self._with_picture(await work)
         self._running[run_id] = _Running(asyncio.get_running_loop(), task, options)
         try:
-            return await work
+            return self._with_picture(await work)
         finally:
             del self._running[run_id]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -105,6 +106,21 @@ class GraphViews(ABC):
         from convgraph.drawing import mimebundle
 
         return mimebundle(self.definition)
+
+    def _repr_svg_(self) -> str | None:
+        return self._repr_mimebundle_().get("image/svg+xml")
+
+    def _with_picture(self, result: RunResult) -> RunResult:
+        """The result, able to show itself in a notebook: as this graph, as it is now, with the run on it."""
+        definition = self.definition
+
+        def picture() -> dict[str, str]:
+            from convgraph.drawing import mimebundle
+            from convgraph.drawing.overlay import overlay
+
+            return mimebundle(definition, overlay=overlay(definition, self._events(result, None), run_id=result.run_id))
+
+        return replace(result, picture=picture)
 
     def to_yaml(self) -> str:
         """The definition as YAML. Python callables stand in it by their import path; secrets never do."""

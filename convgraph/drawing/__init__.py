@@ -49,14 +49,13 @@ def draw(
 
 
 def mimebundle(graph: Definition, *, overlay: Overlay | None = None) -> dict[str, str]:
-    """What a notebook shows: the SVG where Graphviz can draw it, and always the mermaid text."""
+    """What a notebook shows: the SVG where Graphviz can draw it, else mermaid, which many draw themselves; and always the text."""
     picture = picture_of(graph, overlay=overlay)
-    bundle = {"text/plain": to_mermaid(picture)}
+    text = to_mermaid(picture)
     try:
-        bundle["image/svg+xml"] = render(to_dot(picture), "svg").decode()
+        return {"text/plain": text, "image/svg+xml": render(to_dot(picture), "svg").decode()}
     except DrawingError:
-        return bundle  # without `dot` a notebook still has the text: displaying a value must not fail
-    return bundle
+        return {"text/plain": text, "text/vnd.mermaid": text}  # displaying a value must not fail
 
 
 def _format(format: str | None, path: str | Path | None) -> str:

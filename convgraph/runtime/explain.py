@@ -42,6 +42,9 @@ class Explanation:
         """The transitions that were enabled."""
         return tuple(guard.edge for guard in self.guards if guard.value is True)
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": str(self)}
+
     def __str__(self) -> str:
         lines = [f"step {self.step}: {self.node}" + (f" failed: {self.error}" if self.error else "")]
         for guard in self.guards:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from convgraph.errors import ConvgraphError
 from convgraph.graph.machine import State, Status
 from convgraph.journal.store import OpenQuestion, Store
 from convgraph.messages import Message, Usage
@@ -33,10 +35,22 @@ class RunResult:
     exception: Exception | None = field(default=None, compare=False)
     """The exception that a `failed` run failed with, where it was raised in this process."""
     store: Store | None = field(default=None, compare=False)
+    picture: Callable[[], Mapping[str, str]] | None = field(default=None, compare=False)
+    """What a notebook shows besides the words, by MIME type: the graph with the run on it."""
 
     def __repr__(self) -> str:
         said = f", last={self.messages[-1].text!r:.60}" if self.messages else ""
         return f"RunResult({self.run_id!r}, {self.status!r}, {self.stop_reason!r}, steps={self.steps}{said})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        words = {"text/plain": repr(self)}
+        try:
+            return {**(self.picture() if self.picture is not None else {}), **words}
+        except ConvgraphError:
+            return words  # its record is gone: displaying a value must not fail
+
+    def _repr_svg_(self) -> str | None:
+        return self._repr_mimebundle_().get("image/svg+xml")
 
     @property
     def last(self) -> Message | None:

@@ -149,7 +149,7 @@ def test_without_the_program_the_error_names_the_way_out(essay: Definition, monk
     with pytest.raises(DrawingError, match=r"'dot' program.*to_mermaid"):
         draw(essay)
     assert bytes(draw(essay, format="dot")).startswith(b"digraph")  # type: ignore[arg-type]
-    assert list(mimebundle(essay)) == ["text/plain"]
+    assert list(mimebundle(essay)) == ["text/plain", "text/vnd.mermaid"]
 
 
 def test_a_program_that_fails_or_cannot_start_is_named(essay: Definition, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
