@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import EffectFailed, InternalError, SelectionFailed
-from convgraph.graph.definition import END, METHODS, Edge
+from convgraph.graph.definition import END, METHODS, START, Edge
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
 from convgraph.graph.round_robin import longest_waiting
@@ -96,9 +96,13 @@ def _fallback(scope: Scope, state: State, edges: tuple[Edge, ...], heard: str) -
     why = f"the fallback {name!r} is not among them" if name else "there is no fallback="
     method = definition.select_at(state.node)
     raise SelectionFailed(
-        f"graph {definition.name!r}, after node {state.node!r} (turn {state.turn}): "
+        f"graph {definition.name!r}, {_place(state)}: "
         f"the selector {method!r} chose none of {targets}, and {why}{'; ' if heard else ''}{heard}"
     )
+
+
+def _place(state: State) -> str:
+    return START if state.node == START else f"after node {state.node!r} (turn {state.turn})"
 
 
 async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge | str:
@@ -168,7 +172,7 @@ def _described(name: str, description: str, edge: Edge) -> str:
 async def _ask_person_to_select(run: Run, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge:
     names = [edge.target for edge in edges]
     schema = {"type": "string", "enum": names}
-    prompt = f"Who is next after {state.node}?"
+    prompt = "Who begins?" if state.node == START else f"Who is next after {state.node}?"
     picked = await ask_person(run, turning, "select", prompt, schema, None)
     return edges[names.index(picked)]
 
@@ -189,6 +193,6 @@ async def _call_selector(run: Run, scope: Scope, turning: Turning, state: State,
     if name in METHODS:
         return name
     raise SelectionFailed(
-        f"graph {scope.program.definition.name!r}, after node {state.node!r} (turn {state.turn}): "
+        f"graph {scope.program.definition.name!r}, {_place(state)}: "
         f"the selector returned {picked!r:.100}; it may return one of {', '.join(map(repr, names))}, or a method ({', '.join(METHODS)})"
     )
