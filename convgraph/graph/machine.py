@@ -56,6 +56,23 @@ class Turn(NamedTuple):
     asked: tuple[str, ...] = ()
     reason: str = ""
 
+    def booked(self, usage: Usage, seconds: float, inner_turns: int) -> Turn:
+        """The turn with what it has cost."""
+        return Turn(
+            self.node,
+            self.messages,
+            self.updates,
+            self.goto,
+            self.error,
+            usage,
+            seconds,
+            inner_turns,
+            self.visits,
+            self.limit,
+            self.asked,
+            self.reason,
+        )
+
 
 class Move(NamedTuple):
     """A transition was taken. `edge` is its index; `limit` names the limit whose edge it is."""

@@ -92,7 +92,10 @@ class EffectStarted:
 
 @dataclass(frozen=True, slots=True)
 class EffectFinished:
-    """An effect's result, or its error. `request` holds what a diff needs to rebuild a model's request."""
+    """An effect's result, or its error.
+
+    A model's `digest` is that of its request's setup, a point, and that of the messages; `request` says how many they were.
+    """
 
     kind: ClassVar[str] = "effect_finished"
     path: str

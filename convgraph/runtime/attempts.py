@@ -40,7 +40,7 @@ async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
     turning = attempts.turning
     if isinstance(outcome, Failure):
         outcome = Turn(node.name, error=outcome.error, asked=turning.asked)
-    return outcome._replace(seconds=run.elapsed(path, attempts.started), usage=turning.usage, inner_turns=turning.turns)
+    return outcome.booked(turning.usage, run.elapsed(path, attempts.started), turning.turns)
 
 
 class Attempts:

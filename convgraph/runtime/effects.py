@@ -85,7 +85,7 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     started = run.clock()
     turning.check_limits(started)
     on_delta = _teller(run, turning, node) if run.journal.streaming else None
-    asked: JsonObject = {"setup": setup, "messages": len(request.messages)}
+    asked: JsonObject = {"messages": len(request.messages)}
     await run.journal.confirm()  # no intent is written before a model call, so nothing else would stop a late owner
     try:
         reply = await model.respond(request, on_delta)

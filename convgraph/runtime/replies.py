@@ -32,13 +32,13 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
 
 def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:
     """A reply-like value as messages, an update in JSON, and a handover. Raises `InputError` for what cannot be one."""
-    reply = value if isinstance(value, Reply) else Reply(value)
+    said, given, goto = (value.content, value.update, value.goto) if isinstance(value, Reply) else (value, None, None)
     try:
-        messages = as_messages(reply.content, name)
+        messages = as_messages(said, name)
     except InputError as error:
         raise InputError(f"{_where(scope, name, path)}: {error}; a node returns a str, a Message, a Reply or None") from None
-    update = _update(scope, reply.update, _where(scope, name, path)) if reply.update else None
-    return messages, update, reply.goto
+    update = _update(scope, given, _where(scope, name, path)) if given else None
+    return messages, update, goto
 
 
 def _update(scope: Scope, update: Mapping[str, Any], where: str) -> JsonObject:

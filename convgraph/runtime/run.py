@@ -106,9 +106,9 @@ class Run:
             return self.replaying.seconds(path)
         return round(self.clock() - started, 6)
 
-    def attempts(self, path: str) -> list[AttemptFailed]:
+    def attempts(self, path: str) -> Sequence[AttemptFailed]:
         """The failed attempts at the turn at `path` so far."""
-        return self.ledger.attempts.get(path, []) if self.ledger.attempts else []
+        return self.ledger.attempts.get(path, ())
 
     def attempt_failed(self, path: str, attempt: int, error: ErrorInfo, cause: str, seconds: float) -> None:
         """Record that an attempt failed."""

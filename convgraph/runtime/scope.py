@@ -33,7 +33,7 @@ class Turning:
         self.usage = usage
         self.started = started
         self.turns = 0
-        self.ordinals: dict[tuple[str, str], int] | None = None
+        self.ordinals: dict[str, int] | None = None
         self.asked: tuple[str, ...] = ()
         self.closed = False
         self.carried = NO_USAGE  # spent just before, and not part of the state yet: a turn's cost while its transition is chosen
@@ -47,8 +47,9 @@ class Turning:
             raise InputError(f"{kind} effect {name!r}: turn {self.path} is over (it timed out), nothing was done")
         if self.ordinals is None:
             self.ordinals = {}
-        number = self.ordinals.get((kind, name), 0)
-        self.ordinals[kind, name] = number + 1
+        key = f"{kind} {name}"  # no kind has a space in it
+        number = self.ordinals.get(key, 0)
+        self.ordinals[key] = number + 1
         return number
 
     @property

@@ -72,5 +72,5 @@ def _contents(store: Store) -> set[str]:
         if isinstance(event, RunStarted):
             digests.add(event.definition)
         elif isinstance(event, EffectFinished) and event.request is not None:
-            digests.add(event.request["setup"])
+            digests.add(event.digest.partition(".")[0])
     return {text for digest in digests if (text := run_sync(store.content(digest))) is not None}
