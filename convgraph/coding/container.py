@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convgraph.coding.executor import Ended
 from convgraph.coding.output import BoundedOutput
+from convgraph.errors import ExecutorUnavailable
 
 if TYPE_CHECKING:
     import docker
@@ -35,7 +36,7 @@ _LABEL = "convgraph.code"
 _STARTS_WITHIN = 600.0
 
 
-class ContainerGone(Exception):
+class ContainerGone(ExecutorUnavailable):
     """The container does not run any more, and nothing was run in it: make another."""
 
 
@@ -62,9 +63,9 @@ class CodeContainer:
         self._handle: Any = None
         self._reading: Any = None
         command = _FOR_EVER if left_running else _WHILE_HELD
-        removed = not kept and not left_running
+        self._removed = not kept and not left_running
         self._container: Container = client.containers.create(
-            image, entrypoint=command, stdin_open=not left_running, auto_remove=removed, labels=[_LABEL], **options
+            image, entrypoint=command, stdin_open=not left_running, auto_remove=self._removed, labels=[_LABEL], **options
         )
         try:
             if not left_running:
@@ -97,12 +98,19 @@ class CodeContainer:
 
     def end(self) -> None:
         """End all that runs in the container, and remove it. Whoever is in `run` is told `KILLED`."""
+        from docker.errors import APIError
+
+        try:
+            with _unless_gone():
+                self._container.remove(force=True, v=True)
+        except APIError:
+            if not self._removed:
+                raise
+            # A loaded engine may give up waiting for the end of what it has killed. It removes it all the same when it comes.
+        finally:
+            self._let_go()
         with _unless_gone():
-            self._container.remove(force=True, v=True)
-        with _unless_gone():
-            # When it ended by itself the engine is removing it, and takes its time.
             self._container.wait(condition="removed")
-        self._let_go()
 
     def release(self) -> None:
         """Be done with the container: it is removed, or stopped and kept, or left running, as it was made to be."""
@@ -122,7 +130,7 @@ class CodeContainer:
             execution = self._api.exec_create(self._container.id, command)["Id"]
         except APIError as error:
             if error.status_code in _GONE:
-                raise ContainerGone from error
+                raise ContainerGone(f"something ended the container before code could run in it ({error})") from error
             raise
         try:
             self._read(self._api.exec_start(execution, socket=True), output)

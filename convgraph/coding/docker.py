@@ -134,13 +134,17 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
     @staticmethod
     def _available(client: docker.DockerClient, images: Sequence[str]) -> str:
         """The first image that is there, or else can be pulled."""
+        from docker.errors import ImageNotFound
+
         refused = ""
         for image in images:
             try:
                 with _engine_errors(f"the Docker engine has no image {image!r}, and cannot pull it"):
-                    if not client.images.list(name=image):
+                    try:
+                        client.images.get(image)
+                    except ImageNotFound:
                         client.images.pull(image)
-                    return image
+                return image
             except ExecutorUnavailable as error:
                 refused = refused or str(error)
         raise ExecutorUnavailable(refused)
@@ -153,8 +157,8 @@ class DockerCommandLineCodeExecutor(WorkFolderExecutor):
             )
             try:
                 code, said = container.ask("test -w . && python3 -c pass")
-            except ContainerGone:
-                code, said = KILLED, "its first process ended at once"
+            except ContainerGone as gone:
+                code, said = KILLED, str(gone)
         if code:
             self._end_container()
             raise ExecutorUnavailable(
