@@ -23,7 +23,7 @@ from convgraph.journal.writer import Durability
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime import lifecycle
 from convgraph.runtime.functions import FunctionSpeaker
-from convgraph.runtime.lifecycle import Options
+from convgraph.runtime.inputs import Options, prepared
 from convgraph.runtime.people import Human
 from convgraph.runtime.program import GRAPH, Migration, Program, Selector
 from convgraph.runtime.result import RunResult
@@ -239,7 +239,7 @@ class ConversationGraph(GraphViews):
         `CheckFailed`, `InputError` and `StoreError` before anything is written.
         """
         program, options = self._sound_program(), Options(deps, human, durability, listener, target)
-        beginning = lifecycle.prepared(program, input, state, run_id, _checked_limits_or_none(limits), options)
+        beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), options)
         async with as_store(store) as opened:
             return await self._tracked(beginning.run_id, lifecycle.start(program, beginning, opened, options), options)
 

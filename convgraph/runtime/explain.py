@@ -13,7 +13,7 @@ from convgraph.journal.events import EffectFinished, Moved, Recorded, Stepped
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import beginning_path, choice_path, is_inner, without_attempts
 from convgraph.runtime.fold import fold
-from convgraph.runtime.lifecycle import check_step
+from convgraph.runtime.inputs import check_step
 from convgraph.runtime.program import Program
 
 

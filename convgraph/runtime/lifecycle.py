@@ -1,5 +1,3 @@
-# pyright: reportUnnecessaryIsInstance=false
-# What callers really pass is checked, whether their code is typed or not.
 """A run's life: it starts, stops, is resumed, forked, continued. Each verb ends in the one interpreter."""
 
 from __future__ import annotations
@@ -10,21 +8,31 @@ import logging
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
-from convgraph.errors import AnswerError, ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
-from convgraph.graph.definition import START, UNLIMITED, Limits
-from convgraph.graph.machine import End, ErrorInfo, State, advance, begin, resumed
-from convgraph.journal.answers import check_answer
-from convgraph.journal.events import Edited, Ended, Question, Recorded, Resumed, RunStarted, Stepped
+from convgraph.errors import ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
+from convgraph.graph.definition import START, Limits
+from convgraph.graph.machine import End, ErrorInfo, State, advance, resumed
+from convgraph.journal.events import Edited, Ended, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
-from convgraph.journal.writer import Durability, Journal, Listener, check_durability
-from convgraph.messages import Message, as_message, check_json
+from convgraph.journal.writer import Journal
+from convgraph.messages import as_message
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_document, versions
+from convgraph.runtime.inputs import (
+    Beginning,
+    Options,
+    Stop,
+    check_answers,
+    check_options,
+    check_prices,
+    check_run_id,
+    check_step,
+    input_messages,
+)
 from convgraph.runtime.interpreter import converse, path_of_next
-from convgraph.runtime.people import Human, People, check_human
+from convgraph.runtime.people import Human, People
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
@@ -32,52 +40,6 @@ from convgraph.runtime.scope import Scope
 from convgraph.runtime.signals import Diverged, Parked
 
 log = logging.getLogger("convgraph")
-
-
-@dataclass(slots=True)
-class Stop:
-    """Tells a run whose task is cancelled that it was asked to stop, and has to say where it stands."""
-
-    requested: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a run is to be executed. None of it is part of the conversation."""
-
-    deps: Any = None
-    human: Human = "auto"
-    durability: Durability = "step"
-    listener: Listener | None = None
-    target: str = ""
-    stop: Stop = field(default_factory=Stop)
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """All that a run starts from, checked: nothing has been opened or written."""
-
-    run_id: str
-    messages: tuple[Message, ...]
-    state: State
-    limits: Limits
-
-
-def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options) -> Beginning:
-    """Check what a run is to start from. Raises `InputError` for what it cannot use."""
-    _check_options(options)
-    messages = tuple(input_messages(said))
-    check_state(program, state)
-    limits = program.definition.limits if limits is None else limits
-    check_prices(program, limits)
-    name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
-    first = begin(program.definition, messages, state)
-    try:
-        values = first.dump_data()
-    except ValueError as error:  # pydantic's serialization errors are
-        raise InputError(f"the initial state has no JSON form: {error}") from error
-    check_json(values, "the initial state")
-    return Beginning(name, messages, first, limits)
 
 
 async def start(program: Program, beginning: Beginning, store: Store, options: Options) -> RunResult:
@@ -111,7 +73,7 @@ async def resume(
     options: Options,
 ) -> RunResult:
     """Go on with a run from its last complete step. A run that is finished or stuck is given back as it is stored."""
-    _check_options(options)
+    check_options(options)
     seen = await _look(program, run_id, store)
     standing, questions = seen.standing, seen.questions
     check_answers(run_id, answers or {}, questions, standing)
@@ -194,7 +156,7 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
     messages = tuple(input_messages(said))
     if not messages:
         raise InputError("continue_ needs the next message of the user")
-    _check_options(options)
+    check_options(options)
     seen = await _look(program, run_id, store)
     standing = seen.standing
     if standing.state.status not in ("finished", "stuck", "limited"):
@@ -271,75 +233,6 @@ async def settle(scope: Scope) -> None:
         attempt = len(run.attempts(path)) + 1
         run.attempt_failed(path, attempt, ErrorInfo(type(error).__name__, str(error), state.node), "error", 0.0)
         scope.state = advance(definition, state, End("failed", str(error)))
-
-
-def input_messages(said: Any) -> list[Message]:
-    """The messages that a run starts from: none, one, or several; their sender and role are `user` unless they say otherwise."""
-    if said is None:
-        return []
-    if isinstance(said, Sequence) and not isinstance(said, str) and not (said and isinstance(said[0], dict) and "type" in said[0]):
-        return [as_message(item, "user", "user") for item in cast("Sequence[Any]", said)]
-    return [as_message(said, "user", "user")]
-
-
-def check_step(step: Any, where: str) -> None:
-    """Raise `InputError` unless this can be the number of a step."""
-    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
-        raise InputError(f"{where} takes the number of a step, from 1, not {step!r:.100}")
-
-
-def check_state(program: Program, state: Any) -> None:
-    """Raise `InputError` for an initial state that the graph would pass over. Whether its values fit, the schema says."""
-    schema = program.definition.state
-    if state is not None and schema is None:
-        raise InputError(
-            f"graph {program.definition.name!r} has no state, so it takes no state=; give it one with ConversationGraph(state=…)"
-        )
-    if schema is not None and isinstance(state, Mapping):
-        schema.check_fields(cast("Mapping[str, Any]", state))
-
-
-def check_run_id(run_id: Any) -> str:
-    """Raise `InputError` unless this can be a run's id."""
-    if not isinstance(run_id, str) or not run_id or len(run_id) > 200 or not run_id.isprintable():
-        raise InputError(f"run_id={run_id!r:.100} cannot be a run's id; use 1 to 200 printable characters")
-    return run_id
-
-
-def check_prices(program: Program, limits: Limits) -> None:
-    """Raise `InputError` where a limit in US dollars could not be kept, since a model has no price."""
-    if limits is UNLIMITED or limits.usd is None:
-        return
-    unpriced = program.unpriced_models()
-    if unpriced:
-        raise InputError(
-            f"graph {program.definition.name!r} has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known; "
-            "give the model price=(input, output) per 1,000 tokens"
-        )
-
-
-def check_answers(run_id: str, answers: Mapping[str, Any], questions: Sequence[OpenQuestion], standing: Standing) -> None:
-    """Raise `AnswerError` for an answer that is unknown, stale, a duplicate or ill-typed. Nothing has been written yet."""
-    if not isinstance(answers, Mapping):
-        raise AnswerError(f"run {run_id!r}: answers= takes a mapping of question ids to values, not {answers!r:.100}")
-    open_now = {question.id: question for question in questions}
-    for name, value in answers.items():
-        question = open_now.get(name)
-        if question is None:
-            if name in standing.state.asked:
-                raise AnswerError(
-                    f"run {run_id!r}: question {name!r} was answered in turn {standing.state.asked[name]}; a late answer is not used"
-                )
-            waiting = f"it waits for {sorted(open_now)}" if open_now else "it waits for no answer"
-            raise AnswerError(f"run {run_id!r} has no open question {name!r}; {waiting}")
-        if question.answered:
-            raise AnswerError(f"run {run_id!r}: question {name!r} has been answered already")
-        check_answer(Question(question.id, question.prompt, dict(question.schema)), value, run_id)
-
-
-def _check_options(options: Options) -> None:
-    check_human(options.human)
-    check_durability(options.durability)
 
 
 def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:

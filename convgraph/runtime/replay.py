@@ -31,8 +31,9 @@ from convgraph.journal.turn_paths import around, attempt_path, beginning_path, o
 from convgraph.messages import Usage
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
+from convgraph.runtime.inputs import Options
 from convgraph.runtime.ledger import Ledger
-from convgraph.runtime.lifecycle import Options, fork, settle
+from convgraph.runtime.lifecycle import fork, settle
 from convgraph.runtime.migration import Part, part_of
 from convgraph.runtime.people import People
 from convgraph.runtime.program import Program

@@ -19,7 +19,6 @@ from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
 from convgraph.runtime.setups import Setups
 
-
 T = TypeVar("T")
 
 

@@ -23,7 +23,8 @@ from convgraph.journal.turn_paths import is_inner
 from convgraph.messages import NO_USAGE, Message, Reply, ReplyLike, Usage
 from convgraph.protocols import ModelReply, ModelRequest
 from convgraph.runtime.context import Context
-from convgraph.runtime.lifecycle import Options, prepared, start
+from convgraph.runtime.inputs import Options, prepared
+from convgraph.runtime.lifecycle import start
 from convgraph.runtime.program import GRAPH, Program
 from convgraph.runtime.result import RunResult
 from convgraph.sync import run_sync

@@ -1,0 +1,138 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
+"""What a run is started, resumed or continued with, and how it is to be executed: checked before anything is opened or written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from convgraph.errors import AnswerError, InputError
+from convgraph.graph.definition import UNLIMITED, Limits
+from convgraph.graph.machine import State, begin
+from convgraph.journal.answers import check_answer
+from convgraph.journal.events import Question
+from convgraph.journal.store import OpenQuestion
+from convgraph.journal.writer import Durability, Listener, check_durability
+from convgraph.messages import Message, as_message, check_json
+from convgraph.runtime.fold import Standing
+from convgraph.runtime.people import Human, check_human
+from convgraph.runtime.program import Program
+
+
+@dataclass(slots=True)
+class Stop:
+    """Tells a run whose task is cancelled that it was asked to stop, and has to say where it stands."""
+
+    requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is to be executed. None of it is part of the conversation."""
+
+    deps: Any = None
+    human: Human = "auto"
+    durability: Durability = "step"
+    listener: Listener | None = None
+    target: str = ""
+    stop: Stop = field(default_factory=Stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """All that a run starts from, checked: nothing has been opened or written."""
+
+    run_id: str
+    messages: tuple[Message, ...]
+    state: State
+    limits: Limits
+
+
+def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options) -> Beginning:
+    """Check what a run is to start from. Raises `InputError` for what it cannot use."""
+    check_options(options)
+    messages = tuple(input_messages(said))
+    check_state(program, state)
+    limits = program.definition.limits if limits is None else limits
+    check_prices(program, limits)
+    name = check_run_id(run_id) if run_id is not None else uuid.uuid4().hex
+    first = begin(program.definition, messages, state)
+    try:
+        values = first.dump_data()
+    except ValueError as error:  # pydantic's serialization errors are
+        raise InputError(f"the initial state has no JSON form: {error}") from error
+    check_json(values, "the initial state")
+    return Beginning(name, messages, first, limits)
+
+
+def input_messages(said: Any) -> list[Message]:
+    """The messages that a run starts from: none, one, or several; their sender and role are `user` unless they say otherwise."""
+    if said is None:
+        return []
+    if isinstance(said, Sequence) and not isinstance(said, str) and not (said and isinstance(said[0], dict) and "type" in said[0]):
+        return [as_message(item, "user", "user") for item in cast("Sequence[Any]", said)]
+    return [as_message(said, "user", "user")]
+
+
+def check_step(step: Any, where: str) -> None:
+    """Raise `InputError` unless this can be the number of a step."""
+    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
+        raise InputError(f"{where} takes the number of a step, from 1, not {step!r:.100}")
+
+
+def check_state(program: Program, state: Any) -> None:
+    """Raise `InputError` for an initial state that the graph would pass over. Whether its values fit, the schema says."""
+    schema = program.definition.state
+    if state is not None and schema is None:
+        raise InputError(
+            f"graph {program.definition.name!r} has no state, so it takes no state=; give it one with ConversationGraph(state=…)"
+        )
+    if schema is not None and isinstance(state, Mapping):
+        schema.check_fields(cast("Mapping[str, Any]", state))
+
+
+def check_run_id(run_id: Any) -> str:
+    """Raise `InputError` unless this can be a run's id."""
+    if not isinstance(run_id, str) or not run_id or len(run_id) > 200 or not run_id.isprintable():
+        raise InputError(f"run_id={run_id!r:.100} cannot be a run's id; use 1 to 200 printable characters")
+    return run_id
+
+
+def check_prices(program: Program, limits: Limits) -> None:
+    """Raise `InputError` where a limit in US dollars could not be kept, since a model has no price."""
+    if limits is UNLIMITED or limits.usd is None:
+        return
+    unpriced = program.unpriced_models()
+    if unpriced:
+        raise InputError(
+            f"graph {program.definition.name!r} has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known; "
+            "give the model price=(input, output) per 1,000 tokens"
+        )
+
+
+def check_answers(run_id: str, answers: Mapping[str, Any], questions: Sequence[OpenQuestion], standing: Standing) -> None:
+    """Raise `AnswerError` for an answer that is unknown, stale, a duplicate or ill-typed. Nothing has been written yet."""
+    if not isinstance(answers, Mapping):
+        raise AnswerError(f"run {run_id!r}: answers= takes a mapping of question ids to values, not {answers!r:.100}")
+    open_now = {question.id: question for question in questions}
+    for name, value in answers.items():
+        question = open_now.get(name)
+        if question is None:
+            if name in standing.state.asked:
+                raise AnswerError(
+                    f"run {run_id!r}: question {name!r} was answered in turn {standing.state.asked[name]}; a late answer is not used"
+                )
+            waiting = f"it waits for {sorted(open_now)}" if open_now else "it waits for no answer"
+            raise AnswerError(f"run {run_id!r} has no open question {name!r}; {waiting}")
+        if question.answered:
+            raise AnswerError(f"run {run_id!r}: question {name!r} has been answered already")
+        check_answer(Question(question.id, question.prompt, dict(question.schema)), value, run_id)
+
+
+def check_options(options: Options) -> None:
+    """Raise `InputError` for a way of running that there is not."""
+    check_human(options.human)
+    check_durability(options.durability)
