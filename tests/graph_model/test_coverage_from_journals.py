@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from convgraph import END, ConversationGraph, ForEach, Limits, Parallel, Reply, Retry
+from convgraph import END, START, ConversationGraph, ForEach, Limits, Parallel, Reply, Retry
 from convgraph.graph.coverage import Coverage, coverage
 from convgraph.journal.memory import MemoryStore
 from convgraph.journal.steps_taken import steps_taken
@@ -83,3 +83,37 @@ def test_several_runs_add_up_and_a_limit_leaves_no_trace_twice() -> None:
     assert both.nodes == {((), "a"): 6}
     assert both.edges == {((), 0): 2, ((), 1): 4}
     assert both.guard_share == 1
+
+
+def test_who_began_counts_in_the_graph_and_in_those_inside() -> None:
+    async def speak(ctx: Any) -> str:
+        return "x"
+
+    inner = ConversationGraph("inner", select="round_robin")
+    inner.add_node(speak, name="a")
+    inner.add_edge(START, "a", when=lambda view: view.turn == 0)
+    inner.add_edge(START, END, when="turn > 0")
+    inner.add_edge("a", END)
+    made, store = ConversationGraph("outer"), MemoryStore()
+    made.add_node(inner, name="sub")
+    made.add_node(speak, name="b")
+    made.add_edge(START, "b", when='last.content == "b"')
+    made.add_edge(START, "sub")
+    made.add_edge("sub", END)
+    made.add_edge("b", END)
+    one, other = made.run("x", store=store), made.run("b", store=store)
+    made.continue_(other.run_id, "c", store=store)
+    found = covered(made, store, one.run_id, other.run_id)
+    assert found.strange == ()
+    assert {place: count for place, count in found.edges.items() if count} == {
+        ((), 0): 1,
+        ((), 1): 2,
+        ((), 2): 2,
+        ((), 3): 1,
+        (("sub",), 0): 2,
+        (("sub",), 2): 2,
+    }
+    assert (((), 0), False) in [place for place, count in found.guards.items() if count == 2]
+    assert found.guards[(("sub",), 0), True] == 2
+    assert found.nodes == {((), "sub"): 2, ((), "b"): 1, (("sub",), "a"): 2}
+    assert found.missing_edges == ["sub/START -> END when turn > 0"]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from convgraph import END, ConversationGraph, Limits, Parallel
+from convgraph import END, START, ConversationGraph, Limits, Parallel
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition
 from convgraph.graph.machine import ErrorInfo, Move, Turn, advance, begin, verdict
@@ -29,14 +29,15 @@ def speak(ctx: Any) -> str:
 
 
 def graph(*edges: tuple[Any, ...], nodes: str = "", **options: Any) -> ConversationGraph:
-    """A graph from rows of (source, target, guard, options); the first source is the start."""
+    """A graph from rows of (source, target, guard, options); the first source is the start, if no edge leaves START."""
     made = ConversationGraph("sample", **options)
-    for name in dict.fromkeys([*nodes.split(), *(end for edge in edges for end in edge[:2] if end != END)]):
+    for name in dict.fromkeys([*nodes.split(), *(end for edge in edges for end in edge[:2] if end not in (START, END))]):
         made.add_node(speak, name=name)
     for source, target, *rest in edges:
         when = rest[0] if rest else None
         made.add_edge(source, target, when, **(rest[1] if len(rest) > 1 else {}))
-    made.set_start(edges[0][0] if edges else nodes.split(maxsplit=1)[0])
+    if made.definition.beginning != START:
+        made.set_start(edges[0][0] if edges else nodes.split(maxsplit=1)[0])
     return made
 
 
@@ -286,6 +287,9 @@ def test_a_large_graph_is_covered_within_seconds() -> None:
 POOL = [None, None, "declined", 'last.content.contains("x")', "turn > 3", "visits.a < 2", "state.done", "1 > 2", "usage.tokens > 9"]
 
 
+BEGINNINGS = [None, 'last.content == "x"', '!last.content.contains("x") && turn == 0', "size(messages) > 1", 'sender == "START"']
+
+
 def random_graph(rng: random.Random) -> ConversationGraph:
     """A small graph in which every node has a way on: what `run` refuses is not to be tested here."""
     names = LETTERS[: rng.randint(1, 5)]
@@ -294,8 +298,12 @@ def random_graph(rng: random.Random) -> ConversationGraph:
         for on in rng.choices(["reply", "error", "limit"], [6, 1, 1], k=rng.randint(1, 12))
     ]
     rows += [(one, other) for one, other in zip(names, [*names[1:], END], strict=True)]
+    if rng.random() < 0.4:
+        rows += [(START, rng.choice([*names, END]), rng.choice(BEGINNINGS)) for _ in range(rng.randint(1, 3))]
+        rows += [(START, names[0])]
     made = graph(*rows, nodes=" ".join(names), state=Whole, select=rng.choice(["first", "first", "random"]))
-    made.set_start(names[0])
+    if made.definition.beginning != START:
+        made.set_start(names[0])
     return made
 
 
@@ -303,7 +311,7 @@ def seen_on_random_walks(definition: Definition, rng: random.Random, walks: int 
     """The transitions that conversations take in which everybody does what they like."""
     seen: set[int] = set()
     for _ in range(walks):
-        state, limits = begin(definition, [Message("user", "Begin.", "user")]), Limits(turns=rng.randint(1, 9))
+        state, limits = begin(definition, [Message("user", rng.choice(["Begin.", "x"]), "user")]), Limits(turns=rng.randint(1, 9))
         while state.status is None:
             node, usage = state.node, Usage(1, rng.choice([0, 0, 10]))
             said = rng.choice([(), (Message(node, "x"),), (Message(node, "y"),)])
@@ -315,7 +323,7 @@ def seen_on_random_walks(definition: Definition, rng: random.Random, walks: int 
                 usage=usage,
             )
             turn = rng.choice([speaks, speaks, speaks, Turn(node, error=ErrorInfo("E", "m", node), usage=usage)])
-            state = advance(definition, state, turn)
+            state = state if state.choosing else advance(definition, state, turn)
             decided = verdict(definition, state, limits)
             if decided.status is not None:
                 break
@@ -336,6 +344,37 @@ def test_nothing_is_missed_in_random_graphs(part: int) -> None:
         missed = {missing.what.index for missing in found.uncovered if not isinstance(missing.what, str)}
         assert not missed & seen_on_random_walks(made.definition, rng), f"seed {seed}"
         assert all(missing.reason for missing in found.uncovered)
+
+
+@pytest.mark.parametrize("select", ["first", "round_robin", "auto", "manual"])
+def test_each_way_to_begin_is_taken(select: Any) -> None:
+    """The input is what brings about who begins under guards; where a selector decides, the script does."""
+    made = graph(
+        (START, "a", 'last.content.contains("sales")'),
+        (START, END, 'last.content == "bye"'),
+        (START, "b", "size(messages) == 1"),
+        ("a", "b"),
+        ("b", END),
+        select=select,
+    )
+    found = check_covered(made)
+    assert {path.turns[0].edge for path in found} == {0, 1, 2}
+    assert all(path.turns[0].node == START and START not in path.nodes for path in found)
+    by_node = made.paths(cover="nodes")
+    assert (by_node.uncovered, {name for path in by_node for name in path.nodes}) == ((), {"a", "b"})
+    assert "START lets begin -> a" in str(found)
+
+
+def test_a_way_to_begin_that_is_never_taken_is_said(tmp_path: Path) -> None:
+    made = graph((START, "a", "turn > 0"), (START, "b"), ("a", END), ("b", END))
+    found = made.paths()
+    assert [missing.what for missing in found.uncovered] == [made.definition.edges[0], made.definition.edges[2]]
+    assert "guard turn > 0 was false for each input tried" in found.uncovered[0].reason
+    stuck = graph((START, "a", "turn > 0"), ("a", END)).paths()
+    assert [path.status for path in stuck] == ["stuck"]
+    follow(graph((START, "a", "turn > 0"), ("a", END)), stuck[0])
+    with pytest.raises(AssertionError, match=r"turn 0: START .*\n.*START -> b"):
+        follow(made, ScriptedPath((ScriptedTurn(START, edge=0, target="a"), ScriptedTurn("a", "x", edge=2, target=END))))
 
 
 ESSAY = """

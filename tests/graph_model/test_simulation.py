@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from convgraph import END, ConversationGraph, Limits
+from convgraph import END, START, ConversationGraph, Limits
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.simulation import Distribution, Simulation, simulate
 
@@ -18,11 +18,12 @@ def speak(ctx: Any) -> str:
 
 def graph(*edges: tuple[Any, ...], **options: Any) -> ConversationGraph:
     made = ConversationGraph("sample", **options)
-    for name in dict.fromkeys(end for edge in edges for end in edge[:2] if end != END):
+    for name in dict.fromkeys(end for edge in edges for end in edge[:2] if end not in (START, END)):
         made.add_node(speak, name=name)
     for source, target, *rest in edges:
         made.add_edge(source, target, rest[0] if rest else None, **(rest[1] if len(rest) > 1 else {}))
-    made.set_start(edges[0][0])
+    if edges[0][0] != START:
+        made.set_start(edges[0][0])
     return made
 
 
@@ -38,6 +39,18 @@ def test_a_drawn_guard_gives_the_distribution_that_it_should() -> None:
     assert found.turns.p50 == 2 * math.ceil(math.log(0.5) / math.log(0.75))
     assert found.turns.p99 == pytest.approx(2 * math.ceil(math.log(0.01) / math.log(0.75)), abs=2)
     assert found.endings == {f"finished: critic -> END when {APPROVED} (approved)": 20_000}
+
+
+def test_who_begins_is_drawn_or_decided_like_all_that_follows() -> None:
+    made = graph((START, "a", 'last.content.contains("x")'), (START, END, "turn > 0"), (START, "b"), ("a", END), ("b", END))
+    found = made.simulate(4_000, weights={"START->a": 0.25})
+    assert found.edges["START->END#1"] == 0, "before the first turn no turn has been made"
+    assert found.edges["START->a#0"] + found.edges["START->b#2"] == 4_000
+    assert found.nodes["a"] == found.edges["START->a#0"] == pytest.approx(1_000, rel=0.1)
+    nobody = graph((START, END, "turn == 0"), (START, "a"), ("a", END)).simulate(10)
+    assert (nobody.turns.max, nobody.endings) == (0, {"finished: START -> END when turn == 0": 10})
+    lost = graph((START, "a", "turn > 0"), ("a", END)).simulate(10)
+    assert lost.share("stuck") == 1.0
 
 
 def test_the_same_seed_gives_the_same_simulation_and_another_seed_another() -> None:
