@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from convgraph.errors import DefinitionError
+from convgraph.coding.work_folder import WorkFolder
+from convgraph.errors import DefinitionError, InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
+_WRITTEN = "# Functions for the code in this folder, written by convgraph."
 _MARK = "__convgraph_requirements__"
 
 
@@ -49,9 +51,13 @@ class FunctionsModule:
         """The functions' names."""
         return [function.__name__ for function in self._functions]
 
-    def source(self) -> str:
-        """The module."""
-        return "\n\n".join(["\n".join(f"import {module}" for module in self._imports), *self._sources])
+    def write_to(self, folder: WorkFolder) -> None:
+        """Write the module down. Raises `InputError` where a file of that name is somebody else's."""
+        path = folder.path / f"{self.name}.py"
+        if path.exists() and not path.read_text(errors="replace").startswith(_WRITTEN):
+            raise InputError(f"{str(path)!r} is there already, and is not one of ours: give functions_module= another name")
+        imports = "\n".join(f"import {module}" for module in self._imports)
+        folder.write(path.name, "\n\n".join([_WRITTEN, imports, *self._sources]) + "\n")
 
     def for_prompt(self) -> str:
         """What a model is told of them."""

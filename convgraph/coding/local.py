@@ -66,7 +66,7 @@ class LocalCommandLineCodeExecutor(WorkFolderExecutor):
 
     async def _start(self) -> None:
         if self._functions.names:
-            self._folder.write(f"{self._functions.name}.py", self._functions.source())
+            self._functions.write_to(self._folder)
         if self._functions.packages:
             output = BoundedOutput(10_000)
             install = [self._python(), "-m", "pip", "install", "--quiet", *self._functions.packages]

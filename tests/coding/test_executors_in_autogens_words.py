@@ -23,7 +23,7 @@ from convgraph.coding import (
     executor_from_config,
     with_requirements,
 )
-from convgraph.errors import DefinitionError, ExecutorUnavailable
+from convgraph.errors import DefinitionError, ExecutorUnavailable, InputError
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +107,18 @@ def test_code_imports_the_functions_that_it_is_given(tmp_path: Path) -> None:
     prompt = executor.format_functions_for_prompt()
     assert "module `given`" in prompt
     assert 'def area(radius: \'float\') -> \'float\':\n    """The area of a circle."""\n    ...' in prompt
+
+
+def test_the_functions_module_takes_no_file_of_somebody_elses_away(tmp_path: Path) -> None:
+    (tmp_path / "functions.py").write_text("mine = 1\n")
+    for name in ("functions", "given", "given"):
+        executor = LocalCommandLineCodeExecutor(work_dir=tmp_path, functions=[greet], functions_module=name)
+        if name == "functions":
+            with pytest.raises(InputError, match="functions_module="):
+                executor.execute_code_blocks([CodeBlock("python", "pass")])
+        else:
+            assert executor.execute_code_blocks([CodeBlock("python", "import given")]).exit_code == 0
+    assert (tmp_path / "functions.py").read_text() == "mine = 1\n"
 
 
 def test_a_package_that_functions_need_and_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
