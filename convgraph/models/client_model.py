@@ -18,13 +18,14 @@ from convgraph.models.prices import Counted, as_price, usage_of
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.settings import checked
 from convgraph.models.structured import with_data
+from convgraph.models.structured_model import StructuredModel
 from convgraph.models.text import sound, sound_json
 from convgraph.models.wire import chat_body
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.threads import in_thread
 
 _NOT_FOR_CREATE = frozenset(
-    "api_key api_type api_version azure_ad_token azure_ad_token_provider azure_deployment azure_endpoint base_url default_headers "
+    "api_key api_version azure_ad_token azure_ad_token_provider azure_deployment azure_endpoint base_url default_headers "
     "http_client max_retries organization price rate_limit timeout".split()
 )
 """Keys of an entry that the client's constructor sees, and no request."""
@@ -196,6 +197,8 @@ def _with_places_filled(model: Model, made_for: Callable[[UnregisteredClient], M
         return FallbackModel([_with_places_filled(each, made_for) for each in model.models])
     if isinstance(model, CachedModel):
         return CachedModel(_with_places_filled(model.model, made_for), model.cache)
+    if isinstance(model, StructuredModel):
+        return model.with_model(_with_places_filled(model.model, made_for))
     return made_for(model) if isinstance(model, UnregisteredClient) else model
 
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import ToolCall
+from convgraph.models.json_fields import count_in, items_in, mapping_in, text_in
 from convgraph.models.prices import Counted, Price, usage_of
-from convgraph.models.text import held_back, sound, sound_json
+from convgraph.models.text import Pieces, sound, sound_json
 from convgraph.protocols import ModelReply
 
 
@@ -29,7 +30,7 @@ def read_completion(body: Any, model: str, price: Price | None) -> ModelReply:
         raise ModelOutputError(f"{model!r} answered without a message: {answer!r:.200}", collected.reply(price))
     collected.add_message(cast("Mapping[str, Any]", message))
     # The body came whole, so an endpoint that does not say why it ended has simply ended.
-    collected.finish_reason = _text(choice.get("finish_reason")) or "stop"
+    collected.finish_reason = text_in(choice, "finish_reason") or "stop"
     return collected.reply(price)
 
 
@@ -44,7 +45,10 @@ class Collected:
     _refusal: list[str] = field(default_factory=list[str])
     _calls: dict[int, dict[str, str]] = field(default_factory=dict[int, dict[str, str]])
     _counted: Counted | None = None
-    _pending: str = ""
+    _pieces: Pieces = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pieces = Pieces(self.on_text)
 
     def add_chunk(self, chunk: Any) -> None:
         """Take in one chunk of a stream. Raises `ModelOutputError` when it is none."""
@@ -53,45 +57,29 @@ class Collected:
         event = cast("Mapping[str, Any]", chunk)
         self.add_envelope(event)
         choice = _first_choice(event)
-        delta = choice.get("delta")
-        if isinstance(delta, Mapping):
-            self.add_message(cast("Mapping[str, Any]", delta))
-        self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
+        self.add_message(mapping_in(choice, "delta"))
+        self.finish_reason = text_in(choice, "finish_reason") or self.finish_reason
 
     def add_envelope(self, body: Mapping[str, Any]) -> None:
-        self.model = _text(body.get("model")) or self.model
-        usage = body.get("usage")
-        if isinstance(usage, Mapping):
-            self._counted = _counted(cast("Mapping[str, Any]", usage))
+        self.model = text_in(body, "model") or self.model
+        if usage := mapping_in(body, "usage"):
+            self._counted = _counted(usage)
 
     def add_message(self, message: Mapping[str, Any]) -> None:
-        text = _content(message.get("content"))
-        if text:
-            self._text.append(text)
-            self._hand_over(text)
-        self._refusal.append(_text(message.get("refusal")))
-        calls = message.get("tool_calls")
-        for position, call in enumerate(cast("list[Any]", calls) if isinstance(calls, list) else []):
-            if isinstance(call, Mapping):
-                self._add_call(cast("Mapping[str, Any]", call), position)
+        text = _content(message)
+        self._text.append(text)
+        self._pieces.add(text)
+        self._refusal.append(text_in(message, "refusal"))
+        for position, call in enumerate(items_in(message, "tool_calls")):
+            self._add_call(call, position)
 
     def _add_call(self, call: Mapping[str, Any], position: int) -> None:
-        index = call.get("index")
+        index, function = call.get("index"), mapping_in(call, "function")
         known = self._calls.setdefault(index if isinstance(index, int) else position, {"id": "", "name": "", "arguments": ""})
-        function = cast("Mapping[str, Any]", call.get("function") if isinstance(call.get("function"), Mapping) else {})
         # Some servers repeat the id and the name in every chunk; only the arguments grow.
-        known["id"] = known["id"] or _text(call.get("id"))
-        known["name"] = known["name"] or _text(function.get("name"))
-        known["arguments"] += _text(function.get("arguments"))
-
-    def _hand_over(self, text: str) -> None:
-        if self.on_text is None:
-            return
-        text = self._pending + text
-        waits = held_back(text)
-        self._pending = text[len(text) - waits :]
-        if len(text) > waits:
-            self.on_text(sound(text[: len(text) - waits]))
+        known["id"] = known["id"] or text_in(call, "id")
+        known["name"] = known["name"] or text_in(function, "name")
+        known["arguments"] += text_in(function, "arguments")
 
     def reply(self, price: Price | None) -> ModelReply:
         """The whole reply. A refusal takes the place of the text that the model declined to write."""
@@ -112,33 +100,20 @@ class Collected:
 
 
 def _counted(usage: Mapping[str, Any]) -> Counted:
-    details = usage.get("prompt_tokens_details")
-    parts = cast("Mapping[str, Any]", details if isinstance(details, Mapping) else {})
+    details = mapping_in(usage, "prompt_tokens_details")
     return Counted(
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
-        _count(parts.get("cached_tokens")),
-        _count(parts.get("cache_write_tokens")),
+        count_in(usage, "prompt_tokens"),
+        count_in(usage, "completion_tokens"),
+        count_in(details, "cached_tokens"),
+        count_in(details, "cache_write_tokens"),
     )
 
 
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    choices = body.get("choices")
-    first = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
-    return cast("Mapping[str, Any]", first) if isinstance(first, Mapping) else {}
+    choices = items_in(body, "choices")
+    return choices[0] if choices else {}
 
 
-def _content(content: Any) -> str:
+def _content(message: Mapping[str, Any]) -> str:
     """The text of a content, which some servers send as a list of parts."""
-    if isinstance(content, list):
-        parts = cast("list[Any]", content)
-        return "".join(_text(cast("Mapping[str, Any]", part).get("text")) for part in parts if isinstance(part, Mapping))
-    return _text(content)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    return text_in(message, "content") or "".join(text_in(part, "text") for part in items_in(message, "content"))

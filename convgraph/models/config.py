@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from convgraph.errors import ModelConfigError
 from convgraph.models.cache import Cache
@@ -12,16 +15,20 @@ from convgraph.models.client_model import UnregisteredClient
 from convgraph.models.config_lists import Entry
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.openai_chat import OpenAIChatModel
+from convgraph.models.openai_model import OpenAIModel
+from convgraph.models.openai_responses import OpenAIResponsesModel
 from convgraph.models.rate_limit import RateLimit
+from convgraph.models.structured_model import StructuredModel
 from convgraph.protocols import Model
 
-_NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type"})
+_NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type", "api_style"})
 """Keys that choose, group or cache configurations."""
 
-_ANOTHER_WAY: Mapping[str, str] = {
-    "api_version": "it belongs to Azure's own interface; give Azure's OpenAI-compatible address (…/openai/v1/) as base_url",
-    "filter_func": "give the answer's schema to the agent; an answer that does not fit it is refused",
-}
+_STYLES: Mapping[str, type[OpenAIModel]] = {"chat": OpenAIChatModel, "responses": OpenAIResponsesModel}
+_API_TYPES: Mapping[Any, str] = {None: "", "openai": "", "open_ai": "", "chat": "chat", "responses": "responses", "azure": ""}
+"""What an `api_type` says of the interface; Azure has both, and `api_style` chooses."""
+
+_ANOTHER_WAY: Mapping[str, str] = {"filter_func": "give the answer's schema as response_format; an answer that does not fit it is refused"}
 
 
 def model_from_config(llm_config: Any) -> Model:
@@ -29,17 +36,38 @@ def model_from_config(llm_config: Any) -> Model:
 
     `llm_config` is `{"config_list": [entry, …], …}`, one entry, a list of entries, or a `Model`, which is returned
     as it is. Settings beside the `config_list` hold for all its entries; an entry's own win. The entries are
-    tried in order. An entry has `model`, `api_key`, `base_url`, `price`, `timeout`, `max_retries`, `stream`, or
-    a `model_client` (a `Model`) instead; keys of other names are sent to the model. With a `cache_seed` (or a `cache`,
-    which is a `Cache`) its answers are kept and given again. With an `api_rate_limit` (requests in a second) or
-    `tokens_per_minute` its requests wait for their turn. With a `model_client_cls`, the name of a class, it is asked
-    through a client of that class, once that is there (see `register_model_client`). Raises `ModelConfigError`.
+    tried in order, each with its own of these:
+
+    - `model`, `api_key`, `base_url`, `price`, `timeout`, `max_retries`, `stream`, `http_client`, `organization`,
+      `default_headers` and `extra_headers`, as `OpenAIModel` takes them; keys of other names are sent to the model;
+    - `api_type`: `openai` (chat completions, the default), `responses`, or `azure`, which needs an `azure_endpoint` (or
+      `base_url`) and an `api_version`, and may have an `azure_deployment`; `api_style` is `chat` or `responses` there too;
+    - `response_format`: a pydantic class that answers fit, or what is sent under that name;
+    - `cache_seed`, or a `cache`, which is a `Cache`: answers are kept and given again;
+    - `api_rate_limit` (requests in a second) and `tokens_per_minute`: requests wait for their turn;
+    - `model_client_cls`, the name of a class: the entry is asked through a client of that class, once that is there
+      (see `register_model_client`); or `model_client`, a `Model`.
+
+    Raises `ModelConfigError`.
     """
     if isinstance(llm_config, Model):
         return llm_config
     entries = _entries(llm_config)
-    models = [_with_its_cache(_model(entry, where), entry, where) for where, entry in entries.items()]
+    models = [_model_of(entry, where) for where, entry in entries.items()]
     return models[0] if len(models) == 1 else FallbackModel(models)
+
+
+def _model_of(entry: Entry, where: str) -> Model:
+    try:
+        format_ = entry.get("response_format")
+        if not isinstance(format_, type):
+            return _with_its_cache(_client(entry, where), entry)
+        if not issubclass(format_, BaseModel):
+            raise ModelConfigError(f"response_format= is a pydantic model class, or a mapping to be sent, not {format_!r:.100}")
+        plain = {key: value for key, value in entry.items() if key != "response_format"}
+        return _with_its_cache(StructuredModel(_client(plain, where), format_.model_json_schema(), format_.__name__), entry)
+    except ModelConfigError as error:
+        raise ModelConfigError(f"{where}: {error}") from error
 
 
 def _entries(llm_config: Any) -> dict[str, Entry]:
@@ -68,50 +96,50 @@ def _entries(llm_config: Any) -> dict[str, Entry]:
     return entries
 
 
-def _model(entry: Entry, where: str) -> Model:
+def _client(entry: Entry, where: str) -> Model:
     client = entry.get("model_client")
     if client is not None:
         if not isinstance(client, Model):
-            raise ModelConfigError(f"{where}: model_client has the methods of convgraph.protocols.Model; {type(client).__name__} has not")
+            raise ModelConfigError(f"model_client has the methods of convgraph.protocols.Model; {type(client).__name__} has not")
         return client
-    _check_keys(entry, where)
+    kind = _interface(entry)
     settings = {key: value for key, value in entry.items() if key not in _NOT_FOR_THE_MODEL}
     requests, tokens = settings.pop("api_rate_limit", None), settings.pop("tokens_per_minute", None)
-    try:
-        if requests is not None or tokens is not None:
-            settings["rate_limit"] = RateLimit(requests, tokens)
-        if settings.get("model_client_cls") is not None:
-            return UnregisteredClient(settings, where)
-        return OpenAIChatModel(**settings)
-    except ModelConfigError as error:
-        raise ModelConfigError(f"{where}: {error}") from error
+    if requests is not None or tokens is not None:
+        settings["rate_limit"] = RateLimit(requests, tokens)
+    if entry.get("model_client_cls") is not None:
+        return UnregisteredClient(settings, where)
+    if entry.get("api_type") == "azure" and not settings.get("azure_endpoint"):
+        settings["azure_endpoint"] = settings.pop("base_url", None) or os.environ.get("AZURE_OPENAI_ENDPOINT")
+        if not settings["azure_endpoint"]:
+            raise ModelConfigError("api_type 'azure' needs an azure_endpoint (or base_url), such as https://name.openai.azure.com")
+    return kind(**settings)
 
 
-def _with_its_cache(model: Model, entry: Entry, where: str) -> Model:
-    cache, seed = entry.get("cache"), entry.get("cache_seed")
-    if cache is None and seed is None:
-        return model
-    if cache is not None and not isinstance(cache, Cache):
-        raise ModelConfigError(f"{where}: cache is a Cache, such as Cache.disk(cache_seed=42), not {type(cache).__name__}")
-    try:
-        return with_cache(model, cache or Cache.disk(cast("int | str", seed)))
-    except ModelConfigError as error:
-        raise ModelConfigError(f"{where}: {error}") from error
-
-
-def _check_keys(entry: Entry, where: str) -> None:
+def _interface(entry: Entry) -> type[OpenAIModel]:
     if not entry.get("model"):
-        raise ModelConfigError(f"{where} names no model: add 'model' (or 'model_client')")
+        raise ModelConfigError("it names no model: add 'model' (or 'model_client')")
     client = entry.get("model_client_cls")
     if client is not None and (not isinstance(client, str) or not client):
-        raise ModelConfigError(
-            f"{where}: model_client_cls is the name of a class, as text; the class itself is registered, not {client!r:.100}"
-        )
-    if entry.get("api_type") not in (None, "openai", "open_ai"):
-        raise ModelConfigError(
-            f"{where}: api_type {entry['api_type']!r} is not supported; most providers have an OpenAI-compatible address: "
-            "give that as base_url and leave api_type out"
-        )
+        raise ModelConfigError(f"model_client_cls is the name of a class, as text; the class itself is registered, not {client!r:.100}")
     for key, advice in _ANOTHER_WAY.items():
         if entry.get(key) is not None:
-            raise ModelConfigError(f"{where}: {key} is not supported: {advice}")
+            raise ModelConfigError(f"{key} is not supported: {advice}")
+    api_type, style = entry.get("api_type"), entry.get("api_style")
+    if client is None and (not isinstance(api_type, str | None) or api_type not in _API_TYPES):
+        raise ModelConfigError(
+            f"api_type {api_type!r} is not supported; supported are 'openai', 'responses' and 'azure'. Most other providers have an "
+            "OpenAI-compatible address: give that as base_url and leave api_type out"
+        )
+    if style is not None and (not isinstance(style, str) or style not in _STYLES):
+        raise ModelConfigError(f"api_style is 'chat' or 'responses', not {style!r:.100}")
+    return _STYLES[style or _API_TYPES.get(api_type) or "chat"]
+
+
+def _with_its_cache(model: Model, entry: Entry) -> Model:
+    cache, seed = entry.get("cache"), entry.get("cache_seed")
+    if cache is not None and not isinstance(cache, Cache):
+        raise ModelConfigError(f"cache is a Cache, such as Cache.disk(cache_seed=42), not {type(cache).__name__}")
+    if cache is None and seed is None:
+        return model
+    return with_cache(model, cache or Cache.disk(cast("int | str", seed)))

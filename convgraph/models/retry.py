@@ -47,7 +47,7 @@ def worth_retrying(error: BaseException) -> bool:
     """Whether the same request may well succeed when it is sent again."""
     if isinstance(error, openai.APIStatusError):
         return _status_is_transient(error)
-    if isinstance(error, openai.APIConnectionError | ModelOutputError):
+    if isinstance(error, openai.APIConnectionError | ModelOutputError | ModelUnavailable):
         return True
     return isinstance(error, openai.APIError) and not _is_final(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -29,3 +30,21 @@ def sound_json(text: str) -> str:
 def held_back(text: str) -> int:
     """How many characters at the end of `text` wait for their other half: 1 or 0."""
     return 1 if text and "\ud800" <= text[-1] <= "\udbff" else 0
+
+
+class Pieces:
+    """Hands a text on as it comes, but never half of a character. Does nothing where nobody listens."""
+
+    def __init__(self, on_text: Callable[[str], None] | None) -> None:
+        self._on_text = on_text
+        self._pending = ""
+
+    def add(self, text: str) -> None:
+        """The next piece of the text."""
+        if self._on_text is None or not text:
+            return
+        text = self._pending + text
+        ready = len(text) - held_back(text)
+        self._pending = text[ready:]
+        if ready:
+            self._on_text(sound(text[:ready]))

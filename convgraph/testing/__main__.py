@@ -38,10 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def echo(request: dict[str, Any]) -> str:
     """Say the last message again; to a schema with choices (as a selector sends), take the first."""
-    format_: Any = request.get("response_format") or {}
+    text: Any = request.get("text") or {}
+    format_: Any = request.get("response_format") or text.get("format") or {}
     if format_.get("type") == "json_schema":
-        return json.dumps(smallest(format_["json_schema"]["schema"]))
-    content = request["messages"][-1].get("content") if request["messages"] else ""
+        return json.dumps(smallest((format_.get("json_schema") or format_)["schema"]))
+    said: Any = request.get("messages") or request.get("input") or ""
+    last: Any = said if isinstance(said, str) else said[-1]
+    content = last if isinstance(last, str) else last.get("content")
     return f"You said: {content if isinstance(content, str) else json.dumps(content)}"
 
 

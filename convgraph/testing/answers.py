@@ -105,8 +105,11 @@ def count_tokens(text: str) -> int:
 
 
 def input_tokens(request: Mapping[str, Any]) -> int:
-    """The tokens of a request: those of its messages' texts, and four for each message's frame."""
-    messages: list[Any] = request.get("messages") or []
+    """The tokens of a request: those of its messages' (or items') texts, and four for each one's frame."""
+    said: Any = request.get("messages") or request.get("input") or []
+    messages: list[Any] = [{"content": said}] if isinstance(said, str) else said
+    if request.get("instructions"):
+        messages = [{"content": request["instructions"]}, *messages]
     return sum(4 + count_tokens(_text(message)) for message in messages)
 
 
@@ -122,7 +125,8 @@ def pieces(text: str) -> list[str]:
 
 
 def _text(message: Any) -> str:
-    content: Any = cast("Mapping[str, Any]", message).get("content") if isinstance(message, Mapping) else ""
+    said: Mapping[str, Any] = cast("Mapping[str, Any]", message) if isinstance(message, Mapping) else {}
+    content: Any = said.get("content") or said.get("output") or ""
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in cast("list[dict[str, Any]]", content))
     return content if isinstance(content, str) else ""

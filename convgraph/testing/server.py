@@ -1,4 +1,4 @@
-"""The server: OpenAI's chat completions over real HTTP, answered from a script."""
+"""The server: OpenAI's chat completions and responses over real HTTP, answered from a script."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from convgraph.testing.answers import (
     output_tokens,
     pieces,
 )
+from convgraph.testing.responses import opening, response_body, response_events, text_events
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what became of it.
+    """One request, the path that it came to, and what became of it.
 
     `status` is the answer's, 0 where the connection was cut. The tokens are those that the server told the client;
     they stay 0 where it told none.
@@ -39,11 +40,12 @@ class Exchange:
     status: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    path: str = ""
 
 
 @dataclass
 class ScriptedServer:
-    """An OpenAI-compatible server on 127.0.0.1 that answers `POST …/chat/completions` from `script`.
+    """An OpenAI-compatible server on 127.0.0.1 that answers `POST …/chat/completions` and `…/responses` from `script`.
 
     `script` is a list, whose lines are given in order (and then status 500, unless `repeat`), or a function of the
     request's JSON. `latency` is added to each answer, in seconds. `log` holds each exchange in order of arrival;
@@ -164,6 +166,10 @@ class _HttpServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+_ASKED = {"/chat/completions": "messages", "/responses": "input"}
+"""The interfaces, and where each has what is said."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -183,16 +189,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        if not self.path.split("?")[0].endswith("/chat/completions"):
-            self._send_error(HttpError(404, f"there is nothing at {self.path}; this server knows /v1/chat/completions"))
+        path = self.path.split("?")[0]
+        said = next((key for end, key in _ASKED.items() if path.endswith(end)), None)
+        if said is None:
+            self._send_error(
+                HttpError(404, f"there is nothing at {self.path}; this server knows {', '.join(f'/v1{end}' for end in _ASKED)}")
+            )
             return
         try:
             request: dict[str, Any] = json.loads(body)
-            list(request["messages"])
+            list(request[said])
         except (ValueError, TypeError, KeyError):
-            self._send_error(HttpError(400, "the body is to be a JSON object with a list of 'messages'"))
+            self._send_error(HttpError(400, f"the body is to be a JSON object with a list of {said!r}"))
             return
-        exchange = Exchange(request, dict(self.headers))
+        exchange = Exchange(request, dict(self.headers), path=self.path)
         answer = self._scripted.take(exchange)
         latency = self._scripted.latency + (answer.latency if isinstance(answer, Answer) else 0.0)
         if self._scripted.pause(latency):
@@ -211,19 +221,23 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(answer.status, answer.content_type, answer.body)
             case Answer() if not streaming:
                 exchange.status = 200
-                self._send_json(200, self._completion(exchange, answer))
+                self._send_json(200, self._whole(exchange, answer))
             case Answer():
                 exchange.status = 200
-                self._stream(self._chunks(exchange, answer))
+                self._stream(self._chunks(exchange, answer), done=not _is_response(exchange))
             case Truncated() if streaming:
                 exchange.status = 200
-                self._stream(self._text_chunks(answer.content), done=False)
+                self._stream(self._beginning(exchange, answer.content), done=False)
             case Drop() if streaming and answer.after:
-                self._stream(list(self._text_chunks(answer.content))[: answer.after + 1], done=False, cut=True)
+                words = [*self._beginning(exchange, answer.content)]
+                opened = len(words) - len(pieces(answer.content))
+                self._stream(words[: opened + answer.after], done=False, cut=True)
             case Drop() | Truncated():
                 self._hang_up()
 
-    def _completion(self, exchange: Exchange, answer: Answer) -> dict[str, Any]:
+    def _whole(self, exchange: Exchange, answer: Answer) -> dict[str, Any]:
+        if _is_response(exchange):
+            return response_body(answer, self._scripted.model, _response_report(exchange, answer))
         message = {"role": "assistant", "content": answer.content or None, **answer.extra}
         if answer.tool_calls:
             message["tool_calls"] = answer.calls
@@ -231,6 +245,9 @@ class _Handler(BaseHTTPRequestHandler):
         return {**body, "usage": _report(exchange, answer)} if answer.reports_usage else body
 
     def _chunks(self, exchange: Exchange, answer: Answer) -> Iterator[dict[str, Any]]:
+        if _is_response(exchange):
+            yield from response_events(answer, self._scripted.model, _response_report(exchange, answer))
+            return
         yield from self._text_chunks(answer.content)
         if answer.extra:
             yield self._chunk(dict(answer.extra))
@@ -243,6 +260,12 @@ class _Handler(BaseHTTPRequestHandler):
         options: Any = exchange.request.get("stream_options") or {}
         if answer.reports_usage and options.get("include_usage"):
             yield {**self._envelope("chat.completion.chunk", []), "usage": _report(exchange, answer)}
+
+    def _beginning(self, exchange: Exchange, text: str) -> Iterator[dict[str, Any]]:
+        if _is_response(exchange):
+            yield from (*opening(self._scripted.model), *text_events(text))
+        else:
+            yield from self._text_chunks(text)
 
     def _text_chunks(self, text: str) -> Iterator[dict[str, Any]]:
         yield self._chunk({"role": "assistant", "content": ""})
@@ -261,7 +284,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for chunk in chunks:
-            self._write_chunk(f"data: {json.dumps(chunk)}\n\n".encode())
+            named = f"event: {chunk['type']}\n" if "type" in chunk else ""
+            self._write_chunk(f"{named}data: {json.dumps(chunk)}\n\n".encode())
         if done:
             self._write_chunk(b"data: [DONE]\n\n")
         if cut:
@@ -299,6 +323,24 @@ def _report(exchange: Exchange, answer: Answer) -> dict[str, Any]:
     if answer.cached or answer.written:
         report["prompt_tokens_details"] = {"cached_tokens": answer.cached, "cache_write_tokens": answer.written}
     return report
+
+
+def _is_response(exchange: Exchange) -> bool:
+    return exchange.path.split("?")[0].endswith("/responses")
+
+
+def _response_report(exchange: Exchange, answer: Answer) -> dict[str, Any] | None:
+    """The same in the words of the Responses interface; None where nothing is reported."""
+    if not answer.reports_usage:
+        return None
+    report = _report(exchange, answer)
+    return {
+        "input_tokens": report["prompt_tokens"],
+        "output_tokens": report["completion_tokens"],
+        "total_tokens": report["total_tokens"],
+        "input_tokens_details": {"cached_tokens": answer.cached, "cache_write_tokens": answer.written},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
 
 
 def _cut(connection: socket.socket) -> None:

@@ -21,6 +21,8 @@ from convgraph.errors import ModelConfigError, ModelError, ModelOutputError
 from convgraph.messages import Message, ToolCall
 from convgraph.models.config import model_from_config
 from convgraph.models.openai_chat import OpenAIChatModel
+from convgraph.models.openai_model import OpenAIModel
+from convgraph.models.openai_responses import OpenAIResponsesModel
 from convgraph.protocols import ModelReply, ModelRequest
 
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -99,30 +101,37 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def ask(url: str, request: ModelRequest | str, *, listen: bool = False, **settings: Any) -> tuple[ModelReply, list[str]]:
+def ask(
+    url: str, request: ModelRequest | str, *, listen: bool = False, kind: type[OpenAIModel] = OpenAIChatModel, **settings: Any
+) -> tuple[ModelReply, list[str]]:
     async def no_wait(_: float) -> None: ...
 
     heard: list[str] = []
-    model = OpenAIChatModel("m", base_url=url, sleep=no_wait, **settings)
+    model = kind("m", base_url=url, sleep=no_wait, **settings)
     asked = ModelRequest([Message("user", request, "user")], speaker="a") if isinstance(request, str) else request
     return asyncio.run(model.respond(asked, heard.append if listen else None)), heard
 
 
+BOTH = pytest.mark.parametrize("kind", [OpenAIChatModel, OpenAIResponsesModel])
+
+
+@BOTH
 @pytest.mark.parametrize("listen", [False, True])
-def test_aimock_text_and_usage(aimock: str, listen: bool) -> None:
-    reply, heard = ask(aimock, "hello", listen=listen)
+def test_aimock_text_and_usage(aimock: str, listen: bool, kind: type[OpenAIModel]) -> None:
+    reply, heard = ask(aimock, "hello", listen=listen, kind=kind)
 
     assert reply.content == "Hello there, how are you?"
     assert reply.usage[:3] == (1, 11, 7)
     assert "".join(heard) == (reply.content if listen else "")
 
 
+@BOTH
 @pytest.mark.parametrize("listen", [False, True])
-def test_aimock_accepts_a_tool_call_and_its_result_as_we_write_them(aimock: str, listen: bool) -> None:
+def test_aimock_accepts_a_tool_call_and_its_result_as_we_write_them(aimock: str, listen: bool, kind: type[OpenAIModel]) -> None:
     asked = Message("user", "what is the weather?", "user")
-    first, _ = ask(aimock, ModelRequest([asked], speaker="a", tools=(TOOL,)), listen=listen)
+    first, _ = ask(aimock, ModelRequest([asked], speaker="a", tools=(TOOL,)), listen=listen, kind=kind)
     history = [asked, Message("a", first.content, tool_calls=first.tool_calls), Message("tools", "sunny", "tool", tool_call_id="w1")]
-    second, _ = ask(aimock, ModelRequest(history, speaker="a", tools=(TOOL,)), listen=listen)
+    second, _ = ask(aimock, ModelRequest(history, speaker="a", tools=(TOOL,)), listen=listen, kind=kind)
 
     assert [(call.id, call.name, json.loads(call.arguments)) for call in first.tool_calls] == [("w1", "get_weather", {"city": "Bern"})]
     assert first.finish_reason == "tool_calls"
@@ -141,14 +150,16 @@ def test_aimock_rate_limit_is_waited_out(aimock: str) -> None:
     assert reply.content == "here I am"
 
 
-def test_aimock_refusing_the_key_is_a_matter_of_configuration(aimock: str) -> None:
+@BOTH
+def test_aimock_refusing_the_key_is_a_matter_of_configuration(aimock: str, kind: type[OpenAIModel]) -> None:
     with pytest.raises(ModelConfigError, match="not you"):
-        ask(aimock, "forbidden")
+        ask(aimock, "forbidden", kind=kind)
 
 
-def test_aimock_breaking_off_a_stream_is_an_error(aimock: str) -> None:
+@BOTH
+def test_aimock_breaking_off_a_stream_is_an_error(aimock: str, kind: type[OpenAIModel]) -> None:
     with pytest.raises(ModelError):
-        ask(aimock, "break", listen=True)
+        ask(aimock, "break", listen=True, kind=kind)
 
 
 @pytest.mark.parametrize("listen", [False, True])
@@ -158,6 +169,19 @@ def test_llama_says_what_its_model_holds(llama: str, listen: bool) -> None:
     assert reply.content == " tiny models talk"
     assert (reply.finish_reason, reply.usage.calls, reply.usage.output_tokens) == ("stop", 1, 4)
     assert "".join(heard) == (reply.content if listen else "")
+
+
+def test_llama_answers_through_the_responses_interface_too(llama: str) -> None:
+    reply, _ = ask(
+        llama,
+        ModelRequest([Message("user", "anything", "user")], system="Be brief."),
+        kind=OpenAIResponsesModel,
+        temperature=0,
+        max_tokens=20,
+    )
+
+    assert reply.content == " tiny models talk"
+    assert (reply.finish_reason, reply.usage.calls, reply.usage.output_tokens) == ("stop", 1, 4)
 
 
 @pytest.mark.parametrize("schema", [CHOICE, {"enum": ["writer", "critic"]}, {"type": "boolean"}])
