@@ -265,8 +265,10 @@ def _given(questions: Sequence[OpenQuestion], answers: Mapping[str, Any] | None)
 
 async def _stored_document(store: Store, program: Program, events: Sequence[Recorded]) -> str | None:
     """The document of the graph that the run was last run with, if it is not this one."""
-    fingerprint, digest = versions(events)[-1]
-    return None if fingerprint == program.fingerprint else await store.content(digest)
+    found = versions(events)
+    if not found or found[-1][0] == program.fingerprint:  # a journal that has lost its beginning is refused when it is folded
+        return None
+    return await store.content(found[-1][1])
 
 
 def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInfo, document: str | None) -> Standing:

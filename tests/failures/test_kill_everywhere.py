@@ -115,9 +115,9 @@ def test_a_second_kill_inside_a_repeated_effect_is_a_second_doubt(ground: Ground
     back = replace(order, verb="resume", somebody_there=False)
     assert ground.children.send(replace(order, trap=1)).signal == SIGKILL
     assert ground.children.send(back).status == "waiting"
-    assert ground.children.send(replace(back, answers={"doubt-1-tool-file-0": "retry"}, trap=2)).signal == SIGKILL
+    assert ground.children.send(replace(back, answers={"doubt-1-code-file-0": "retry"}, trap=2)).signal == SIGKILL
     assert ground.children.send(back).status == "waiting"
-    assert ground.questions(order) == ["doubt-1-tool-file-0"]
+    assert ground.questions(order) == ["doubt-1-code-file-0"]
     assert len(Evidence(Path(order.evidence)).calls()) == 2
 
 

@@ -64,7 +64,7 @@ def test_guards_see_what_the_user_said(store: Store) -> None:
         "state.score > 3.0",
         lambda view: (view.turn, view.sender, view.declined, view.last.text, view.state.score) == (0, START, False, "hello", 5.0),
     ],
-    ids=str,
+    ids=["the place", "what was said", "the state", "a callable"],
 )
 def test_guards_see_a_conversation_in_which_nobody_has_spoken(guard: Any) -> None:
     graph = desk(("a", guard), ("b",), state={"score": {"type": "number", "default": 0}})
