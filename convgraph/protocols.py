@@ -70,7 +70,8 @@ class Model(Protocol):
     def describe(self) -> Mapping[str, Any]:
         """Its identity as plain JSON, for documents, fingerprints and request digests. Never holds a secret.
 
-        A `base_url` says where it is served: documents hold it, fingerprints and digests pass over it.
+        A `base_url` (or an `azure_endpoint`, `azure_deployment`, `api_version`) says where it is served: documents hold
+        it, fingerprints and digests pass over it.
         """
         ...
 

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from convgraph.agents.conversable import ConversableAgent
 
 _OF_AN_AGENT = ("type", "system_message", "model", "default_auto_reply", "tools", "response_format")
+_OF_AN_ENDPOINT = tuple(
+    "type model name params base_url azure_endpoint azure_deployment api_version price timeout max_retries stream".split()
+)
 _OF_A_MODEL: Mapping[str, Sequence[str]] = {
-    "openai_chat": ("type", "model", "name", "params", "base_url", "price", "timeout", "max_retries", "stream"),
+    "openai_chat": _OF_AN_ENDPOINT,
+    "openai_responses": _OF_AN_ENDPOINT,
     "fallback": ("type", "models"),
+    "cached": ("type", "model", "cache"),
+    "structured": ("type", "model", "schema", "schema_name"),
+    "client": ("type", "client", "model"),
     "scripted": ("type", "name", "replies", "repeat"),
 }
 
@@ -67,7 +74,7 @@ def object_at(path: str, allowed: frozenset[str], place: str) -> Any:
 
 
 def model_of(described: Any, place: str) -> Model:
-    """The model that a document describes: a name, or a mapping with `type` (`openai_chat`, `fallback`, `scripted`) and its settings."""
+    """The model that a document describes: a name, or a mapping with `type` (`openai_chat`, `fallback`, …) and its settings."""
     if isinstance(described, str):
         described = {"model": described}
     if not isinstance(described, Mapping):
@@ -125,14 +132,16 @@ def _response_format(described: Any, place: str) -> Any:
     raise DefinitionError(f"{place}: it is {{name: …, schema: a JSON schema}}, not {described!r:.80}")
 
 
-def _openai_chat(settings: dict[str, Any], place: str) -> Model:
+def _openai(kind: str, settings: dict[str, Any], place: str) -> Model:
     from convgraph.models.openai_chat import OpenAIChatModel
+    from convgraph.models.openai_responses import OpenAIResponsesModel
 
     name = settings.pop("model", None)
     params = settings.pop("params", {})
     if not isinstance(params, Mapping):
         raise DefinitionError(f"{place}.params: they are a mapping, such as {{temperature: 0}}, not {params!r:.80}")
-    return OpenAIChatModel(name, **settings, **cast(Mapping[str, Any], params))
+    make = OpenAIResponsesModel if kind == "openai_responses" else OpenAIChatModel
+    return make(name, **settings, **cast(Mapping[str, Any], params))
 
 
 def _fallback(settings: dict[str, Any], place: str) -> Model:
@@ -142,6 +151,36 @@ def _fallback(settings: dict[str, Any], place: str) -> Model:
     if not isinstance(listed, list) or not listed:
         raise DefinitionError(f"{place}.models: it is a list of at least one model, not {listed!r:.80}")
     return FallbackModel([model_of(each, f"{place}.models[{index}]") for index, each in enumerate(cast(list[Any], listed))])
+
+
+def _cached(settings: dict[str, Any], place: str) -> Model:
+    from convgraph.models.cache import Cache
+    from convgraph.models.cached import with_cache
+
+    described: Any = settings.get("cache")
+    kept: Mapping[str, Any] = cast(Mapping[str, Any], described) if isinstance(described, Mapping) else {}
+    if kept.get("type") not in ("disk", "memory"):
+        raise DefinitionError(f"{place}.cache: it is {{type: disk, seed: 42}} or {{type: memory}}, not {described!r:.80}")
+    cache = Cache.memory() if kept["type"] == "memory" else Cache.disk(kept.get("seed", 42))
+    return with_cache(model_of(settings.get("model"), f"{place}.model"), cache)
+
+
+def _structured(settings: dict[str, Any], place: str) -> Model:
+    from convgraph.models.structured_model import StructuredModel
+
+    schema = settings.get("schema")
+    if not isinstance(schema, Mapping):
+        raise DefinitionError(f"{place}.schema: it is a JSON schema, not {schema!r:.80}")
+    name = _text(settings.get("schema_name", "answer"), f"{place}.schema_name")
+    return StructuredModel(model_of(settings.get("model"), f"{place}.model"), cast(Mapping[str, Any], schema), name)
+
+
+def _of_a_client(settings: dict[str, Any], place: str) -> Model:
+    """The place of a client of one's own: its class is code and in no document, and is registered afterwards."""
+    from convgraph.models.client_model import UnregisteredClient
+
+    client = _text(settings.get("client"), f"{place}.client")
+    return UnregisteredClient({"model": settings.get("model"), "model_client_cls": client}, place)
 
 
 def _scripted(settings: dict[str, Any], place: str) -> Model:
@@ -158,8 +197,12 @@ def _scripted(settings: dict[str, Any], place: str) -> Model:
 
 
 _MODELS: Mapping[str, Callable[[dict[str, Any], str], Model]] = {
-    "openai_chat": _openai_chat,
+    "openai_chat": partial(_openai, "openai_chat"),
+    "openai_responses": partial(_openai, "openai_responses"),
     "fallback": _fallback,
+    "cached": _cached,
+    "structured": _structured,
+    "client": _of_a_client,
     "scripted": _scripted,
 }
 

@@ -128,7 +128,8 @@ class OpenAIModel:
         if self._base_url:
             described["base_url"] = without_credentials(self._base_url)
         if self._azure.endpoint:
-            described["azure_endpoint"] = without_credentials(self._azure.endpoint)
+            place = {"azure_deployment": self._azure.deployment, "api_version": self._azure.version}
+            described |= {"azure_endpoint": without_credentials(self._azure.endpoint), **{key: told for key, told in place.items() if told}}
         return described
 
     def sends(self, request: ModelRequest) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ def guard_name(edge: Mapping[str, Any]) -> str:
 
 
 def of_speaker(detail: Any) -> Any:
-    """What speakers and models say of themselves, without each function's import path (`call`) and each model's `base_url`."""
+    """What speakers and models say of themselves, without each function's import path (`call`) and where each model is served."""
     if isinstance(detail, list):
         return [of_speaker(item) for item in cast(list[Any], detail)]
     if not isinstance(detail, Mapping):
@@ -41,8 +41,11 @@ def of_graph(detail: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+_ADDRESS = ("base_url", "azure_endpoint", "azure_deployment", "api_version")
+
+
 def _is_place(key: str, value: Any, described: Mapping[str, Any]) -> bool:
-    return (key == "call" and described.get("type") == "function") or (key == "base_url" and isinstance(value, str))
+    return (key == "call" and described.get("type") == "function") or (key in _ADDRESS and isinstance(value, str))
 
 
 def _node_identity(node: Mapping[str, Any]) -> dict[str, Any]:
