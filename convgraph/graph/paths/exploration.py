@@ -93,6 +93,9 @@ class Explorer:
     def steps(self, at: Position, cuts: bool) -> Iterator[Step]:
         """A step for each transition that some turn at this place makes possible; with `cuts`, also by lowering the limit on turns."""
         self.samples.setdefault(at.state.node, at)
+        if at.state.node == START:  # what may begin depends on the input, which no key tells apart
+            yield from self.taken(at, ScriptedTurn(START))
+            return
         known = self._known.get(key := (self.key(at), cuts))
         if known is not None:
             steps = [self._again(at, turn, index, cuts) for turn, index in known]
@@ -139,9 +142,6 @@ class Explorer:
 
     def _found(self, at: Position, cuts: bool) -> Iterator[Step]:
         node = at.state.node
-        if node == START:
-            yield from self.taken(at, ScriptedTurn(START))
-            return
         for on in ("reply", "error"):
             if edges := self.graph.out(node, on):
                 yield from self._search(at, on, edges)
