@@ -7,7 +7,6 @@ that the path assumes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -53,15 +52,16 @@ def follow(graph: HasProgram, path: ScriptedPath) -> RunResult:
 
     played, options = scripted(program, path), Options(listener=note)
     run = start(played, prepared(played, path.input, path.state, None, _bounded(path), options), MemoryStore(), options)
+    result, lost = None, ""
     try:
         result = run_sync(run)
-    except asyncio.CancelledError:  # a node had the turn for which nothing is written
-        result = None
+    except _OffScript as off:
+        lost = off.node
     first = 1 if path.spoken == path.turns else 0
     for place, turn in enumerate(path.turns):
-        _check_turn(program.definition, path, first + place, turn, taken[place] if place < len(taken) else None, result)
+        _check_turn(program.definition, path, first + place, turn, taken[place] if place < len(taken) else None, result, lost)
     if result is None or result.status != path.status:
-        ended = f"is {result.status}: {result.stop_reason}" if result is not None else "goes on"
+        ended = f"is {result.status}: {result.stop_reason}" if result is not None else f"goes on with {lost}"
         raise AssertionError(f"{path.name}\nshould end {path.status}, but {ended}")
     return result
 
@@ -80,6 +80,14 @@ def scripted(program: Program, path: ScriptedPath) -> Program:
     )
 
 
+class _OffScript(BaseException):
+    """A node has the turn for which nothing is written. No error of the node, which the graph might have an edge for."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"the conversation has left its script: {node} has the turn")
+        self.node = node
+
+
 @dataclass(frozen=True, slots=True)
 class _Script:
     """A speaker that says what is written for the turn, whoever it is."""
@@ -93,7 +101,7 @@ class _Script:
 
     async def speak(self, ctx: Context) -> ReplyLike:
         if ctx.turn > len(self.turns) or self.turns[ctx.turn - 1].node != self.name:
-            raise asyncio.CancelledError("the conversation has left its script")
+            raise _OffScript(self.name)
         turn = self.turns[ctx.turn - 1]
         if turn.usage != NO_USAGE:
             await ctx.call_model(_Spending(turn.usage), ModelRequest(()))
@@ -183,6 +191,7 @@ def _check_turn(
     turn: ScriptedTurn,
     step: tuple[str, int | None] | None,
     result: RunResult | None,
+    lost: str,
 ) -> None:
     """Raise `AssertionError` unless the step is the turn that is written, with the transition that is written."""
     if step == (turn.node, turn.edge):
@@ -192,7 +201,7 @@ def _check_turn(
         way = "the run ended" if edge is None else f"{definition.edges[edge]} was taken (edge {edge})"
         happened = way if node == START else f"{node} had the turn and {way}"
     elif result is None:
-        happened = "another node had the turn"
+        happened = f"{lost} had the turn"
     elif turn.edge is None and result.status == path.status and (path.status == "failed" or turn.node == START):
         return  # a turn that fails the run is no part of the conversation, and where nobody may begin there is none
     else:
