@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Unpack
 
-from convgraph.agents.conversable import ConversableAgent, LlmConfig
-from convgraph.protocols import Model
+from convgraph.agents.conversable import ConversableAgent
+from convgraph.agents.replying import AgentOptions, LlmConfig
+from convgraph.agents.termination import HumanInputMode
 
 DEFAULT_SYSTEM_MESSAGE = (
-    "You are a helpful assistant. Work on the task step by step, say plainly what you do not know, and keep to what was asked."
+    "You are a helpful assistant. Work on the task step by step, say plainly what you do not know, and keep to what was asked. "
+    "Where code helps, write it whole, in one fenced block that names its language (python or sh); it is run for you, and you are shown "
+    "what it printed. Mend what failed. When the task is done and checked, say so, and end with the word TERMINATE on a line of its own."
 )
 
 
 class AssistantAgent(ConversableAgent):
     """An assistant. With no model given, it takes the environment's (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, `CONVGRAPH_MODEL`).
 
-    Takes what `ConversableAgent` takes; `llm_config=False` means no model.
+    Takes what `ConversableAgent` takes; `llm_config=False` means no model. It asks no person and runs no code, unless told to.
     """
 
     def __init__(
         self,
         name: str,
         system_message: str | None = DEFAULT_SYSTEM_MESSAGE,
-        *,
         llm_config: LlmConfig = None,
-        model: Model | None = None,
+        is_termination_msg: Callable[[dict[str, Any]], Any] | None = None,
+        max_consecutive_auto_reply: int | None = None,
+        human_input_mode: HumanInputMode = "NEVER",
         description: str | None = None,
-        default_auto_reply: str = "",
-        tools: Sequence[Mapping[str, Any]] = (),
-        response_format: Any = None,
+        function_map: Mapping[str, Callable[..., Any]] | None = None,
+        code_execution_config: Mapping[str, Any] | Literal[False] | None = False,
+        default_auto_reply: str | None = "",
+        **options: Unpack[AgentOptions],
     ) -> None:
-        if model is None and llm_config is None:
+        if llm_config is None and options.get("model") is None:
             from convgraph.models.openai_chat import OpenAIChatModel
 
-            model = OpenAIChatModel()
+            options["model"] = OpenAIChatModel()
+        if description is None and system_message == DEFAULT_SYSTEM_MESSAGE:
+            description = "An assistant that works on tasks with a language model, and writes code where that helps."
         super().__init__(
             name,
             system_message,
-            llm_config=llm_config,
-            model=model,
-            description=description,
-            default_auto_reply=default_auto_reply,
-            tools=tools,
-            response_format=response_format,
+            is_termination_msg,
+            max_consecutive_auto_reply,
+            human_input_mode,
+            function_map,
+            code_execution_config,
+            llm_config,
+            default_auto_reply,
+            description,
+            **options,
         )
 
     def describe(self) -> Mapping[str, Any]:

@@ -1,126 +1,296 @@
 # pyright: reportUnnecessaryIsInstance=false
 # What callers really pass is checked, whether their code is typed or not.
-"""AutoGen's ConversableAgent, as a definition: a name, a prompt, and the model that answers in its name."""
+"""AutoGen's ConversableAgent: an agent that replies with a model, tools, code and a person, and that has chats."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
 
+from convgraph.agents import built_in_replies as built_in
+from convgraph.agents import standalone
 from convgraph.agents.agent import Agent
-from convgraph.errors import DefinitionError, ModelOutputError
-from convgraph.messages import Joined, Message, ReplyLike
-from convgraph.protocols import Model, ModelReply, ModelRequest
-from convgraph.runtime.context import Context
+from convgraph.agents.chatting import Chat, ChatOptions, have
+from convgraph.agents.code_execution import code_execution_from
+from convgraph.agents.exchange import Exchange
+from convgraph.agents.latest import LatestChat
+from convgraph.agents.message_mappings import MessageMapping, from_mapping, to_mappings
+from convgraph.agents.replying import LlmConfig, ReplyingAgent
+from convgraph.agents.standalone import from_sync
+from convgraph.chat.carryover import with_carryover
+from convgraph.chat.result import ChatResult
+from convgraph.chat.seat import Seat
+from convgraph.chat.state import ChatState
+from convgraph.chat.summary import Summary, SummaryMethod, check_method
+from convgraph.chat.two_agents import two_agents
+from convgraph.conversation import ConversationGraph
+from convgraph.errors import DefinitionError, InputError
+from convgraph.messages import Message
+from convgraph.runtime.context import current_turn
+from convgraph.runtime.threads import called
 
-LlmConfig: TypeAlias = Mapping[str, Any] | Literal[False] | None
-CORRECTIONS = 2
-"""How often a model is shown that its answer does not fit the schema, before the turn fails."""
-DEFAULT_SYSTEM_MESSAGE = "You are a helpful AI Assistant."
+__all__ = ["ConversableAgent", "LlmConfig"]
 
 
-class ConversableAgent(Agent):
-    """An agent that answers with a model, or with a fixed reply where it has none.
+class ConversableAgent(ReplyingAgent):
+    """An agent that can be a node of a graph, and have chats of its own; each of these is a graph as well.
 
     `system_message` is the model's instruction. The model is `model`, or what `llm_config` describes: AutoGen's
     `{"config_list": [{"model": …, "base_url": …, "api_key": …}, …], "temperature": …}`, whose entries are tried in
-    order. `llm_config=False` (or None) means no model: the agent says `default_auto_reply`, or nothing where that
-    is empty. `tools` are function schemas in OpenAI's form, passed through to the model; `response_format` is a
-    pydantic model class or a JSON schema that the answer must fit (it is found parsed at `Message.data`).
-    `description` is what a selecting model is told; it defaults to the system message, as in AutoGen.
+    order; False or None: the agent has no model. `tools` are functions that the model may call and the agent carries out
+    in its own turn, or schemas in OpenAI's form that are passed through; `function_map` are functions that it carries out
+    for others. `code_execution_config` says how code in messages is run (False: not at all). `response_format` is a pydantic
+    model class or a JSON schema that the model's answer must fit (it is found parsed at `Message.data`).
+
+    To a message it replies with the first of these that has a reply: its person, or the end of the chat (`human_input_mode`,
+    `is_termination_msg`, `max_consecutive_auto_reply`), the tools that were called, the code that was sent, its model, and
+    `default_auto_reply` (None: nothing). `register_reply` adds to them. `description` is what a selecting model is told; it
+    defaults to the system message. `chat_messages` are earlier messages with others, by agent; `silent`: chats do not print it.
+
+    An agent is a definition and holds no messages: two conversations may use one agent at the same time.
     """
 
-    def __init__(
+    is_manager = False
+
+    # Replies outside a chat
+
+    def generate_reply(
         self,
-        name: str,
-        system_message: str | None = DEFAULT_SYSTEM_MESSAGE,
+        messages: Sequence[Any] | None = None,
+        sender: Agent | None = None,
+        exclude: Collection[Callable[..., Any]] = (),
+        **_autogen: Any,
+    ) -> Any:
+        """The agent's reply to these messages: a text, a mapping, or None where it says nothing. See `a_generate_reply`."""
+        return from_sync(self.a_generate_reply(messages, sender, exclude))
+
+    async def a_generate_reply(
+        self,
+        messages: Sequence[Any] | None = None,
+        sender: Agent | None = None,
+        exclude: Collection[Callable[..., Any]] = (),
+        **_autogen: Any,
+    ) -> Any:
+        """The agent's reply to these messages (mappings, `Message`s, texts), or, without any, to its latest chat with `sender`.
+
+        `exclude` names reply functions that are not asked. Inside a conversation, what it takes to reply is part of that.
+        Raises `InputError` with neither messages nor sender, and what the reply fails with.
+        """
+        return await standalone.generate_reply(self, self._given(messages, sender), sender, exclude)
+
+    def check_termination_and_human_reply(self, messages: Any = None, sender: Agent | None = None, config: Any = None) -> tuple[bool, Any]:
+        """Whether the person, or the end of the chat, settles the reply; and that reply."""
+        return from_sync(self.a_check_termination_and_human_reply(messages, sender, config))
+
+    async def a_check_termination_and_human_reply(
+        self, messages: Any = None, sender: Agent | None = None, config: Any = None
+    ) -> tuple[bool, Any]:
+        """See `check_termination_and_human_reply`."""
+        return await standalone.answer(self, built_in.termination_and_human, self._given(messages, sender), sender)
+
+    def generate_tool_calls_reply(self, messages: Any = None, sender: Agent | None = None, config: Any = None) -> tuple[bool, Any]:
+        """Whether the last message calls tools; and their results."""
+        return from_sync(self.a_generate_tool_calls_reply(messages, sender, config))
+
+    async def a_generate_tool_calls_reply(self, messages: Any = None, sender: Agent | None = None, config: Any = None) -> tuple[bool, Any]:
+        """See `generate_tool_calls_reply`."""
+        return await standalone.answer(self, built_in.tool_calls, self._given(messages, sender), sender)
+
+    generate_function_call_reply = generate_tool_calls_reply
+    a_generate_function_call_reply = a_generate_tool_calls_reply
+
+    def generate_code_execution_reply(self, messages: Any = None, sender: Agent | None = None, config: Any = None) -> tuple[bool, Any]:
+        """Whether the last messages hold code; and what came of running it. `config`: a `code_execution_config` for this call."""
+        return from_sync(self.a_generate_code_execution_reply(messages, sender, config))
+
+    async def a_generate_code_execution_reply(
+        self, messages: Any = None, sender: Agent | None = None, config: Any = None
+    ) -> tuple[bool, Any]:
+        """See `generate_code_execution_reply`."""
+        execution = code_execution_from(config, self.name)
+
+        async def run(agent: ReplyingAgent, exchange: Exchange) -> built_in.Answer:
+            return await built_in.code_execution(agent, exchange, execution)
+
+        return await standalone.answer(self, run, self._given(messages, sender), sender)
+
+    def generate_oai_reply(self, messages: Any = None, sender: Agent | None = None, config: Any = None) -> tuple[bool, Any]:
+        """Whether the agent has a model; and that model's reply."""
+        return from_sync(self.a_generate_oai_reply(messages, sender, config))
+
+    async def a_generate_oai_reply(self, messages: Any = None, sender: Agent | None = None, config: Any = None) -> tuple[bool, Any]:
+        """See `generate_oai_reply`."""
+        return await standalone.answer(self, built_in.model_reply, self._given(messages, sender), sender)
+
+    def _given(self, messages: Sequence[Any] | None, sender: Agent | None) -> Sequence[Any]:
+        if messages is not None:
+            return messages
+        if sender is None:
+            raise InputError(f"agent {self.name!r}: a reply needs messages=, or the sender= of the latest chat")
+        return self._messages_with(sender)
+
+    # Chats
+
+    def initiate_chat(
+        self, recipient: ConversableAgent, clear_history: bool = True, silent: bool | None = False, **options: Any
+    ) -> ChatResult:
+        """Say something to another agent, and have the two talk until the chat ends. See `a_initiate_chat`."""
+        return from_sync(self.a_initiate_chat(recipient, clear_history, silent, **options))
+
+    async def a_initiate_chat(
+        self,
+        recipient: ConversableAgent,
+        clear_history: bool = True,
+        silent: bool | None = False,
+        cache: Any = None,
+        max_turns: int | None = None,
+        summary_method: SummaryMethod = "last_msg",
+        summary_args: Mapping[str, Any] | None = None,
+        message: Any = None,
         *,
-        llm_config: LlmConfig = None,
-        model: Model | None = None,
-        description: str | None = None,
-        default_auto_reply: str = "",
-        tools: Sequence[Mapping[str, Any]] = (),
-        response_format: Any = None,
-    ) -> None:
-        self.system_message = system_message or ""
-        super().__init__(name, self.system_message if description is None else description)
-        self._model = _model_of(name, llm_config, model)
-        self._default_auto_reply = default_auto_reply
-        self._tools = tuple(tools)
-        self._schema, self._schema_name = _response_schema(response_format, name)
-        self._params: Mapping[str, Any] = {}
+        store: Any = None,
+        run_id: str | None = None,
+        answers: Mapping[str, Any] | None = None,
+        limits: Any = None,
+        human: Any = "console",
+        deps: Any = None,
+        **context: Any,
+    ) -> ChatResult:
+        """Say something to another agent, and have the two talk until the chat ends.
 
-    @property
-    def model(self) -> Model | None:
-        """The model that answers in the agent's name."""
-        return self._model
+        `message`: what is said first: a text, a mapping, a function `(sender, recipient, context)`; None: the person is
+        asked. `carryover` (in `context`) is put under it, unless a function made it. `max_turns`: how often the recipient
+        replies at most. `summary_method`: `last_msg`, `reflection_with_llm`, or a function `(sender, recipient, args)`.
+        `clear_history=False`: the two go on from their latest chat. `silent`: nothing is printed.
 
-    @property
-    def models(self) -> tuple[Model, ...]:
-        """The models whose calls this agent causes."""
-        return () if self._model is None else (self._model,)
+        `store`, `run_id`, `limits`, `human` and `deps` are those of `ConversationGraph.arun`. With the `run_id` of a chat
+        that has stopped before its end, or whose process has died, that chat goes on; `answers` are for what it waits for.
 
-    def describe(self) -> Mapping[str, Any]:
-        """The agent's definition as plain JSON, without secrets."""
-        described: dict[str, Any] = {"type": type(self).__name__, "system_message": self.system_message}
-        if self._model is not None:
-            described["model"] = dict(self._model.describe())
-        if self._default_auto_reply:
-            described["default_auto_reply"] = self._default_auto_reply
-        if self._tools:
-            described["tools"] = [dict(tool) for tool in self._tools]
-        if self._schema is not None:
-            described["response_format"] = {"name": self._schema_name, "schema": dict(self._schema)}
-        return described
-
-    async def speak(self, ctx: Context) -> ReplyLike:
-        """Answer with the model, or with the default reply. Raises `EffectFailed` where the model fails."""
-        if self._model is None:
-            return self._default_auto_reply or None
-        reply = await self._answer(ctx, self._model)
-        return Message(self.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
-
-    async def _answer(self, ctx: Context, model: Model) -> ModelReply:
-        """The model's answer. One that does not fit the schema is shown to the model with what is wrong, a bounded number of times."""
-        reply = await ctx.call_model(model, self._request(ctx.messages))
-        for _ in range(CORRECTIONS):
-            if not reply.misfit:
-                return reply
-            said = (Message(self.name, reply.content), Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user"))
-            reply = await ctx.call_model(model, self._request(Joined(ctx.messages, said)))
-        if not reply.misfit:
-            return reply
-        raise ModelOutputError(f"agent {self.name!r}: no answer fits {self._schema_name!r} after {1 + CORRECTIONS} tries: {reply.misfit}")
-
-    def _request(self, messages: Sequence[Message]) -> ModelRequest:
-        return ModelRequest(messages, self.name, self.system_message, self._tools, self._schema, self._schema_name, self._params)
-
-
-def _model_of(name: str, llm_config: LlmConfig, model: Model | None) -> Model | None:
-    if model is not None and llm_config:
-        raise DefinitionError(f"agent {name!r}: give it model= or llm_config=, not both")
-    if model is not None:
-        if not isinstance(model, Model):
-            raise DefinitionError(
-                f"agent {name!r}: model= takes a model (OpenAIChatModel, ScriptedModel, or one's own), not {model!r:.100}"
-            )
-        return model
-    if llm_config is None or llm_config is False:
-        return None
-    from convgraph.models.config import model_from_config
-
-    return model_from_config(llm_config)
-
-
-def _response_schema(response_format: Any, name: str) -> tuple[Mapping[str, Any] | None, str]:
-    if response_format is None:
-        return None, "answer"
-    if isinstance(response_format, Mapping):
-        given: dict[str, Any] = dict(cast("Mapping[str, Any]", response_format))
-        return given, str(given.get("title", "answer"))
-    schema = getattr(response_format, "model_json_schema", None)
-    if schema is None:
-        raise DefinitionError(
-            f"agent {name!r}: response_format= takes a pydantic model class or a JSON schema, not {response_format!r:.100}"
+        Inside a conversation (in a tool, a reply function, a node) the chat is part of that conversation's run.
+        """
+        summary = self._summary(recipient, summary_method, summary_args)
+        if max_turns is not None and (isinstance(max_turns, bool) or not isinstance(max_turns, int) or max_turns < 0):
+            raise InputError(f"max_turns= is a whole number, 0 or more, or None, not {max_turns!r}")
+        if max_turns == 0:
+            return ChatResult(stop_reason="max_turns")
+        opening = await self._opening(recipient, message, context)
+        chat = Chat(
+            recipient.chat_graph(self, summary),
+            self,
+            recipient,
+            opening,
+            ChatState(max_turns=max_turns),
+            summary,
+            None if clear_history else self._latest.get(recipient.name),
         )
-    return schema(), response_format.__name__
+        return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent)))
+
+    def chat_graph(self, initiator: ConversableAgent, summary: Summary | None = None) -> ConversationGraph:
+        """The graph of a chat that `initiator` opens with this agent."""
+        return two_agents(initiator, self, summary)
+
+    def generate_init_message(self, message: Any = None, **context: Any) -> Any:
+        """The opening message with the carryover under it."""
+        if isinstance(message, Mapping):
+            given = cast("Mapping[str, Any]", message)
+            return {**given, "content": with_carryover(given["content"], context.get("carryover"))}
+        return with_carryover(message, context.get("carryover"))
+
+    async def _opening(self, recipient: ConversableAgent, message: Any, context: Mapping[str, Any]) -> tuple[Message, ...]:
+        if callable(message):
+            said = await called(message, self, recipient, dict(context))
+        elif message is None:
+            said = self.generate_init_message(await self._first_words(recipient), **context)
+        else:
+            said = self.generate_init_message(message, **context)
+        if said is None or said == "":
+            raise InputError(f"agent {self.name!r} has nothing to say to {recipient.name!r}: give initiate_chat a message=")
+        return tuple(from_mapping(said, self.name))
+
+    async def _first_words(self, recipient: ConversableAgent) -> str:
+        prompt = f"What does {self.name} say to {recipient.name}? "
+        turn = current_turn()
+        if turn is not None:
+            return await self.ask_person(turn, prompt)
+        try:
+            return await self.a_get_human_input(prompt)
+        except EOFError:
+            raise InputError(f"agent {self.name!r} has nothing to say to {recipient.name!r}: give initiate_chat a message=") from None
+
+    def _summary(self, recipient: ConversableAgent, method: SummaryMethod, args: Mapping[str, Any] | None) -> Summary:
+        method = check_method(method)
+        model = recipient.model or self.model
+        if method == "reflection_with_llm" and model is None:
+            raise DefinitionError(
+                f"summary_method='reflection_with_llm' needs a model: give {recipient.name!r} or {self.name!r} an llm_config"
+            )
+        return Summary(method, self, recipient, model, dict(args or {}))
+
+    # Views of its latest chats
+
+    @property
+    def chat_messages(self) -> dict[Agent, list[MessageMapping]]:
+        """The messages of the agent's latest chat with each peer, as it sees them; inside a chat, those of that chat."""
+        peers = [latest.peer for latest in self._latest.values()]
+        heard = self._hears_now()
+        views: dict[Agent, list[MessageMapping]] = defaultdict(list)
+        for peer in [*peers, *([heard] if heard is not None else [])]:
+            views[peer] = to_mappings(self._messages_with(peer), self.name)
+        return views
+
+    def last_message(self, agent: Agent | None = None) -> MessageMapping | None:
+        """The last message of the latest chat with `agent`; with several peers, one has to be named. None where nothing was said."""
+        agent = agent or self._hears_now()
+        if agent is None:
+            if len(self._latest) > 1:
+                raise InputError(f"agent {self.name!r} has chatted with {', '.join(self._latest)}; name one: last_message(agent)")
+            if not self._latest:
+                return None
+            agent = next(iter(self._latest.values())).peer
+        messages = to_mappings(self._messages_with(agent), self.name)
+        if not messages:
+            raise InputError(f"agent {self.name!r} has not chatted with {agent.name!r}")
+        return messages[-1]
+
+    def clear_history(self, recipient: Agent | None = None, nr_messages_to_preserve: int | None = None) -> None:
+        """Forget the latest chat with `recipient`, or with everybody, but for so many last messages. Journals keep theirs."""
+        for name, latest in list(self._latest.items()):
+            if recipient is None or name == recipient.name:
+                kept = _last_whole(latest.messages, nr_messages_to_preserve or 0)
+                if kept:
+                    self._latest[name] = LatestChat(latest.peer, kept)
+                else:
+                    del self._latest[name]
+
+    def reset(self) -> None:
+        """Forget the latest chats."""
+        self._latest.clear()
+
+    def remember(self, latest: LatestChat) -> None:
+        """Refer to a chat as the latest with its peer."""
+        self._latest[latest.peer.name] = latest
+
+    def _messages_with(self, peer: Agent) -> Sequence[Message]:
+        """The messages with a peer: inside a chat with it, those of that chat."""
+        turn = current_turn()
+        if turn is not None and self._hears_now() is peer:
+            return turn.messages
+        latest = self._latest.get(peer.name)
+        return latest.messages if latest is not None else ()
+
+    def _hears_now(self) -> Agent | None:
+        """Whom the agent replies to in the chat that the calling code is part of, if it is."""
+        turn = current_turn()
+        seat = turn.participant(self.name) if turn is not None else None
+        return cast("Agent", seat.hears) if isinstance(seat, Seat) else None
+
+
+def _last_whole(messages: Sequence[Message], number: int) -> tuple[Message, ...]:
+    """The last `number` messages, and what it takes to have no tool's result without its call."""
+    if not number:
+        return ()
+    start = max(len(messages) - number, 0)
+    while start > 0 and messages[start].role == "tool":
+        start -= 1
+    return tuple(messages[start:])

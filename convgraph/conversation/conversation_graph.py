@@ -339,16 +339,20 @@ class ConversationGraph(GraphViews):
         input: Any,
         *,
         store: StoreLike,
+        state: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         deps: Any = None,
         human: Human = "auto",
         durability: Durability = "step",
         listener: Callable[[Any], None] | None = None,
     ) -> RunResult:
-        """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn."""
+        """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn.
+
+        `state` changes fields of the conversation's state before.
+        """
         async with as_store(store) as opened:
             options = Options(deps, human, durability, listener)
-            work = lifecycle.carry_on(self.program(), run_id, input, opened, _checked_limits_or_none(limits), options)
+            work = lifecycle.carry_on(self.program(), run_id, input, opened, state, _checked_limits_or_none(limits), options)
             return await self._tracked(run_id, work, options)
 
     def cancel(self, run_id: str) -> bool:

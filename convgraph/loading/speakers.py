@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from convgraph.errors import ConvgraphError, DefinitionError, ModelConfigError
 from convgraph.graph.definition import Node
@@ -16,8 +16,12 @@ from convgraph.graph.schema import load_object
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 
-if TYPE_CHECKING:
-    from convgraph.agents.conversable import ConversableAgent
+_KINDS: Mapping[str, str] = {
+    "AssistantAgent": "convgraph.agents.assistant:AssistantAgent",
+    "ConversableAgent": "convgraph.agents.conversable:ConversableAgent",
+    "UserProxyAgent": "convgraph.agents.user_proxy:UserProxyAgent",
+}
+"""The agents that documents know, by where they are: agents stand on graphs, so what reads graphs finds them by name only."""
 
 _OF_AN_AGENT = ("type", "system_message", "model", "default_auto_reply", "tools", "response_format")
 _OF_AN_ENDPOINT = tuple(
@@ -97,13 +101,11 @@ def model_of(described: Any, place: str) -> Model:
 
 
 def _agents() -> Mapping[str, Callable[[Node, str], Speaker]]:
-    from convgraph.agents.assistant import AssistantAgent
-    from convgraph.agents.conversable import ConversableAgent
-
-    return {kind.__name__: partial(_conversable, kind) for kind in (AssistantAgent, ConversableAgent)}
+    return {kind: partial(_conversable, path) for kind, path in _KINDS.items()}
 
 
-def _conversable(kind: type[ConversableAgent], node: Node, place: str) -> Speaker:
+def _conversable(path: str, node: Node, place: str) -> Speaker:
+    kind: Any = load_object(path, frozenset(["convgraph.agents"]), place)
     detail = dict(node.detail)
     _check_keys(detail, _OF_AN_AGENT, place)
     options: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from convgraph.protocols import Model, ModelReply, ModelRequest, Speaker
 from convgraph.runtime import effects
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
-from convgraph.runtime.threads import in_thread
+from convgraph.runtime.threads import called, in_thread
 from convgraph.sync import running_loop
 
 if TYPE_CHECKING:
@@ -174,10 +174,7 @@ class Context:
         async def call(key: str, own: Turning) -> Any:
             keywords = {"idempotency_key": key} if _takes_key(fn) else {}
             with entered(Context(self._run, own, self._node, self._state, self.messages, self.item)):
-                if inspect.iscoroutinefunction(fn):
-                    return await fn(*args, **keywords)
-                result = await in_thread(fn, *args, **keywords)
-                return await result if inspect.isawaitable(result) else result
+                return await called(fn, *args, **keywords)
 
         request = canonical([name, [self._digestible(arg) for arg in args] if about is None else about])
         return await effects.outside(self._run, self._turning, kind, name, request, idempotent, call)

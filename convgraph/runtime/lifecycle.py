@@ -151,12 +151,15 @@ async def fork(
     return name
 
 
-async def carry_on(program: Program, run_id: str, said: Any, store: Store, limits: Limits | None, options: Options) -> RunResult:
+async def carry_on(
+    program: Program, run_id: str, said: Any, store: Store, state: Mapping[str, Any] | None, limits: Limits | None, options: Options
+) -> RunResult:
     """Go on with an ended conversation: the next message of its user, answered from where the graph begins."""
     messages = tuple(input_messages(said))
     if not messages:
         raise InputError("continue_ needs the next message of the user")
     check_options(options)
+    update = _checked_update(program, state)
     seen = await _look(program, run_id, store)
     standing = seen.standing
     if standing.state.status not in ("finished", "stuck", "limited"):
@@ -167,12 +170,22 @@ async def carry_on(program: Program, run_id: str, said: Any, store: Store, limit
         raise RunBusy(f"run {run_id!r} was continued by somebody else at the same moment; read what was said, then try again", run_id)
     run = _run(program, run_id, store, claim, options, {})
     beginning = program.definition.beginning
-    mark = Edited("continued", node=beginning, messages=messages, choosing=beginning == START)
+    mark = Edited("continued", node=beginning, messages=messages, update=update, choosing=beginning == START)
     run.journal.record(mark)
     if limits is not None:
         run.journal.record(Resumed(limits_document(limits)))
     scope = Scope(run, program, advance(program.definition, standing.state, as_edit(mark)), limits=limits or standing.limits)
     return await execute(scope, store, claim, options.stop)
+
+
+def _checked_update(program: Program, state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Changes to the state, in JSON. Raises `InputError` for what does not fit."""
+    if not state:
+        return None
+    schema, where = program.definition.state, f"graph {program.definition.name!r}, the state to go on with"
+    if schema is None:
+        raise InputError(f"{where}: the graph has no state; give it one with ConversationGraph(state=…)")
+    return schema.to_json(schema.check_update(state, where), where)
 
 
 async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop, before: State | None = None) -> RunResult:

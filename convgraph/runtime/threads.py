@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -37,6 +38,14 @@ async def in_thread(fn: Callable[..., T], *args: Any, **keywords: Any) -> T:
 
     threading.Thread(target=body, name=f"convgraph-{getattr(fn, '__name__', 'call')}", daemon=True).start()
     return await future
+
+
+async def called(fn: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """What a user's function returns, be it sync or async. A sync one is called in a thread."""
+    if inspect.iscoroutinefunction(fn):
+        return await fn(*args, **keywords)
+    result = await in_thread(fn, *args, **keywords)
+    return await result if inspect.isawaitable(result) else result
 
 
 def _deliver(future: asyncio.Future[Any], deliver: Callable[[Any], None], outcome: Any) -> None:

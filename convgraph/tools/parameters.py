@@ -33,13 +33,17 @@ class Injected:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Parameters:
-    """What a tool takes: from the model (`adapters` check it, `schema` tells it), from the turn (`given`) and from deps (`injected`)."""
+    """What a tool takes: from the model (`adapters` check it, `schema` tells it), from the turn (`given`) and from deps (`injected`).
+
+    With `takes_any`, arguments of other names are handed on as they are.
+    """
 
     adapters: Mapping[str, TypeAdapter[Any]]
     required: tuple[str, ...]
     schema: Mapping[str, Any]
     given: frozenset[str]
     injected: Mapping[str, str]
+    takes_any: bool = False
 
     def parse(self, text: str) -> dict[str, Any]:
         """The arguments in a model's JSON text, not yet checked. Raises `InputError` for what is no JSON object.
@@ -62,6 +66,9 @@ class Parameters:
         faults = [f"{name}: is required" for name in self.required if name not in arguments]
         for name, argument in arguments.items():
             adapter = self.adapters.get(name)
+            if adapter is None and self.takes_any:
+                values[name] = argument
+                continue
             if adapter is None:
                 faults.append(f"{name}: there is no such parameter (there are: {', '.join(self.adapters) or 'none'})")
                 continue

@@ -1,0 +1,127 @@
+"""The replies that every conversable agent knows, in AutoGen's order: person, tool calls, code, model.
+
+Each takes the agent and the exchange, and returns whether its reply is final, and the reply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from convgraph.agents import termination
+from convgraph.agents.exchange import Exchange
+from convgraph.errors import ModelOutputError
+from convgraph.messages import Joined, Message, Reply, ReplyLike, ToolCall
+from convgraph.protocols import Model, ModelReply
+
+if TYPE_CHECKING:
+    from convgraph.agents.code_execution import CodeExecution
+    from convgraph.agents.replying import ReplyingAgent
+
+Answer: TypeAlias = tuple[bool, ReplyLike]
+"""Whether the reply is final, and the reply."""
+
+NOT_MINE: Answer = (False, None)
+
+CORRECTIONS = 2
+"""How often a model is shown that its answer does not fit the schema, before the turn fails."""
+
+TOOL_ROUNDS = 25
+"""How often in one turn a model may call tools and be told their results."""
+
+
+async def termination_and_human(agent: ReplyingAgent, exchange: Exchange) -> Answer:
+    """End the chat, ask the person, or leave the reply to what comes next."""
+    incoming = exchange.incoming
+    if incoming is None:
+        return NOT_MINE
+    mode, limit = agent.human_input_mode, exchange.limit
+    counts = limit is not None and mode != "ALWAYS"
+    verdict = termination.judged(
+        mode,
+        ends=agent.is_termination(incoming),
+        replies=exchange.replies_in_a_row(limit) if counts and limit is not None else 0,
+        limit=limit,
+    )
+    if isinstance(verdict, termination.GoOn):
+        return NOT_MINE
+    if isinstance(verdict, termination.Ends):
+        return True, Reply(reason=f"{agent.name}: {verdict.reason}")
+    said = await agent.ask_person(exchange.ctx, termination.question(agent.name, exchange.sender_name, verdict))
+    if said == termination.EXIT or (not said and verdict.empty_ends):
+        return True, Reply(reason=f"{agent.name}: a person ended the chat")
+    if not said and limit != 0:
+        return NOT_MINE
+    interrupted = tuple(Message(agent.name, "USER INTERRUPTED", "tool", call.name, tool_call_id=call.id) for call in incoming.tool_calls)
+    return True, Reply((*interrupted, Message(agent.name, said, "user")))
+
+
+async def tool_calls(agent: ReplyingAgent, exchange: Exchange) -> Answer:
+    """Carry out the tool calls of the message that is replied to."""
+    incoming = exchange.incoming
+    if incoming is None or not incoming.tool_calls or (not agent.executable_tools and agent.model is not None):
+        return NOT_MINE
+    from convgraph.tools import run_tool_calls
+
+    outcome = await run_tool_calls(exchange.ctx, incoming.tool_calls, agent.executable_tools)
+    results = [_answering(result, call) for result, call in zip(outcome.messages, incoming.tool_calls, strict=True)]
+    return True, Reply(results, goto=outcome.handoff.target if outcome.handoff is not None else None)
+
+
+async def code_execution(agent: ReplyingAgent, exchange: Exchange, execution: CodeExecution | None = None) -> Answer:
+    """Run the code blocks of the newest message that has any, among those that the agent looks at."""
+    execution = execution or agent.code_execution
+    if execution is None:
+        return NOT_MINE
+    from convgraph.coding import extract_code_blocks
+
+    heard = exchange.heard_since_last_reply() if execution.last_n_messages == "auto" else _last(exchange, execution.last_n_messages)
+    for message in heard:
+        blocks = extract_code_blocks(message.text) if message.role != "tool" else []
+        if blocks:
+            return True, await execution.run(exchange.ctx, blocks)
+    return NOT_MINE
+
+
+async def model_reply(agent: ReplyingAgent, exchange: Exchange) -> Answer:
+    """Answer with the model. Calls of tools that the agent can carry out itself are carried out in the same turn."""
+    model = agent.model
+    if model is None:
+        return NOT_MINE
+    said: list[Message] = []
+    for _ in range(TOOL_ROUNDS):
+        reply = await _answer(agent, exchange, model, said)
+        message = Message(agent.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
+        if not reply.tool_calls or not all(agent.can_execute(call.name) for call in reply.tool_calls):
+            return True, message if not said else Reply([*said, message])
+        from convgraph.tools import run_tool_calls
+
+        outcome = await run_tool_calls(exchange.ctx, reply.tool_calls, agent.executable_tools)
+        said += [replace(message, tool_calls=outcome.calls), *outcome.messages]
+        if outcome.handoff is not None:
+            return True, Reply(said, goto=outcome.handoff.target)
+    raise ModelOutputError(f"agent {agent.name!r}: the model still calls tools after {TOOL_ROUNDS} rounds in one turn")
+
+
+async def _answer(agent: ReplyingAgent, exchange: Exchange, model: Model, said: list[Message]) -> ModelReply:
+    """The model's answer. One that does not fit the schema is shown to the model with what is wrong, a bounded number of times."""
+    messages = Joined(exchange.messages, tuple(said)) if said else exchange.messages
+    reply = await exchange.ctx.call_model(model, agent.request(messages))
+    for _ in range(CORRECTIONS):
+        if not reply.misfit:
+            return reply
+        wrong = Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user")
+        shown = Joined(exchange.messages, (*said, Message(agent.name, reply.content), wrong))
+        reply = await exchange.ctx.call_model(model, agent.request(shown))
+    if not reply.misfit:
+        return reply
+    raise ModelOutputError(f"agent {agent.name!r}: no answer fits {agent.schema_name!r} after {1 + CORRECTIONS} tries: {reply.misfit}")
+
+
+def _answering(result: Message, call: ToolCall) -> Message:
+    """The result under the id that the call has in the conversation: that is what it is paired by."""
+    return result if not call.id or result.tool_call_id == call.id else replace(result, tool_call_id=call.id)
+
+
+def _last(exchange: Exchange, number: int) -> list[Message]:
+    return [message for message in reversed(exchange.messages[-number:] if number else []) if message.sender != exchange.name]

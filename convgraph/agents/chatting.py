@@ -1,0 +1,182 @@
+"""Having a chat: a graph is run, gone on with, or made part of the turn that starts it; what comes of it is a `ChatResult`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from convgraph.agents.console import Console
+from convgraph.agents.latest import LatestChat
+from convgraph.agents.message_mappings import to_mappings
+from convgraph.chat.result import ChatResult
+from convgraph.chat.state import ChatState
+from convgraph.chat.summary import Summary
+from convgraph.errors import InputError, NodeFailed, RunNotFound
+from convgraph.graph.definition import Limits
+from convgraph.graph.machine import State
+from convgraph.journal.events import EffectFinished, RunStarted
+from convgraph.journal.store import Store
+from convgraph.journal.store_url import StoreLike, as_store
+from convgraph.messages import Message, Usage
+from convgraph.runtime.context import Context, current_turn
+from convgraph.runtime.people import Human
+from convgraph.runtime.result import RunResult
+
+if TYPE_CHECKING:
+    from convgraph.agents.conversable import ConversableAgent
+    from convgraph.conversation import ConversationGraph
+
+_AT_END = "reached END: "
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How a chat is run. None of it is part of what is said."""
+
+    store: StoreLike | None = None
+    run_id: str | None = None
+    limits: Limits | None = None
+    human: Human = "console"
+    answers: Mapping[str, Any] | None = None
+    deps: Any = None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A chat that is to be had: its graph, who opens it to whom, what was said before, the opening message, and its state."""
+
+    graph: ConversationGraph
+    initiator: ConversableAgent
+    recipient: ConversableAgent
+    opening: tuple[Message, ...]
+    state: ChatState
+    summary: Summary
+    before: LatestChat | None = None
+
+    @property
+    def others(self) -> list[ConversableAgent]:
+        """Everybody in the chat but the one who opens it."""
+        from convgraph.chat.seat import Seat
+
+        speakers = self.graph.program().speakers.values()
+        found: list[Any] = [speaker.agent for speaker in speakers if isinstance(speaker, Seat)]
+        return [*dict.fromkeys([*(agent for agent in found if agent is not self.initiator), self.recipient])]
+
+
+async def have(chat: Chat, options: ChatOptions) -> ChatResult:
+    """Have the chat. Inside a turn it is part of that turn's journal, and raises `NodeFailed` where it does not finish."""
+    turn = current_turn()
+    if turn is not None:
+        return await _inside(chat, turn)
+    if options.answers is not None and options.run_id is None:
+        raise InputError("answers= are for a chat that waits for them: name its run with run_id=, and give its store=")
+    async with as_store(options.store) as store:
+        result = await _run(chat, options, store)
+        events = [recorded.event for recorded in await store.load(result.run_id)]
+    from convgraph.models.costs import cost_document
+
+    return _remembered(
+        chat,
+        replace(
+            _result(chat, result.messages, result.state, result.usage),
+            run_id=result.run_id,
+            status=result.status,
+            stop_reason=result.stop_reason.removeprefix(_AT_END),
+            questions=result.questions,
+            exception=result.exception,
+            cost=cost_document(events),
+            human_input=[
+                event.result for event in events if isinstance(event, EffectFinished) and event.effect == "human" and _is_text(event)
+            ],
+        ),
+        result.store,
+    )
+
+
+async def _inside(chat: Chat, turn: Context) -> ChatResult:
+    said_before = chat.before.messages if chat.before is not None else ()
+    turn.tell(chat.recipient.name, chat.opening)
+    state = await turn.converse(chat.graph.program(), [*said_before, *chat.opening], _since(chat, said_before))
+    if state.status != "finished":
+        raise NodeFailed(f"the chat of {chat.initiator.name!r} with {chat.recipient.name!r} ended {state.status}: {state.reason}")
+    return _remembered(chat, _result_inside(chat, state, turn.run_id), None)
+
+
+async def _run(chat: Chat, options: ChatOptions, store: Store) -> RunResult:
+    graph, before = chat.graph, chat.before
+    listener = None
+    if not options.silent:
+        silent = {agent.name for agent in (chat.initiator, *chat.others) if agent.silent}
+        listener = Console(silent, announces=chat.recipient.is_manager)
+    common: dict[str, Any] = {"store": store, "human": options.human, "deps": options.deps, "limits": options.limits, "listener": listener}
+    if options.run_id is not None and await _begun(chat, options.run_id, store):
+        return await graph.aresume(options.run_id, answers=options.answers, **common)
+    if listener is not None:
+        listener.show(chat.opening, chat.recipient.name)
+    if before is not None and before.store is not None and options.store is None and before.fingerprint == graph.fingerprint:
+        common["store"] = before.store
+        state = _since(chat, before.messages, turns_before=await _turns_so_far(chat, before))
+        return await graph.acontinue(before.run_id, list(chat.opening), state=state.model_dump(), **common)
+    said_before = before.messages if before is not None else ()
+    return await graph.arun([*said_before, *chat.opening], state=_since(chat, said_before), run_id=options.run_id, **common)
+
+
+async def _begun(chat: Chat, run_id: str, store: Store) -> bool:
+    """Whether this chat was begun before under this id. Raises `InputError` where it was another one."""
+    try:
+        events = await store.load(run_id)
+    except RunNotFound:
+        return False
+    first = events[0].event
+    if isinstance(first, RunStarted) and first.messages[-len(chat.opening) :] != chat.opening:
+        raise InputError(f"run {run_id!r} is there already, and was opened with another message; give this chat a run_id of its own")
+    return True
+
+
+async def _turns_so_far(chat: Chat, before: LatestChat) -> int:
+    """How many turns the recipient has had in the run that goes on."""
+    from convgraph.journal.events import Stepped
+
+    if before.store is None:
+        return 0
+    events = await before.store.load(before.run_id)
+    mine = [recorded.event for recorded in events if isinstance(recorded.event, Stepped) and "/" not in recorded.event.path]
+    return len(mine) if chat.recipient.is_manager else sum(1 for step in mine if step.node == chat.recipient.name)
+
+
+def _since(chat: Chat, said_before: Sequence[Message], turns_before: int = 0) -> ChatState:
+    return chat.state.model_copy(update={"since": len(said_before), "turns_before": turns_before})
+
+
+def _result(chat: Chat, messages: Sequence[Message], state: Any, usage: Usage) -> ChatResult:
+    return ChatResult(to_mappings(messages, chat.initiator.name), chat.summary.found(messages, state), messages=list(messages), usage=usage)
+
+
+def _result_inside(chat: Chat, state: State, run_id: str) -> ChatResult:
+    result = _result(chat, state.history, state.data, state.usage)
+    cost = {"total_cost": state.usage.usd}
+    return replace(
+        result,
+        run_id=run_id,
+        stop_reason=state.reason.removeprefix(_AT_END),
+        human_input=[message.text for message in state.history if message.role == "user" and message not in chat.opening],
+        cost={"usage_including_cached_inference": cost, "usage_excluding_cached_inference": cost},
+    )
+
+
+def _remembered(chat: Chat, result: ChatResult, store: Store | None) -> ChatResult:
+    """The result, to which the agents of the chat now refer as their latest with each other."""
+    latest = LatestChat(chat.recipient, result.messages, result.run_id, store, chat.graph.fingerprint)
+    chat.initiator.remember(latest)
+    for agent in chat.others:
+        if agent is chat.initiator:
+            continue
+        peer = chat.initiator if agent is chat.recipient else chat.recipient
+        agent.remember(replace(latest, peer=peer))
+    return result
+
+
+def _is_text(event: EffectFinished) -> bool:
+    return isinstance(event.result, str)

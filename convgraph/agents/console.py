@@ -1,0 +1,52 @@
+"""A chat on the console, as AutoGen prints it. It listens to the run: what it shows is what happens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from convgraph.graph.definition import END
+from convgraph.journal.events import EffectFinished, Moved, Said, Stepped
+from convgraph.journal.turn_paths import is_inner
+from convgraph.messages import Message
+
+_LINE = "-" * 80
+
+
+class Console:
+    """Prints what is said to whom. `silent` are those who are not shown; `announces` whether the next speaker is named (in groups)."""
+
+    deltas = False  # what a model says is shown when it has said it
+
+    def __init__(self, silent: Collection[str] = (), *, announces: bool = False) -> None:
+        self._silent = silent
+        self._announces = announces
+
+    def __call__(self, event: Any) -> None:
+        if isinstance(event, Said):
+            self.show(event.messages, event.to)
+        elif isinstance(event, Stepped | Moved) and self._announces and not is_inner(event.path):
+            if event.target not in (None, END):
+                self._print(f"\nNext speaker: {event.target}\n")
+        elif isinstance(event, EffectFinished) and event.effect == "human" and event.result == "":
+            self._print("\n>>>>>>>> NO HUMAN INPUT RECEIVED.")
+
+    def show(self, messages: Sequence[Message], to: str) -> None:
+        """Print messages that one agent says to another."""
+        if messages and messages[0].sender not in self._silent:
+            self._print(f"{messages[0].sender} (to {to}):\n\n" + "\n".join(map(_shown, messages)) + f"\n\n{_LINE}")
+
+    def _print(self, text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def _shown(message: Message) -> str:
+    if message.role == "tool":
+        return f"***** Response from calling tool ({message.tool_call_id}) *****\n{message.text}\n{'*' * 40}"
+    calls = [
+        f"***** Suggested tool call ({call.id}): {call.name} *****\nArguments: \n{call.arguments}\n{'*' * 40}"
+        for call in message.tool_calls
+    ]
+    return "\n".join(filter(None, [message.text, *calls]))

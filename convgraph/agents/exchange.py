@@ -1,0 +1,78 @@
+"""A turn as the parts of an agent see it that make its reply: who is spoken to, and what the agent goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convgraph.agents.agent import Agent
+from convgraph.messages import Message
+from convgraph.runtime.context import Context
+
+
+class Exchange:
+    """A message that an agent replies to, in a turn.
+
+    `messages` is what the agent goes by: the conversation, as its hooks have left it. `limit` is how many replies in a row
+    it may make by itself (None: any number), `since` where the present chat begins in a conversation of several.
+    """
+
+    __slots__ = ("_hears", "ctx", "limit", "messages", "name", "since")
+
+    def __init__(self, name: str, ctx: Context, hears: Agent | None, limit: int | None, since: int = 0) -> None:
+        self.name = name
+        self.ctx = ctx
+        self.limit = limit
+        self.since = since
+        self.messages: Sequence[Message] = ctx.messages
+        self._hears = hears
+
+    @property
+    def sender(self) -> Agent | None:
+        """Whom the agent replies to: the one whom it hears in this chat, or else the agent that spoke last."""
+        if self._hears is not None or not len(self.messages):
+            return self._hears
+        speaker = self.ctx.participant(self.messages[-1].sender)
+        return speaker if isinstance(speaker, Agent) else None
+
+    @property
+    def sender_name(self) -> str:
+        """What whoever is replied to is called."""
+        if self._hears is not None:
+            return self._hears.name
+        return self.messages[-1].sender if len(self.messages) else "user"
+
+    @property
+    def incoming(self) -> Message | None:
+        """The message that is replied to; None where nothing was said yet, or the agent itself spoke last."""
+        messages = self.messages
+        if not len(messages) or messages[-1].sender == self.name:
+            return None
+        return messages[-1]
+
+    def replies_in_a_row(self, at_most: int) -> int:
+        """How many messages the agent has made by itself since its person last said something, counted up to `at_most`."""
+        counted = 0
+        messages = self.messages
+        for position in range(len(messages) - 1, self.since - 1, -1):
+            message = messages[position]
+            if message.sender != self.name or (message.role == "tool" and not _begins_turn(messages, position)):
+                continue
+            if message.role == "user" or counted >= at_most:
+                break
+            counted += 1
+        return counted
+
+    def heard_since_last_reply(self) -> list[Message]:
+        """What others have said since the agent last spoke, newest first."""
+        heard: list[Message] = []
+        for position in range(len(self.messages) - 1, -1, -1):
+            message = self.messages[position]
+            if message.sender == self.name:
+                break
+            heard.append(message)
+        return heard
+
+
+def _begins_turn(messages: Sequence[Message], position: int) -> bool:
+    """Whether the message is the first of those that one turn has added: several tool results are one reply."""
+    return position == 0 or messages[position - 1].sender != messages[position].sender

@@ -1,0 +1,30 @@
+"""What an agent knows of its chats: a reference to the latest run with each peer. AutoGen's `chat_messages` is a view of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convgraph.agents.agent import Agent
+from convgraph.agents.message_mappings import from_mappings
+from convgraph.journal.store import Store
+from convgraph.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class LatestChat:
+    """An agent's latest chat with a peer: its messages, and the run (none where the chat was part of another's)."""
+
+    peer: Agent
+    messages: Sequence[Message]
+    run_id: str = ""
+    store: Store | None = None
+    fingerprint: str = ""
+
+
+def earlier_chats(owner: str, chat_messages: Mapping[Agent, Sequence[Any]] | None) -> dict[str, LatestChat]:
+    """The latest chats that an agent is made with, by the names of the peers."""
+    return {
+        peer.name: LatestChat(peer, tuple(from_mappings(messages, owner, peer.name))) for peer, messages in (chat_messages or {}).items()
+    }

@@ -1,0 +1,105 @@
+"""The reply functions of an agent: who is asked for a reply, in which order, and for which senders."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from convgraph.agents.built_in_replies import Answer
+from convgraph.agents.exchange import Exchange
+from convgraph.agents.message_mappings import from_mapping, to_mapping, to_mappings
+from convgraph.agents.triggers import Trigger, matches
+from convgraph.errors import DefinitionError, InputError
+from convgraph.messages import Message, Reply, ReplyLike, digest_of
+from convgraph.runtime.threads import called
+
+if TYPE_CHECKING:
+    from convgraph.agents.replying import ReplyingAgent
+
+BuiltIn: TypeAlias = Callable[["ReplyingAgent", Exchange], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFunction:
+    """A function that may make an agent's reply: `(recipient, messages, sender, config) -> (final, reply)`.
+
+    `made` is how one of the agent's own is carried out; `fn` is then what it is called by those who exclude or replace it.
+    A `silent` one is never asked: it is there because AutoGen counts it in positions.
+    """
+
+    trigger: Trigger
+    fn: Callable[..., Any]
+    config: Any = None
+    made: BuiltIn | None = None
+    idempotent: bool = False
+    silent: bool = False
+
+    async def __call__(self, agent: ReplyingAgent, exchange: Exchange) -> Answer:
+        """Whether the reply is final, and the reply. One that is not the agent's own is an effect, and called once."""
+        if self.made is not None:
+            return await self.made(agent, exchange)
+        sender = exchange.sender
+        about = f"{exchange.sender_name} {digest_of(exchange.messages).hex()}"
+
+        async def call() -> list[Any]:
+            messages = to_mappings(exchange.messages, agent.name)
+            return _journaled(await called(self.fn, agent, messages=messages, sender=sender, config=self.config), self.name, agent.name)
+
+        final, reply = await exchange.ctx.effect(self.name, call, kind="reply", about=about, idempotent=self.idempotent)
+        return final, None if reply is None else _spoken(reply, agent.name)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the journal."""
+        return getattr(self.fn, "__name__", type(self.fn).__name__)
+
+
+async def reply_of(agent: ReplyingAgent, exchange: Exchange, functions: Sequence[ReplyFunction], exclude: Collection[Any] = ()) -> Answer:
+    """The first final reply of those functions that `sender` triggers, in order; not final where there is none."""
+    for function in functions:
+        if function.silent or (exclude and any(same_function(function.fn, one) for one in exclude)):
+            continue
+        if function.made is None and not matches(function.trigger, exchange.sender):
+            continue
+        final, reply = await function(agent, exchange)
+        if final:
+            return True, reply
+    return False, None
+
+
+def same_function(one: Any, other: Any) -> bool:
+    """Whether two functions are one, be it as a method of an agent or as that of its class."""
+    return getattr(one, "__func__", one) is getattr(other, "__func__", other)
+
+
+def plain_reply(messages: Sequence[Message], owner: str) -> Any:
+    """A reply as `generate_reply` gives it: None, a text, or a mapping where a text does not say it all."""
+    if not messages:
+        return None
+    last = messages[-1]
+    if len(messages) == 1 and isinstance(last.content, str) and not last.tool_calls and last.role == "assistant":
+        return last.content
+    mapping = to_mappings(messages, owner)[-1] if last.role == "tool" else to_mapping(last, owner)
+    return {key: value for key, value in mapping.items() if key != "name"} if last.role != "user" else {**mapping, "role": "user"}
+
+
+def _journaled(answer: Any, name: str, agent: str) -> list[Any]:
+    """The answer of a reply function as it is journaled. Raises `DefinitionError` for one that is no `(final, reply)`."""
+    if not isinstance(answer, tuple) or len(cast("tuple[Any, ...]", answer)) != 2:
+        raise DefinitionError(f"agent {agent!r}: reply function {name!r} is to return (final, reply), not {answer!r:.200}")
+    final, reply = cast("tuple[Any, Any]", answer)
+    if isinstance(reply, Message):
+        reply = {**to_mapping(reply, agent), "data": reply.data}
+    elif isinstance(reply, Reply):
+        raise DefinitionError(f"agent {agent!r}: reply function {name!r} returns a text, a mapping, a Message or None, not a Reply")
+    return [bool(final), dict(cast("Mapping[str, Any]", reply)) if isinstance(reply, Mapping) else reply]
+
+
+def _spoken(reply: Any, owner: str) -> ReplyLike:
+    if isinstance(reply, str):
+        return reply
+    try:
+        return Reply(from_mapping(reply, owner))
+    except InputError as error:
+        raise InputError(f"agent {owner!r}: a reply function's reply cannot be said: {error}") from error

@@ -1,0 +1,404 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
+"""The half of a conversable agent that makes replies: its definition, and the chain of functions that are asked for a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
+
+from convgraph.agents import built_in_replies as built_in
+from convgraph.agents import hooks
+from convgraph.agents.agent import Agent
+from convgraph.agents.agent_tools import AgentTools, named_tool
+from convgraph.agents.code_execution import CodeExecution, code_execution_from
+from convgraph.agents.exchange import Exchange
+from convgraph.agents.latest import earlier_chats
+from convgraph.agents.message_mappings import to_mapping
+from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, reply_of, same_function
+from convgraph.agents.termination import HumanInputMode, check_mode
+from convgraph.agents.triggers import check_trigger
+from convgraph.errors import DefinitionError
+from convgraph.messages import Message, Reply, ReplyLike, as_messages
+from convgraph.protocols import Model, ModelRequest
+from convgraph.runtime.context import Context, entered
+from convgraph.runtime.threads import in_thread
+
+if TYPE_CHECKING:
+    from convgraph.tools import Tool, ToolSet
+
+LlmConfig: TypeAlias = Mapping[str, Any] | Literal[False] | None
+DEFAULT_SYSTEM_MESSAGE = "You are a helpful AI Assistant."
+_CHAIN: tuple[tuple[str, BuiltIn | None], ...] = (
+    ("check_termination_and_human_reply", built_in.termination_and_human),
+    ("generate_function_call_reply", None),  # a call of a function is a tool call here
+    ("generate_tool_calls_reply", built_in.tool_calls),
+    ("generate_code_execution_reply", built_in.code_execution),
+    ("generate_oai_reply", built_in.model_reply),
+)
+"""An agent's own reply functions, in AutoGen's order."""
+
+MAX_CONSECUTIVE_AUTO_REPLY = 100
+"""How many replies in a row an agent makes by itself in a chat, unless it is told otherwise."""
+
+
+class AgentOptions(TypedDict, total=False):
+    """What the kinds of agents pass on to `ConversableAgent`."""
+
+    chat_messages: Mapping[Agent, Sequence[Any]] | None
+    silent: bool
+    model: Model | None
+    tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]]
+    response_format: Any
+
+
+class ReplyingAgent(Agent):
+    """An agent as a definition: its prompt, its model, its tools, its code executor and its person, each there or not.
+
+    See `ConversableAgent`, which adds the chats.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        system_message: str | None = DEFAULT_SYSTEM_MESSAGE,
+        is_termination_msg: Callable[[dict[str, Any]], Any] | None = None,
+        max_consecutive_auto_reply: int | None = None,
+        human_input_mode: HumanInputMode = "TERMINATE",
+        function_map: Mapping[str, Callable[..., Any]] | None = None,
+        code_execution_config: Mapping[str, Any] | Literal[False] | None = False,
+        llm_config: LlmConfig = None,
+        default_auto_reply: str | None = "",
+        description: str | None = None,
+        chat_messages: Mapping[Agent, Sequence[Any]] | None = None,
+        silent: bool = False,
+        *,
+        model: Model | None = None,
+        tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] = (),
+        response_format: Any = None,
+    ) -> None:
+        super().__init__(name, "")
+        where = f"agent {name!r}"
+        self._system_message = system_message or ""
+        self._own_description = description
+        self._mode: HumanInputMode = check_mode(human_input_mode, where)
+        if is_termination_msg is not None and not callable(is_termination_msg):
+            raise DefinitionError(f"{where}: is_termination_msg= is a function of a message, not {is_termination_msg!r:.100}")
+        self._is_termination_msg = is_termination_msg
+        self._limit = _checked_limit(max_consecutive_auto_reply, where)
+        self._limits: dict[str, int] = {}
+        self._default_auto_reply = default_auto_reply
+        schemas = llm_tools(llm_config)
+        self._model = model_of(name, llm_config, model)
+        self._tools = AgentTools(name, [*schemas, *tools], function_map)
+        self._schema, self.schema_name = response_schema(response_format, name)
+        self._code = code_execution_from(code_execution_config, name)
+        self._hooks: dict[str, list[hooks.Hook]] = {}
+        self._reply_functions = self._own_reply_functions()
+        self.silent = silent
+        self._latest = earlier_chats(name, chat_messages)
+        self._asks_itself = _overrides(self, "get_human_input") or _overrides(self, "a_get_human_input")
+
+    # What it is
+
+    @property
+    def system_message(self) -> str:
+        """The model's instruction."""
+        return self._system_message
+
+    def update_system_message(self, system_message: str) -> None:
+        """Give the model another instruction, from its next call on."""
+        self._system_message = system_message
+
+    @property
+    def description(self) -> str:
+        """What others (a selecting model, a drawing) are told about the agent; the system message, unless it is given."""
+        return self._system_message if self._own_description is None else self._own_description
+
+    @description.setter
+    def description(self, description: str) -> None:
+        self._own_description = description
+
+    @property
+    def model(self) -> Model | None:
+        """The model that answers in the agent's name."""
+        return self._model
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models whose calls this agent causes."""
+        return () if self._model is None else (self._model,)
+
+    @property
+    def human_input_mode(self) -> HumanInputMode:
+        """When the agent asks its person: ALWAYS, at the end (TERMINATE), or NEVER."""
+        return self._mode
+
+    @property
+    def executable_tools(self) -> ToolSet:
+        """The tools that the agent can carry out."""
+        return self._tools.executable
+
+    @property
+    def function_map(self) -> dict[str, Callable[..., Any]]:
+        """The functions that the agent can carry out, by name."""
+        return self._tools.function_map
+
+    @property
+    def code_execution(self) -> CodeExecution | None:
+        """How the agent runs code; None where it does not."""
+        return self._code
+
+    def can_execute(self, name: str) -> bool:
+        """Whether the agent can carry out the tool of this name."""
+        return self._tools.can_execute(name)
+
+    def is_termination(self, message: Message) -> bool:
+        """Whether the message ends a chat: `is_termination_msg` says so, or, without one, it is exactly `TERMINATE`."""
+        if self._is_termination_msg is None:
+            return message.content == "TERMINATE"
+        return bool(self._is_termination_msg(to_mapping(message, self.name)))
+
+    def max_consecutive_auto_reply(self, sender: Agent | None = None) -> int:
+        """How many replies in a row the agent makes to `sender` by itself."""
+        default = MAX_CONSECUTIVE_AUTO_REPLY if self._limit is None else self._limit
+        return default if sender is None else self._limits.get(sender.name, default)
+
+    def update_max_consecutive_auto_reply(self, value: int, sender: Agent | None = None) -> None:
+        """Change how many replies in a row the agent makes by itself: to everybody, or to `sender`."""
+        checked = _checked_limit(value, f"agent {self.name!r}")
+        if checked is None:
+            raise DefinitionError(f"agent {self.name!r}: max_consecutive_auto_reply is a whole number, not None")
+        if sender is None:
+            self._limit = checked
+            self._limits.clear()
+        else:
+            self._limits[sender.name] = checked
+
+    def describe(self) -> Mapping[str, Any]:
+        """The agent's definition as plain JSON, without secrets."""
+        described: dict[str, Any] = {"type": type(self).__name__, "system_message": self._system_message}
+        if self._model is not None:
+            described["model"] = dict(self._model.describe())
+        if self._default_auto_reply != "":
+            described["default_auto_reply"] = self._default_auto_reply
+        if self._tools.schemas:
+            described["tools"] = self._tools.describe()
+        if self._schema is not None:
+            described["response_format"] = {"name": self.schema_name, "schema": dict(self._schema)}
+        if self._code is not None:
+            described["code_execution"] = dict(self._code.describe())
+        if self._limit is not None:
+            described["max_consecutive_auto_reply"] = self._limit
+        return described
+
+    # How it replies
+
+    async def speak(self, ctx: Context) -> ReplyLike:
+        """Have the turn in a graph. How often it may reply by itself is then the graph's to say, unless the agent was told."""
+        return await self.reply(ctx, None, limit=self._limit)
+
+    async def reply(
+        self,
+        ctx: Context,
+        hears: Agent | None,
+        *,
+        limit: int | None,
+        since: int = 0,
+        exclude: Collection[Any] = (),
+        said_to: Agent | None = None,
+        silent: bool = False,
+    ) -> ReplyLike:
+        """The reply to the conversation as it stands; None, or one with a `reason`, where the agent says nothing.
+
+        `hears` is whom it replies to (None: whoever spoke last), `limit` how many replies in a row it may make by itself,
+        `since` where the present chat begins among the messages. `said_to`: hooks see the reply before it is sent there.
+        """
+        with entered(ctx):
+            exchange = Exchange(self.name, ctx, hears, limit, since)
+            if self._hooks:
+                exchange.messages = await hooks.seen(self._hooks, self.name, ctx.messages)
+            final, reply = await reply_of(self, exchange, tuple(self._reply_functions), exclude)
+            if not final:
+                reply = self._default_auto_reply
+            if self._hooks.get(hooks.BEFORE_SEND) and reply is not None:
+                reply = await self._hooked(reply, said_to or exchange.sender, silent)
+            return Reply(reason=f"{self.name} has no reply") if reply is None else reply
+
+    def request(self, messages: Sequence[Message]) -> ModelRequest:
+        """What the agent's model is asked."""
+        return ModelRequest(messages, self.name, self._system_message, self._tools.schemas, self._schema, self.schema_name)
+
+    async def ask_person(self, ctx: Context, prompt: str) -> str:
+        """Ask the agent's person: with `get_human_input`, where a subclass has its own, else as the run asks people."""
+        if not self._asks_itself:
+            return await ctx.ask(prompt)
+        if _overrides(self, "a_get_human_input"):
+            return await ctx.effect("get_human_input", self.a_get_human_input, prompt, kind="human", idempotent=True)
+        return await ctx.effect("get_human_input", self.get_human_input, prompt, kind="human", idempotent=True)
+
+    def get_human_input(self, prompt: str) -> str:
+        """Ask the person at the console. For subclasses to override: what it returns is recorded, and not asked for again."""
+        return input(prompt)
+
+    async def a_get_human_input(self, prompt: str) -> str:
+        """`get_human_input`, for subclasses that ask asynchronously."""
+        return await in_thread(self.get_human_input, prompt)
+
+    async def _hooked(self, reply: ReplyLike, recipient: Agent | None, silent: bool) -> ReplyLike:
+        whole = reply if isinstance(reply, Reply) else Reply(reply)
+        messages = [await hooks.sent(self._hooks, self, recipient, message, silent) for message in as_messages(whole.content, self.name)]
+        return Reply(messages or None, whole.update, whole.goto, whole.reason)
+
+    # What a user adds to it
+
+    def register_reply(
+        self,
+        trigger: Any,
+        reply_func: Callable[..., Any],
+        position: int = 0,
+        config: Any = None,
+        *,
+        idempotent: bool = False,
+        remove_other_reply_funcs: bool = False,
+        **_autogen: Any,
+    ) -> None:
+        """Ask `reply_func(recipient, messages, sender, config)`, sync or async, for a reply when `trigger` fits the sender.
+
+        It returns `(final, reply)`: the first final reply is the agent's; None as a final reply means that it says nothing.
+        Functions registered later are asked earlier, unless `position` says otherwise. A call is recorded and never made
+        twice; `idempotent` says that it may be made again when the process died in it.
+        """
+        where = f"agent {self.name!r}"
+        if not callable(reply_func):
+            raise DefinitionError(f"{where}: a reply function is a function, not {reply_func!r:.100}")
+        unknown = sorted(set(_autogen) - {"reset_config", "ignore_async_in_sync_chat"})
+        if unknown:
+            raise DefinitionError(f"{where}: register_reply() takes no {', '.join(unknown)}")
+        function = ReplyFunction(check_trigger(trigger, where), reply_func, config, idempotent=idempotent)
+        if remove_other_reply_funcs:
+            self._reply_functions.clear()
+        self._reply_functions.insert(position, function)
+
+    def replace_reply_func(self, old_reply_func: Callable[..., Any], new_reply_func: Callable[..., Any]) -> None:
+        """Ask another function in place of one that is asked now. Raises `DefinitionError` where that is not asked."""
+        found = [number for number, function in enumerate(self._reply_functions) if same_function(function.fn, old_reply_func)]
+        if not found:
+            raise DefinitionError(f"agent {self.name!r}: {old_reply_func!r:.100} is none of its reply functions")
+        for number in found:
+            old = self._reply_functions[number]
+            self._reply_functions[number] = ReplyFunction(old.trigger, new_reply_func, old.config)
+
+    def register_hook(self, hookable_method: str, hook: Callable[..., Any]) -> None:
+        """Have a function change what the agent goes by, or what it says: see `convgraph.agents.hooks`. Stored messages stay."""
+        name = hookable_method.removeprefix("a_")
+        known = self._hooks.get(name, [])
+        self._hooks[hooks.check_hook(hookable_method, hook, known)] = [*known, hook]
+
+    def register_for_llm(
+        self, *, name: str | None = None, description: str | None = None, api_style: Literal["function", "tool"] = "tool"
+    ) -> Callable[[Any], Tool]:
+        """A decorator: the agent's model is told of the function. Returns a `Tool`, which can be called as the function is."""
+        if api_style not in ("function", "tool"):
+            raise DefinitionError(f"agent {self.name!r}: api_style= is 'tool' or 'function', not {api_style!r}")
+
+        def register(fn: Any) -> Tool:
+            if self._model is None:
+                raise DefinitionError(f"agent {self.name!r} has no model that could be told of a tool; give it llm_config= or model=")
+            made = named_tool(fn, name, description)
+            self._tools.tell(made.schema())
+            return made
+
+        return register
+
+    def register_for_execution(self, name: str | None = None, **_autogen: Any) -> Callable[[Any], Any]:
+        """A decorator: the agent carries out the function when another's model has called it. Returns what it is given."""
+
+        def register(fn: Any) -> Any:
+            from convgraph.tools import Tool
+
+            if isinstance(fn, Tool):
+                self._tools.carry_out(named_tool(fn, name, None))
+            else:
+                self._tools.map({name or fn.__name__: fn})
+            return fn
+
+        return register
+
+    def register_function(self, function_map: Mapping[str, Callable[..., Any] | None]) -> None:
+        """Carry out these functions; None takes one away."""
+        self._tools.map(function_map)
+
+    def update_tool_signature(self, tool_sig: str | Mapping[str, Any], is_remove: bool = False) -> None:
+        """Tell the agent's model of a tool in OpenAI's form, or no more of one (by its name or its form)."""
+        if not is_remove:
+            self._tools.tell(cast("Mapping[str, Any]", tool_sig))
+            return
+        self._tools.untell(tool_sig if isinstance(tool_sig, str) else cast("Any", tool_sig).get("function", tool_sig)["name"])
+
+    update_function_signature = update_tool_signature
+
+    def _own_reply_functions(self) -> list[ReplyFunction]:
+        """The agent's own reply functions, in AutoGen's order: each counts twice in positions, since AutoGen has twins for async."""
+        own: list[ReplyFunction] = []
+        for name, made in _CHAIN:
+            if made is not built_in.code_execution:
+                own.append(ReplyFunction(None, getattr(self, f"a_{name}"), silent=True))
+            elif self._code is None:
+                continue
+            own.append(ReplyFunction(None, getattr(self, name), made=made, silent=made is None))
+        return own
+
+
+def model_of(name: str, llm_config: LlmConfig, model: Model | None) -> Model | None:
+    """The model that an agent's `model=` or `llm_config=` gives; None where there is none. Raises `DefinitionError`."""
+    if model is not None and llm_config:
+        raise DefinitionError(f"agent {name!r}: give it model= or llm_config=, not both")
+    if model is not None:
+        if not isinstance(model, Model):
+            raise DefinitionError(
+                f"agent {name!r}: model= takes a model (OpenAIChatModel, ScriptedModel, or one's own), not {model!r:.100}"
+            )
+        return model
+    if llm_config is None or llm_config is False:
+        return None
+    from convgraph.models.config import model_from_config
+
+    rest = (
+        {key: value for key, value in llm_config.items() if key not in ("tools", "functions")}
+        if isinstance(llm_config, Mapping)
+        else llm_config
+    )
+    return model_from_config(rest)
+
+
+def llm_tools(llm_config: LlmConfig) -> list[Mapping[str, Any]]:
+    """The schemas of tools that AutoGen's users put into `llm_config`."""
+    if not isinstance(llm_config, Mapping):
+        return []
+    return [*(llm_config.get("tools") or ()), *(llm_config.get("functions") or ())]
+
+
+def response_schema(response_format: Any, name: str) -> tuple[Mapping[str, Any] | None, str]:
+    """The JSON schema that an answer is to fit, and its name. Raises `DefinitionError`."""
+    if response_format is None:
+        return None, "answer"
+    if isinstance(response_format, Mapping):
+        given: dict[str, Any] = dict(cast("Mapping[str, Any]", response_format))
+        return given, str(given.get("title", "answer"))
+    schema = getattr(response_format, "model_json_schema", None)
+    if schema is None:
+        raise DefinitionError(
+            f"agent {name!r}: response_format= takes a pydantic model class or a JSON schema, not {response_format!r:.100}"
+        )
+    return schema(), response_format.__name__
+
+
+def _checked_limit(value: Any, where: str) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise DefinitionError(f"{where}: max_consecutive_auto_reply= is a whole number, 0 or more, not {value!r}")
+
+
+def _overrides(agent: ReplyingAgent, method: str) -> bool:
+    return getattr(type(agent), method) is not getattr(ReplyingAgent, method)

@@ -1,0 +1,98 @@
+"""A reply outside a chat: a conversation of one turn, run in memory, or as part of the turn that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convgraph.agents.exchange import Exchange
+from convgraph.agents.message_mappings import from_mappings
+from convgraph.agents.reply_functions import BuiltIn, plain_reply
+from convgraph.conversation import ConversationGraph
+from convgraph.errors import InputError, NodeFailed
+from convgraph.graph.definition import END
+from convgraph.messages import Message, Reply, ReplyLike
+from convgraph.runtime.context import Context, current_turn
+from convgraph.sync import run_sync
+
+if TYPE_CHECKING:
+    from convgraph.agents.agent import Agent
+    from convgraph.agents.replying import ReplyingAgent
+
+T = TypeVar("T")
+_NOT_FINAL = "the function leaves the reply to the next one"
+
+
+def from_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Do what is asynchronous for a caller that is not: on its own, or, inside a turn, in the event loop of the run."""
+    turn = current_turn()
+    if turn is None:
+        return run_sync(work)
+    try:
+        effects = turn.sync
+    except InputError:
+        work.close()
+        raise InputError(
+            f"node {turn.node!r}: asynchronous code inside a conversation awaits the asynchronous method (a_initiate_chat, "
+            "a_generate_reply …); the synchronous one would wait for the event loop that it holds up"
+        ) from None
+    return effects.wait(work)
+
+
+async def generate_reply(agent: ReplyingAgent, messages: Sequence[Any], sender: Agent | None, exclude: Collection[Any]) -> Any:
+    """The agent's reply to these messages: None, a text, or a mapping."""
+
+    async def speak(ctx: Context) -> ReplyLike:
+        return await agent.reply(ctx, sender, limit=agent.max_consecutive_auto_reply(sender), exclude=exclude)
+
+    said, _ = await _one_turn(agent, speak, messages, sender)
+    return plain_reply(said, agent.name)
+
+
+async def answer(agent: ReplyingAgent, made: BuiltIn, messages: Sequence[Any], sender: Agent | None) -> tuple[bool, Any]:
+    """What one of the agent's own reply functions says to these messages, as AutoGen's functions return it."""
+
+    async def speak(ctx: Context) -> ReplyLike:
+        final, reply = await made(agent, Exchange(agent.name, ctx, sender, agent.max_consecutive_auto_reply(sender)))
+        return reply if final else Reply(reason=_NOT_FINAL)
+
+    said, reason = await _one_turn(agent, speak, messages, sender)
+    return not reason.endswith(_NOT_FINAL), plain_reply(said, agent.name)
+
+
+async def _one_turn(
+    agent: ReplyingAgent, speak: Callable[[Context], Coroutine[Any, Any, ReplyLike]], messages: Sequence[Any], sender: Agent | None
+) -> tuple[Sequence[Message], str]:
+    """What the agent says in a conversation in which it has one turn, and why that ended. Raises what its turn failed with."""
+    given = from_mappings(messages, agent.name, sender.name if sender is not None else "user")
+    graph = ConversationGraph(f"{agent.name[:58]}-reply")
+    graph.add_node(_Once(agent, speak))
+    graph.add_edge(agent.name, END)
+    graph.set_start(agent.name)
+    turn = current_turn()
+    if turn is not None:
+        state = await turn.converse(graph.program(), given)
+        if state.status != "finished":
+            raise NodeFailed(f"agent {agent.name!r}: no reply: {state.reason}")
+        return state.history[len(given) :], state.reason
+    result = await graph.arun(given, human="console")
+    if result.status == "finished":
+        return result.messages[len(given) :], result.stop_reason
+    if result.exception is not None:
+        raise result.exception
+    raise NodeFailed(f"agent {agent.name!r}: no reply: {result.stop_reason}")
+
+
+class _Once:
+    """The agent, in a conversation of one turn."""
+
+    def __init__(self, agent: ReplyingAgent, speak: Callable[[Context], Coroutine[Any, Any, ReplyLike]]) -> None:
+        self.name = agent.name
+        self.description = agent.description
+        self.speak = speak
+        self.models = agent.models
+        self._agent = agent
+
+    def describe(self) -> Any:
+        """The agent's definition."""
+        return self._agent.describe()
