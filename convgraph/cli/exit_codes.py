@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
 
 
 MEANINGS = {
-    ExitCode.DONE: "finished; nothing to complain about",
+    ExitCode.DONE: "finished, or clean",
     ExitCode.ERROR: "an error that is none of the below (a picture that cannot be drawn, a bug)",
     ExitCode.BAD_INPUT: "bad usage or input: nothing was run",
     ExitCode.DIVERGED: "a replay (or a resumed turn) does not do what the record says",
@@ -34,7 +34,7 @@ MEANINGS = {
     ExitCode.STUCK: "the run is stuck: no transition was enabled",
     ExitCode.LIMITED: "the run has reached a limit",
     ExitCode.FAILED: "the run failed",
-    ExitCode.FINDINGS: "`check` has findings, `diff` differences; a graph with errors is not run",
+    ExitCode.FINDINGS: "`check` finds errors (with `--strict` also warnings), `diff` differences; a graph with errors is not run",
     ExitCode.BUSY: "another process is running the run",
     ExitCode.GRAPH_CHANGED: "the graph is not the one that the run was made with",
     ExitCode.STORE: "the store cannot be used",

@@ -26,13 +26,16 @@ def check(
     target: o.Target,
     *,
     errors_only: Annotated[bool, typer.Option("--errors-only", help="Leave warnings out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 8 for warnings too.")] = False,
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
     """Check a graph before anything runs.
 
-    Exits with 8 where there are findings, warnings included.
+    Exits with 8 where there are errors; warnings are told, and with --strict exit with 8 as well.
     """
+    if strict and errors_only:
+        raise InputError("--strict is about warnings, and --errors-only leaves them out; use one of the two")
     output = Output(as_json=as_json)
     graph = _load(target, allow)
     findings = [finding for finding in graph.check() if finding.severity == "error" or not errors_only]
@@ -43,7 +46,7 @@ def check(
     names = ("code", "severity", "message", "where", "hint")
     listed = [{name: getattr(finding, name) for name in names} for finding in findings]
     output.result({"graph": graph.name, "status": "findings" if findings else "clean", "findings": listed})
-    return ExitCode.FINDINGS if findings else ExitCode.DONE
+    return ExitCode.FINDINGS if errors or (strict and findings) else ExitCode.DONE
 
 
 def draw(

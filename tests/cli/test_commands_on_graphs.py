@@ -15,10 +15,17 @@ def test_check_is_clean_or_has_findings(command: Any, inside: Any) -> None:
     bad = command("check", "graphs.py:unsound", "--json")
     assert (bad.code, bad.json["status"]) == (8, "findings")
     assert {"code": "dead-end", "severity": "error"}.items() <= bad.json["findings"][0].items()
+
+
+def test_warnings_alone_are_told_and_fail_a_check_where_one_says_so(inside: Any) -> None:
+    """A graph with warnings runs, so it passes; `--strict` is for those who want none."""
     doubtful = inside("check", "graphs.py:stuck")
-    assert doubtful.code == 8
+    assert doubtful.code == 0
     assert "warning guard-gap" in doubtful.out
-    assert inside("check", "graphs.py:stuck", "--errors-only").code == 0
+    assert inside("check", "graphs.py:stuck", "--strict").code == 8
+    assert inside("check", "graphs.py:stuck", "--errors-only").out == "graph stuck: clean\n"
+    assert inside("check", "graphs.py:unsound", "--errors-only").code == 8
+    assert inside("check", "graphs.py:stuck", "--strict", "--errors-only").code == 2
 
 
 @pytest.mark.parametrize(("name", "head"), [("g.svg", b"<?xml"), ("g.png", b"\x89PNG"), ("g.pdf", b"%PDF"), ("g.mmd", b"flowchart")])
