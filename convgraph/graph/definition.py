@@ -219,9 +219,9 @@ class Builder:
             raise DefinitionError(f"{where}, node {node.name!r}: timeout is a number of seconds above zero, not {node.timeout!r}")
         self.nodes[node.name] = node
 
-    def set_start(self, node: str) -> None:
+    def set_start(self, node: str, origin: str = "") -> None:
         """Say which node speaks first. Raises `DefinitionError` where edges that leave START say so already."""
-        where = f"graph {self.name!r}, set_start({node!r})"
+        where = f"graph {self.name!r}, set_start({node!r}){_at(origin)}"
         if node == START:
             raise DefinitionError(f"{where}: START is no node; to have the first speaker chosen, use add_edge(START, node, when=…)")
         first = next((edge for edge in self.edges if edge.source == START), None)

@@ -62,7 +62,7 @@ class GuardView:
 
     @property
     def turn(self) -> int:
-        """The number of the turn just made, from 1."""
+        """The number of the turn just made, from 1; 0 where it is chosen who begins."""
         return self._state.turn
 
     @property
@@ -82,7 +82,7 @@ class GuardView:
 
     @property
     def sender(self) -> str:
-        """The node that had the turn."""
+        """The node that had the turn; START where it is chosen who begins."""
         return self._state.node
 
     @property

@@ -160,6 +160,10 @@ COMPATIBLE: dict[str, tuple[dict[str, Any], list[str]]] = {
 INCOMPATIBLE: dict[str, tuple[dict[str, Any], list[str]]] = {
     "another name": (put("name", "novel"), ["graph 'novel': name"]),
     "another start": (put("start", "critic"), ["graph 'essay': start"]),
+    "a beginning that is chosen": (
+        changed(lambda document: (document.pop("start"), document["edges"].append({"from": "START", "to": "writer", "when": "turn == 0"}))),
+        ["graph 'essay': start", "graph 'essay', edge START -> writer when turn == 0: edge-added"],
+    ),
     "another selector": (put("select", "first"), ["graph 'essay': select"]),
     "a node's selector": (drop("nodes.1.select"), ["graph 'essay', node 'critic': select"]),
     "another fallback": (put("fallback", "writer"), ["graph 'essay': fallback"]),
@@ -229,6 +233,16 @@ def test_a_renamed_node_is_told_as_such_and_not_once_for_each_of_its_edges() -> 
         "graph 'essay': limits.visits",
         "graph 'essay', node 'writer': node-renamed",
     ]
+
+
+def test_edges_from_start_are_compared_like_all_others() -> None:
+    one = changed(lambda document: (document.pop("start"), document["edges"].append({"from": "START", "to": "writer", "label": "go"})))
+    other = copy.deepcopy(one)
+    other["edges"][-1] |= {"label": "begin"}
+    assert told(difference(one, other)) == ["graph 'essay', edge START -> writer: label"]
+    assert all(change.compatible for change in difference(one, other))
+    other["edges"][-1] |= {"to": "critic"}
+    assert [change.compatible for change in difference(one, other)] == [False, False]
 
 
 def test_nodes_that_say_nothing_are_not_taken_for_one_renamed() -> None:

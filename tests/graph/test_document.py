@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from convgraph.errors import DefinitionError
-from convgraph.graph.definition import END, Definition, Edge, Limits, Node, Retry
+from convgraph.graph.definition import END, START, Definition, Edge, Limits, Node, Retry
 from convgraph.graph.documents import (
     canonical_json,
     dumps_yaml,
@@ -151,6 +151,8 @@ def definitions(draw: st.DrawFn, depth: int = 1) -> Definition:
             max_size=4,
         )
     )
+    first = draw(st.lists(st.builds(Edge, source=st.just(START), target=ends | st.just(END), guard=st.sampled_from(GUARDS)), max_size=2))
+    made = draw(st.permutations([*made, *first]))
     edges = tuple(Edge(edge.source, edge.target, edge.guard, edge.priority, edge.label, edge.on, index) for index, edge in enumerate(made))
     fields = {"score": {"type": "number", "default": 0}, "password": {"type": "string", "default": ""}}
     schemas: list[StateSchema | None] = [None, StateSchema.of(Essay, "test"), StateSchema.of(fields, "test")]
@@ -158,7 +160,7 @@ def definitions(draw: st.DrawFn, depth: int = 1) -> Definition:
         name=draw(NAMES),
         nodes={node.name: node for node in members},
         edges=edges,
-        start=draw(st.none() | ends),
+        start=None if first else draw(st.none() | ends),
         state=draw(st.sampled_from(schemas)),
         select=draw(SELECTS),
         fallback=draw(st.none() | ends),
@@ -261,6 +263,16 @@ UNFIT: dict[str, tuple[Any, str]] = {
     "a guard of an unknown name": (with_edge(when="trun > 3"), "edges[0].when: guard 'trun > 3', column 1: unknown name 'trun'"),
     "a list that is no CEL": (with_node(over="[1"), "nodes[0].over"),
     "an edge out of END": (document(edges=[{"from": "END", "to": "writer"}]), "no edge can leave END"),
+    "an edge to START": (document(edges=[{"from": "writer", "to": "START"}]), "no edge can lead to START"),
+    "a start and edges from START": (
+        document(edges=[{"from": "START", "to": "writer"}, {"from": "writer", "to": "END"}]),
+        "a graph has either set_start or edges that leave START",
+    ),
+    "START as the start": (document(start="START"), "set_start('START') (graph document, start): START is no node"),
+    "a beginning after an error": (
+        {key: value for key, value in document(edges=[{"from": "START", "to": "writer", "on": "error"}]).items() if key != "start"},
+        "on='error' cannot fire before anybody has spoken",
+    ),
     "a reserved name": (document(nodes=[{"name": "END", "kind": "agent"}]), "the name 'END' is reserved"),
     "a name twice": (document(nodes=[{"name": "a", "kind": "agent"}] * 2), "(graph document, nodes[1]): there is a node 'a' already"),
     "a guard that may not be imported": (

@@ -14,7 +14,8 @@
     - {from: critic, to: END, when: last.content.contains("APPROVED"), label: approved}
     - {from: critic, to: writer}
 
-What has its default value is left out. Python objects (opaque guards, state models) are named by import path.
+Instead of `start`, edges may lead from START to those among whom it is chosen who begins. What has its default value
+is left out. Python objects (opaque guards, state models) are named by import path.
 """
 
 from __future__ import annotations
@@ -197,7 +198,7 @@ class _Reader:
         for index, edge in enumerate(document.get("edges", ())):
             builder.edge(self.edge(edge, f"{path}edges[{index}]"))
         if "start" in document:
-            builder.set_start(document["start"])
+            builder.set_start(document["start"], self.at(f"{path}start"))
         return Definition(
             name=builder.name,
             nodes=builder.nodes,

@@ -54,7 +54,7 @@ def _graph(more: dict[str, Any], required: list[str]) -> dict[str, Any]:
         {
             **more,
             "name": {"$ref": "#/$defs/name"},
-            "start": {"description": "The node that speaks first.", **_TEXT},
+            "start": {"description": "The node that speaks first, where no edges leave START.", **_TEXT},
             "state": {"$ref": "#/$defs/state"},
             "select": {"$ref": "#/$defs/select"},
             "fallback": {"description": "The target to take when a selector gives no usable answer.", **_TEXT},
@@ -106,8 +106,8 @@ def _edge() -> dict[str, Any]:
     edge = _object(
         "A transition.",
         {
-            "from": {"$ref": "#/$defs/name"},
-            "to": {"$ref": "#/$defs/name"},
+            "from": {"description": "A node, or START.", "$ref": "#/$defs/name"},
+            "to": {"description": "A node, or END.", "$ref": "#/$defs/name"},
             "when": {"description": "CEL: the guard.", **_TEXT},
             "python": {"description": "The guard as a Python callable: package.module:name", **_TEXT},
             "priority": {"type": "integer"},
