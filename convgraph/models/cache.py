@@ -41,7 +41,7 @@ class Cache:
         folder = str(cache_seed)
         if isinstance(cache_seed, bool) or not re.fullmatch(r"[\w-][\w.-]{0,99}", folder):
             raise ModelConfigError(f"cache_seed is a number or a name, which becomes that of a folder, not {cache_seed!r:.100}")
-        return Cache(OnDisk(Path(cache_path_root) / folder / "answers.db"), {"type": "disk", "seed": cache_seed})
+        return Cache(OnDisk(Path(cache_path_root).absolute() / folder / "answers.db"), {"type": "disk", "seed": cache_seed})
 
     @staticmethod
     def memory() -> Cache:
@@ -135,6 +135,7 @@ class OnDisk:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            db.execute("PRAGMA synchronous=NORMAL")
             db.execute("CREATE TABLE IF NOT EXISTS answers(key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID")
             yield db
         except (OSError, sqlite3.OperationalError) as error:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convgraph import END, AssistantAgent, ConversationGraph
 from convgraph.errors import ModelConfigError, ModelError, ModelOutputError, ModelUnavailable
@@ -14,6 +16,7 @@ from convgraph.models.cache import Cache
 from convgraph.models.cached import with_cache
 from convgraph.models.openai_chat import OpenAIChatModel
 from convgraph.models.openai_responses import OpenAIResponsesModel
+from convgraph.models.responses_wire import responses_body
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.testing import Answer, Drop, HttpError, RawBody, ScriptedServer, Truncated
 
@@ -74,6 +77,35 @@ def test_a_conversation_is_told_as_items_and_calls_keep_their_results() -> None:
             ],
         },
     ]
+
+
+IDS = st.sampled_from(["1", "2", "3"])
+MESSAGES = st.lists(
+    st.one_of(
+        st.builds(Message, st.sampled_from(["writer", "critic", "user"]), st.text(max_size=5)),
+        st.builds(
+            lambda sender, ids: Message(sender, "", tool_calls=tuple(ToolCall(id_, "look") for id_ in ids)),
+            st.sampled_from(["writer", "critic"]),
+            st.lists(IDS, min_size=1, unique=True),
+        ),
+        st.builds(lambda id_: Message("tools", "found", "tool", tool_call_id=id_), IDS),
+    ),
+    max_size=12,
+)
+
+
+@given(MESSAGES)
+def test_whatever_was_said_every_call_has_its_result_and_every_result_its_call(messages: list[Message]) -> None:
+    waiting: list[str] = []
+    for item in responses_body(ModelRequest(messages, speaker="writer"), "m", {})["input"]:
+        if item.get("type") == "function_call":
+            waiting.append(item["call_id"])
+        elif item.get("type") == "function_call_output":
+            waiting.remove(item["call_id"])
+        else:
+            assert waiting == []
+            assert set(item) == {"role", "content"}
+    assert waiting == []
 
 
 def test_settings_of_chat_completions_are_put_where_they_belong_here() -> None:

@@ -17,9 +17,9 @@ import pytest
 from convgraph.testing import Answer, HttpError, ScriptedServer, count_tokens
 
 
-def post(url: str, body: Any) -> dict[str, Any]:
+def post(url: str, body: Any, path: str = "/chat/completions") -> dict[str, Any]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with urlopen(Request(f"{url}/chat/completions", data=data, headers={"content-type": "application/json"}), timeout=5) as response:
+    with urlopen(Request(f"{url}{path}", data=data, headers={"content-type": "application/json"}), timeout=5) as response:
         return json.load(response)
 
 
@@ -35,6 +35,39 @@ def test_it_answers_and_keeps_an_account_of_it() -> None:
     assert body["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
     assert server.usage[:3] == (1, 7, 3)
     assert server.requests == [hello()]
+
+
+def test_it_answers_through_the_responses_interface_with_the_same_account() -> None:
+    with ScriptedServer(["hi there!", Answer("cut", finish_reason="length")]) as server:
+        body = post(server.base_url, {"model": "m", "input": "hello, you"}, "/responses")
+        cut = post(
+            server.base_url, {"model": "m", "instructions": "Be brief.", "input": [{"role": "user", "content": "go on"}]}, "/responses"
+        )
+
+    assert (body["status"], body["output"][0]["content"][0]["text"]) == ("completed", "hi there!")
+    assert (cut["status"], cut["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+    assert [(seen.path, seen.input_tokens, seen.output_tokens) for seen in server.log] == [
+        ("/v1/responses", 7, 3),
+        ("/v1/responses", 13, 1),
+    ]
+    assert body["usage"]["total_tokens"] == 10
+
+
+def test_a_stream_of_the_responses_interface_is_numbered_and_ends_with_the_whole() -> None:
+    call = {"id": "c", "name": "look", "arguments": {"where": "everywhere"}}
+    with ScriptedServer([Answer("one two", tool_calls=[call])]) as server:
+        request = Request(
+            f"{server.base_url}/responses", json.dumps({"input": "x", "stream": True}).encode(), {"content-type": "application/json"}
+        )
+        with urlopen(request, timeout=5) as response:
+            lines = response.read().decode().splitlines()
+
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    assert [line.removeprefix("event: ") for line in lines if line.startswith("event: ")] == [event["type"] for event in events]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["delta"] for event in events if event["type"] == "response.output_text.delta"] == ["one", " two"]
+    assert "".join(event["delta"] for event in events if "arguments.delta" in event["type"]) == '{"where": "everywhere"}'
+    assert [item["type"] for item in events[-1]["response"]["output"]] == ["message", "function_call"]
 
 
 def test_tokens_are_words_and_marks() -> None:
@@ -147,4 +180,6 @@ def test_by_hand_without_replies_it_echoes_and_takes_the_first_choice() -> None:
     asked = {**hello(), "response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
 
     assert echo(hello("good day")) == "You said: good day"
+    assert echo({"input": [{"role": "user", "content": "good day"}]}) == echo({"input": "good day"}) == "You said: good day"
+    assert json.loads(echo({"input": "choose", "text": {"format": {"type": "json_schema", "schema": schema}}})) == {"next": "writer"}
     assert json.loads(echo(asked)) == {"next": "writer"}
