@@ -15,6 +15,7 @@ from convgraph import END, START, AssistantAgent, ConversationGraph, Limits, Par
 from convgraph.errors import DefinitionError, GraphChanged, InputError, ReplayDivergence
 from convgraph.journal.events import EffectFinished, Moved
 from convgraph.journal.store import Store
+from convgraph.journal.turn_paths import is_numbered, turn_number
 from convgraph.protocols import ModelReply, ModelRequest
 
 from .conftest import saying
@@ -243,6 +244,19 @@ def test_an_ended_conversation_chooses_anew_who_answers_its_user(store: Store) -
     assert said(result) == ["1", "a", "2", "b", "3", "a"]
     assert choices(store, "r") == ["0>", "1+1>", "2+2>"]
     assert graph.replay("r", store=store).messages == result.messages
+
+
+def test_words_of_a_choice_are_told_with_the_turns_made_before_it() -> None:
+    assert [turn_number(path) for path in ("0>", "0~2>", "12+1>", "12+1", "12", "12/0", "12~2/3>")] == [0, 0, 12, 12, 12, 12, 12]
+    assert [is_numbered(part) for part in ("0", "12+1", "12", "legal", "#0", "@tool:a.0", "")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_what_the_last_turn_left_behind_does_not_choose_who_begins_again(store: Store) -> None:
