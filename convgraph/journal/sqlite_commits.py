@@ -7,24 +7,31 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from convgraph.errors import ConvgraphError, StoreCorrupt, StoreError, StoreUnavailable
+from convgraph.errors import ConvgraphError, StoreCorrupt, StoreUnavailable
 from convgraph.journal.uninterrupted import cancel_later
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 LOCKED_SECONDS = 30.0
+MANY = 16
+"""From how many waiting pieces of work on a commit is left to a thread: handing it over costs about as much as one small commit."""
 
 
 class Commits:
     """The connection, and who may use it when. Safe to use from several threads, each with a loop of its own.
 
     The loop is never made to wait for another process: a locked file is tried again, and the loop does other work
-    in between.
+    in between. Nor does it wait for the disk where many runs do: their work is done in the loop, and committed in a
+    thread, while the runs that wait for nothing go on.
     """
 
     def __init__(self, db: sqlite3.Connection, path: str) -> None:
@@ -32,6 +39,7 @@ class Commits:
         self._path = path
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
+        self._thread: ThreadPoolExecutor | None = None
 
     async def transaction(self, work: Work[T], *, alone: bool) -> T:
         """Do `work` in a transaction: at once where one is `alone`, otherwise together with what others want at the moment.
@@ -78,38 +86,97 @@ class Commits:
             if self._db is not None:
                 self._db.close()
                 self._db = None
+            if self._thread is not None:
+                self._thread.shutdown(wait=False)
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        waiting = self._waiting[loop]
+        """Commit what waits. Whoever comes from now on waits for the commit after this one."""
+        batch, self._waiting[loop] = self._waiting[loop], []
+        works = [item.work for item in batch]
         try:
-            outcomes = self._attempt([item.work for item in waiting])
-        except _Locked:
-            if time.monotonic() < deadline:
-                loop.call_later(random.uniform(0.001, 0.01), self._commit_waiting, loop, deadline)
-                return
-            outcomes = [self._locked_for_too_long()] * len(waiting)
-        except StoreError as error:
-            outcomes = [error] * len(waiting)
-        del self._waiting[loop]
-        for item, outcome in zip(waiting, outcomes, strict=True):
-            item.settle(outcome)
+            if len(works) < MANY:
+                self._settle(loop, batch, self._attempt(works))
+            else:
+                self._attempt_in_thread(loop, batch, works, deadline)
+        except Exception as error:  # noqa: BLE001  # told to all who wait; a callback of the loop has no caller of its own
+            self._not_committed(loop, batch, error, deadline)
 
     def _attempt(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Do all `works` in one transaction: what each gave, or the error of ours that it raised.
 
         Raises `_Locked` or a `StoreError` where the transaction as a whole fails.
         """
-        with self._lock:
-            db = self._connection()
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                outcomes = [_outcome(work, db) for work in works]
-                db.execute("COMMIT")
-            except BaseException as error:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise self._translated(error) from error
+        with self._lock, self._undone() as db:
+            outcomes = _begun(works, db)
+            db.execute("COMMIT")
             return outcomes
+
+    def _attempt_in_thread(
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], works: Sequence[Work[Any]], deadline: float
+    ) -> None:
+        """The same, with the wait for the disk in a thread. The connection is locked until it is over."""
+        self._lock.acquire()
+        try:
+            with self._undone() as db:
+                outcomes = _begun(works, db)
+                committed = loop.run_in_executor(self._own_thread(), self._commit_and_unlock)
+        except BaseException:
+            self._lock.release()
+            raise
+
+        def over(done: asyncio.Future[None]) -> None:
+            error = done.exception()
+            if error is None:
+                self._settle(loop, batch, outcomes)
+            else:
+                self._not_committed(loop, batch, error, deadline)
+
+        committed.add_done_callback(over)
+
+    def _own_thread(self) -> ThreadPoolExecutor:
+        """A thread for nothing but commits: asyncio's own may all be busy with what nodes do."""
+        if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._thread = ThreadPoolExecutor(1, "convgraph-commits")
+        return self._thread
+
+    def _commit_and_unlock(self) -> None:
+        try:
+            with self._undone() as db:
+                db.execute("COMMIT")
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _undone(self) -> Generator[sqlite3.Connection]:
+        """The connection. Undoes the transaction where the block fails, and says why in the words of convgraph.errors."""
+        db = self._connection()
+        try:
+            yield db
+        except BaseException as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise self._translated(error) from error
+
+    def _settle(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], outcomes: Sequence[Any]) -> None:
+        """Tell those who waited what came of it, and begin with those who have come meanwhile."""
+        for item, outcome in zip(batch, outcomes, strict=True):
+            item.settle(outcome)
+        if self._waiting[loop]:
+            loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
+        else:
+            del self._waiting[loop]
+
+    def _not_committed(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], error: BaseException, deadline: float) -> None:
+        """Try again in a moment where another process is writing; otherwise tell those who waited."""
+        if isinstance(error, _Locked):
+            if time.monotonic() < deadline:
+                self._waiting[loop][:0] = batch
+                loop.call_later(random.uniform(0.001, 0.01), self._commit_waiting, loop, deadline)
+                return
+            error = self._locked_for_too_long()
+        self._settle(loop, batch, [error] * len(batch))
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
@@ -150,7 +217,7 @@ class _Waiting:
         self.settled, self.outcome = True, outcome
         if self.done.done():
             return
-        if isinstance(outcome, ConvgraphError):
+        if isinstance(outcome, BaseException):
             self.done.set_exception(outcome)
         else:
             self.done.set_result(outcome)
@@ -158,6 +225,12 @@ class _Waiting:
 
 class _Locked(Exception):
     """Another process is writing at this moment."""
+
+
+def _begun(works: Sequence[Work[Any]], db: sqlite3.Connection) -> list[Any]:
+    """Open a transaction and do `works` in it: what each gave, or the error of ours that it raised."""
+    db.execute("BEGIN IMMEDIATE")
+    return [_outcome(work, db) for work in works]
 
 
 def _outcome(work: Work[Any], db: sqlite3.Connection) -> Any:
@@ -168,7 +241,7 @@ def _outcome(work: Work[Any], db: sqlite3.Connection) -> Any:
 
 
 def _result(outcome: Any) -> Any:
-    if isinstance(outcome, ConvgraphError):
+    if isinstance(outcome, BaseException):
         raise outcome
     return outcome
 

@@ -6,9 +6,10 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,57 @@ async def test_many_runs_share_commits(tmp_path: Path, statements: Statements) -
         assert all(len(store.events(result.run_id)) == 12 for result in results)
 
 
+@pytest.fixture
+def on_commit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What happens, one after the other, at the commits to come; nothing once it is used up."""
+    due: list[Callable[[], None]] = []
+
+    class Disk(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT" and due:
+                due.pop(0)()
+            return super().execute(sql, *parameters)
+
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Disk))
+    return due
+
+
+async def test_the_loop_goes_on_while_many_wait_for_the_disk(tmp_path: Path, on_commit: list[Callable[[], None]]) -> None:
+    """The disk is done only when the loop says so: a commit that held the loop up would wait in vain."""
+    reached, lets_go, waited = threading.Event(), threading.Event(), list[bool]()
+
+    def slow() -> None:
+        reached.set()
+        waited.append(lets_go.wait(5))
+
+    with open_store(tmp_path / "runs.db") as store:
+        on_commit.extend([lambda: None, lambda: None, slow])
+        running = [asyncio.create_task(chatter(3).arun("hello", store=store)) for _ in range(40)]
+        await asyncio.to_thread(reached.wait, 5)
+        lets_go.set()
+        assert {(await run).status for run in running} == {"finished"}
+        assert waited == [True]
+
+
+async def test_a_failed_commit_of_many_is_told_to_all_and_loses_nothing(tmp_path: Path, on_commit: list[Callable[[], None]]) -> None:
+    def breaks() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    graph = chatter(5)
+    with open_store(tmp_path / "runs.db") as store:
+        on_commit.extend([lambda: None, lambda: None, lambda: None, breaks])
+        outcomes = await asyncio.gather(
+            *(graph.arun("hello", store=store, run_id=f"run-{number}") for number in range(40)), return_exceptions=True
+        )
+        told = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        assert len(told) > 1
+        assert {str(error) for error in told} == {f"{store.url}: disk I/O error"}
+        for number in range(40):
+            result = await graph.aresume(f"run-{number}", store=store)
+            assert [message.content for message in result.messages] == ["hello", *(f"turn {turn}" for turn in range(1, 6))]
+
+
 async def test_branches_of_many_runs_write_at_the_same_time(tmp_path: Path) -> None:
     async def left(ctx: Context) -> str:
         return f"left {await ctx.effect('dig', _dig, idempotent=True)}"
@@ -141,21 +193,22 @@ def test_two_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         assert {len(store.events(info.run_id)) for info in store.runs()} == {22}
 
 
-def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runs", [1, 40])
+def test_a_locked_file_is_waited_for(tmp_path: Path, runs: int) -> None:
     """A backup tool or a shell may hold the file for a while; the run goes on when it lets go."""
     path = tmp_path / "runs.db"
     with open_store(path) as store:
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
 
-        async def scene() -> Literal["finished"] | str:
-            running = asyncio.create_task(chatter(3).arun("hello", store=store))
+        async def scene() -> set[str]:
+            running = [asyncio.create_task(chatter(3).arun("hello", store=store)) for _ in range(runs)]
             await asyncio.sleep(0.05)
-            assert not running.done()
+            assert not any(run.done() for run in running)
             other.execute("ROLLBACK")
-            return (await running).status
+            return {(await run).status for run in running}
 
-        assert asyncio.run(scene()) == "finished"
+        assert asyncio.run(scene()) == {"finished"}
         other.close()
 
 
