@@ -130,6 +130,7 @@ def test_a_real_model_routes_and_its_run_replays(served: Any, tmp_path: Path, mo
             result = example.graph.run("Something is odd.", store=store)
         replayed = example.graph.replay(result.run_id, store=store)
 
-    assert (result.status, result.stop_reason) == ("finished", "reached END")
+    assert result.status == "finished"
+    assert result.stop_reason.startswith("reached END")
     assert result.messages[-1].sender in {"technical", "general"}
     assert (replayed.messages, replayed.usage) == (result.messages, result.usage)

@@ -94,7 +94,7 @@ def test_a_turn_that_is_over_its_budget_makes_no_further_call(store: Store) -> N
     class Eager(AssistantAgent):
         async def speak(self, ctx: Any) -> Any:
             for _ in range(10):
-                reply = await ctx.call_model(model, self._request(ctx.messages))
+                reply = await ctx.call_model(model, self.request(ctx.messages))
             return reply.content
 
     graph = alone(Eager("eager", model=model), limits=Limits(usd=0.35))
@@ -114,7 +114,7 @@ def test_a_turn_cut_short_takes_the_limit_edge(store: Store) -> None:
     class Eager(AssistantAgent):
         async def speak(self, ctx: Any) -> Any:
             while True:
-                await ctx.call_model(model, self._request(ctx.messages))
+                await ctx.call_model(model, self.request(ctx.messages))
 
     graph = ConversationGraph("cut", limits=Limits(usd=0.35))
     graph.add_node(Eager("eager", model=model))
