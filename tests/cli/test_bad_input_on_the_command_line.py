@@ -55,7 +55,7 @@ BAD: Sequence[tuple[str, int, str]] = [
     ("runs --status happy", 2, "happy"),
     ("runs --store nowhere.db", 2, "there is no store"),
     ("show nobody", 2, "nobody"),
-    ("explain known 0", 2, "0"),
+    ("explain known 0", 2, "nothing was chosen before step 1"),
     ("explain known 99", 2, "99"),
     ("explain known first", 2, "'STEP'"),
     ("delete nobody", 2, "nobody"),

@@ -15,7 +15,7 @@ def test_a_run_prints_its_turns_and_can_be_shown(command: Any, inside: Any) -> N
     assert (done.code, done.err) == (0, "")
     assert "[1] writer: first draft\n[1] -> critic\n" in done.out
     assert "[4] -> END (approved)\n" in done.out
-    assert "run r1 finished: reached END\n4 turns, 4 model calls, 60 tokens, $0.0040\n" in done.out
+    assert "run r1 finished: reached END: approved\n4 turns, 4 model calls, 60 tokens, $0.0040\n" in done.out
 
     shown = command("show", "r1")
     assert "[0] user: Write.\n[1] writer: first draft\n[2] critic: again\n" in shown.out

@@ -32,7 +32,7 @@ def test_words_are_shown_as_they_come_and_the_cost_below(terminal: Any) -> None:
     assert "teller · turn 1" in before
     assert "-> END (told)" in after
     assert "16 tokens · $0.0020" in after
-    assert after.endswith("run t finished: reached END\r\n1 turn, 1 model call, 16 tokens, $0.0020\r\n")
+    assert after.endswith("run t finished: reached END: told\r\n1 turn, 1 model call, 16 tokens, $0.0020\r\n")
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(terminal: Any, inside: Any) -> None:
