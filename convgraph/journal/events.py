@@ -178,7 +178,7 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A transition taken apart from its turn: after a run that had stopped at a limit was given a new one."""
+    """A transition taken apart from a turn: from START to who begins, or after a run that had stopped at a limit was given a new one."""
 
     kind: ClassVar[str] = "moved"
     path: str
