@@ -8,11 +8,11 @@ import pytest
 
 from convgraph import END, AssistantAgent, ConversationGraph, Limits, OpenAIChatModel, Retry, ScriptedModel, open_store
 from convgraph.errors import InputError
-from convgraph.journal.events import Recorded
+from convgraph.journal.events import BranchFinished, EffectFinished, Recorded, Stepped
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.cache import Cache
 from convgraph.models.cached import with_cache
-from convgraph.models.costs import added, cost_document, usage_by_model, usage_by_node, usage_document, usage_summary
+from convgraph.models.costs import added, cost_document, model_calls, usage_by_model, usage_by_node, usage_document, usage_summary
 from convgraph.protocols import Model
 from convgraph.testing import Answer, HttpError, ScriptedServer
 
@@ -68,6 +68,14 @@ def test_a_runs_ledger_is_what_the_endpoint_has_counted_with_choices_nesting_and
     assert sum(usage.usd for usage in by_model.values()) == pytest.approx(0.013 + 1.5 + 3)
     by_node = usage_by_node(events)
     assert {node: sum(models.values(), NO_USAGE).tokens for node, models in by_node.items()} == {"first": 1500, "": 10, "nested": 1500}
+
+
+def test_a_call_counts_for_the_innermost_turn_that_it_belongs_to_and_a_choice_for_nobody() -> None:
+    paths = ["1~2", "2/1", "2/1/@tool:ask.0", "2/legal/@conversation:x.0/1", "2/1>", "1>", "3"]
+    turns = [Stepped("1", "first"), Stepped("2/1", "nested"), BranchFinished("2/legal", "legal"), Stepped("2", "outer")]
+    asked = [EffectFinished(path, "model", "m", 0, "", {"content": ""}, usage=Usage(1)) for path in paths]
+
+    assert [call.node for call in model_calls([*asked, *turns])] == ["first", "nested", "nested", "legal", "", "", ""]
 
 
 def test_the_documents_have_autogens_form(tmp_path: Path) -> None:
