@@ -168,7 +168,9 @@ class Fenced(StoreError):
 
 
 class ModelError(ConvgraphError):
-    """A model endpoint failed."""
+    """A model endpoint failed. `reply` is what it said all the same, where it did: that has been paid for."""
+
+    reply: Any = None
 
 
 class ModelConfigError(ModelError, ValueError):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import ModelConfigError, ModelError, ModelUnavailable
-from convgraph.messages import NO_USAGE
+from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.sent import sent_by
 from convgraph.protocols import Model, ModelReply, ModelRequest
 
@@ -56,16 +56,18 @@ class FallbackModel:
             except ModelError as error:
                 logger.warning("model %r failed, falling back: %s", model.name, error)
                 failures.append(error)
-                said = getattr(error, "reply", None)
-                spent += said.usage if isinstance(said, ModelReply) else NO_USAGE
+                spent += error.reply.usage if error.reply is not None else NO_USAGE
             else:
                 return replace(reply, usage=reply.usage + spent) if failures else reply
-        raise self._all_failed(failures) from failures[-1]
+        raise self._all_failed(failures, spent) from failures[-1]
 
-    def _all_failed(self, failures: list[ModelError]) -> ModelError:
+    def _all_failed(self, failures: list[ModelError], spent: Usage) -> ModelError:
         if len(failures) == 1:
             return failures[0]
         reasons = "\n".join(f"  {model.name}: {error}" for model, error in zip(self.models, failures, strict=True))
         kinds = {type(error) for error in failures}
         kind = kinds.pop() if len(kinds) == 1 else ModelUnavailable
-        return kind(f"all {len(failures)} models failed:\n{reasons}")
+        error = kind(f"all {len(failures)} models failed:\n{reasons}")
+        said = [failure.reply for failure in failures if failure.reply is not None]
+        error.reply = replace(said[-1], usage=spent) if said else None
+        return error

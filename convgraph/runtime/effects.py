@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from convgraph.errors import EffectFailed, ModelOutputError, NotEncodable
+from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable
 from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
 from convgraph.journal.turn_paths import turn_path, without_attempts
 from convgraph.journal.values import digest_text
-from convgraph.messages import ToolCall, Usage, digest_of
+from convgraph.messages import NO_USAGE, ToolCall, Usage, digest_of
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.ledger import doubt_about
 from convgraph.runtime.run import Run
@@ -94,11 +94,10 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
             raise
         misfit = _misfit(error, request)
         if misfit is None:
-            info = error_info(error, model.name)
+            info, usage = error_info(error, model.name), _paid_for(error)
+            turning.spend(usage)
             seconds = _since(run, started)
-            run.journal.record_soon(
-                EffectFinished(turning.path, "model", model.name, ordinal, digest, error=info, seconds=seconds, request=asked)
-            )
+            run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, None, info, usage, seconds, asked))
             raise EffectFailed(model.name, info.type, info.message) from error
         reply = misfit
     turning.spend(reply.usage)
@@ -106,6 +105,11 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     seconds = _since(run, started)
     run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
     return reply
+
+
+def _paid_for(error: BaseException) -> Usage:
+    """What an endpoint was paid for an answer that was none."""
+    return error.reply.usage if isinstance(error, ModelError) and error.reply is not None else NO_USAGE
 
 
 def _misfit(error: BaseException, request: ModelRequest) -> ModelReply | None:

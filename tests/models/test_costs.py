@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from convgraph import END, AssistantAgent, ConversationGraph, Limits, OpenAIChatModel, Retry, ScriptedModel, open_store
 from convgraph.errors import InputError
@@ -12,6 +13,7 @@ from convgraph.journal.events import BranchFinished, EffectFinished, Recorded, S
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.cache import Cache
 from convgraph.models.cached import with_cache
+from convgraph.models.config import model_from_config
 from convgraph.models.costs import added, cost_document, model_calls, usage_by_model, usage_by_node, usage_document, usage_summary
 from convgraph.protocols import Model
 from convgraph.testing import Answer, HttpError, ScriptedServer
@@ -68,6 +70,30 @@ def test_a_runs_ledger_is_what_the_endpoint_has_counted_with_choices_nesting_and
     assert sum(usage.usd for usage in by_model.values()) == pytest.approx(0.013 + 1.5 + 3)
     by_node = usage_by_node(events)
     assert {node: sum(models.values(), NO_USAGE).tokens for node, models in by_node.items()} == {"first": 1500, "": 10, "nested": 1500}
+
+
+class Score(BaseModel):
+    score: int
+
+
+@pytest.mark.parametrize(
+    "second", ["no JSON either", HttpError(400)], ids=["two that do not fit", "one that does not fit and one that fails"]
+)
+@pytest.mark.parametrize("asker", ["the agent", "the configuration"])
+def test_answers_that_are_none_are_paid_for_as_well(second: Any, asker: str, tmp_path: Path) -> None:
+    with ScriptedServer(["no JSON"], repeat=True) as one, ScriptedServer([second], repeat=True) as two:
+        config: dict[str, Any] = {"config_list": [{"model": "m", "base_url": server.base_url, "max_retries": 0} for server in (one, two)]}
+        of_the_agent = asker == "the agent"
+        model = model_from_config(config if of_the_agent else {**config, "response_format": Score})
+        graph = ConversationGraph("judge")
+        graph.add_node(AssistantAgent("judge", "You judge.", model=model, response_format=Score if of_the_agent else None))
+        graph.add_edge("judge", END)
+        graph.set_start("judge")
+        result, events = events_of(graph, str(tmp_path / "runs.db"))
+
+    assert result.status == "failed"
+    assert one.usage.calls > 0
+    assert sum(usage_by_model(events).values(), NO_USAGE) == one.usage + two.usage
 
 
 def test_a_call_counts_for_the_innermost_turn_that_it_belongs_to_and_a_choice_for_nobody() -> None:
