@@ -35,10 +35,11 @@ class ReplyFunction:
     idempotent: bool = False
     silent: bool = False
 
-    async def __call__(self, agent: ReplyingAgent, exchange: Exchange) -> Answer:
+    def __call__(self, agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer]:
         """Whether the reply is final, and the reply. One that is not the agent's own is an effect, and called once."""
-        if self.made is not None:
-            return await self.made(agent, exchange)
+        return self._recorded(agent, exchange) if self.made is None else self.made(agent, exchange)
+
+    async def _recorded(self, agent: ReplyingAgent, exchange: Exchange) -> Answer:
         sender = exchange.sender
         about = f"{exchange.sender_name} {digest_of(exchange.messages).hex()}"
 

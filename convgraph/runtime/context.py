@@ -7,8 +7,8 @@ import datetime
 import inspect
 import random
 import uuid
-from collections.abc import Callable, Coroutine, Generator, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -46,14 +46,19 @@ def current_turn() -> Context | None:
     return _CURRENT.get()
 
 
-@contextmanager
-def entered(context: Context) -> Generator[None]:
+class entered:  # noqa: N801  # reads as a verb: `with entered(context):`
     """Make `context` the current turn of the code in the block."""
-    token = _CURRENT.set(context)
-    try:
-        yield
-    finally:
-        _CURRENT.reset(token)
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = _CURRENT.set(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
 
 
 class Context:
