@@ -16,6 +16,8 @@ from convgraph.messages import History
 _NOWHERE = State(node="", history=History(()))
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _TURN = re.compile(r"\(?\s*turn\s*(<=|>=|==|!=|<|>)\s*(-?\d{1,15})\s*\)?")
+_TURN_SINCE = re.compile(r"\(?\s*turn\s*-\s*state\.\w+\s*(<=|>=|==|!=|<|>)\s*(-?\d{1,15})\s*\)?")
+"""Turns since a chat began that goes on from an earlier one; the state says where that was."""
 _VISITS = re.compile(r"(?<![\w.])visits\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*[\"']([^\"']+)[\"']\s*\])")
 _VISITS_COMPARED = re.compile(rf"\(?\s*{_VISITS.pattern}\s*(<=|>=|==|!=|<|>)\s*(-?\d{{1,15}})\s*\)?")
 _ATOM = re.compile(r"[\w.]+(?:\([^()]*\))?")
@@ -106,7 +108,7 @@ def _unbounded_above(text: str, edge: Edge) -> bool:
 def _growing(text: str, edge: Edge) -> str | None:
     """The comparison of a part that compares with a number what grows each time the edge's source has had the turn."""
     text = text.strip()
-    if turn := _TURN.fullmatch(text):
+    if turn := _TURN.fullmatch(text) or _TURN_SINCE.fullmatch(text):
         return turn[1]
     visits = _VISITS_COMPARED.fullmatch(text)
     if visits is not None and (visits[1] or visits[2]) == edge.source:

@@ -1,0 +1,257 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
+"""AutoGen's GroupChat: who takes part, who may follow whom, and who chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
+
+from convgraph.agents.agent import Agent
+from convgraph.agents.message_mappings import MessageMapping, from_mappings, to_mappings
+from convgraph.chat.group import Group, end_of, everyone, group_chat, in_turn
+from convgraph.errors import DefinitionError
+from convgraph.graph.definition import METHODS, START
+from convgraph.graph.guards import GuardView
+from convgraph.messages import Message
+from convgraph.runtime.context import current_turn
+from convgraph.runtime.selector_prompt import SelectorPrompt
+from convgraph.runtime.threads import called
+
+if TYPE_CHECKING:
+    from convgraph.agents.conversable import ConversableAgent
+    from convgraph.agents.group_chat_manager import GroupChatManager
+    from convgraph.chat.summary import Summary
+    from convgraph.conversation import ConversationGraph
+    from convgraph.protocols import Model
+
+SpeakerSelection: TypeAlias = Literal["auto", "manual", "random", "round_robin"] | Callable[..., Any]
+Transitions: TypeAlias = Mapping[Agent, Sequence[Agent]]
+
+
+@dataclass
+class GroupChat:
+    """A group chat: its members, who may follow whom, and how the next speaker is chosen. A definition; runs change nothing in it.
+
+    The parameters are AutoGen's. `max_round` counts messages, the opening one included. `speaker_selection_method`: `auto`
+    (a model chooses), `manual` (a person), `random`, `round_robin`, or a function `(last_speaker, groupchat)` that returns a
+    member, one of these words, or None to end the chat. Whoever chooses, chooses among the transitions that are allowed:
+    `allowed_or_disallowed_speaker_transitions` (a mapping from members to those who may, or may not, follow; a member with
+    nobody to follow ends the chat), or else all, a member following itself where `allow_repeat_speaker` says so. With
+    `selection_overrides_graph=True` a function may choose anybody, and the graph has all edges.
+
+    `select_speaker_*` say how a selecting model is asked; in the templates `{roles}` and `{agentlist}` stand for the choices.
+    """
+
+    agents: Sequence[Agent]
+    messages: list[Any] = field(default_factory=list[Any])
+    max_round: int = 10
+    admin_name: str = "Admin"
+    func_call_filter: bool = True
+    speaker_selection_method: SpeakerSelection = "auto"
+    max_retries_for_selecting_speaker: int = 2
+    allow_repeat_speaker: bool | Sequence[Agent] | None = None
+    allowed_or_disallowed_speaker_transitions: Transitions | None = None
+    speaker_transitions_type: Literal["allowed", "disallowed"] | None = None
+    enable_clear_history: bool = False
+    send_introductions: bool = False
+    select_speaker_message_template: str | None = None
+    select_speaker_prompt_template: str | None = None
+    select_speaker_auto_multiple_template: str | None = None
+    select_speaker_auto_none_template: str | None = None
+    select_speaker_transform_messages: Any = None
+    select_speaker_auto_verbose: bool | None = False
+    select_speaker_auto_model_client_cls: Any = None
+    select_speaker_auto_llm_config: Any = None
+    role_for_select_speaker_messages: Literal["system", "user"] = "system"
+    selection_overrides_graph: bool = False
+
+    DEFAULT_INTRO_MSG: ClassVar[str] = "Hello everyone. Here is who takes part in this conversation:"
+
+    def __post_init__(self) -> None:
+        self._check_agents()
+        method = self.speaker_selection_method
+        if not callable(method) and str(method).lower() not in METHODS:
+            raise DefinitionError(f"speaker_selection_method= is one of {', '.join(METHODS[1:])} or a function, not {method!r}")
+        if self.enable_clear_history:
+            raise DefinitionError("enable_clear_history= is not there: a text in a message must not clear histories; see from-autogen.md")
+        graph, kind = self.allowed_or_disallowed_speaker_transitions, self.speaker_transitions_type
+        if (graph is None) != (kind is None):
+            raise DefinitionError("allowed_or_disallowed_speaker_transitions= and speaker_transitions_type= are given together")
+        if graph is not None and kind not in ("allowed", "disallowed"):
+            raise DefinitionError(f"speaker_transitions_type= is 'allowed' or 'disallowed', not {kind!r}")
+        if graph is not None and self.allow_repeat_speaker is not None:
+            raise DefinitionError(
+                "who may repeat is said by the transitions (an agent that may follow itself): give no allow_repeat_speaker="
+            )
+        self.transitions = self._transitions()
+        self._said_before = tuple(from_mappings(self.messages, "", "user"))
+
+    @property
+    def agent_names(self) -> list[str]:
+        """The members' names."""
+        return [agent.name for agent in self.agents]
+
+    def agent_by_name(self, name: str, recursive: bool = False, raise_on_name_conflict: bool = False) -> Agent | None:
+        """The member of this name; with `recursive`, of the groups of its managers as well. None where there is none."""
+        found = [agent for agent in (self.nested_agents() if recursive else self.agents) if agent.name == name]
+        if raise_on_name_conflict and len(found) > 1:
+            raise DefinitionError(f"{len(found)} agents are called {name!r}")
+        return found[0] if found else None
+
+    def nested_agents(self) -> list[Agent]:
+        """The members, and those of the groups that members manage."""
+        nested: list[Agent] = []
+        for agent in self.agents:
+            nested.append(agent)
+            inner = getattr(agent, "groupchat", None)
+            if isinstance(inner, GroupChat):
+                nested.extend(inner.nested_agents())
+        return nested
+
+    def to_graph(
+        self, initiator: ConversableAgent | None = None, manager: GroupChatManager | None = None, summary: Summary | None = None
+    ) -> ConversationGraph:
+        """The group chat as a graph: a node for each member, its edges the allowed transitions.
+
+        `initiator` is who says the opening message, which is the graph's input; `manager` is whom members reply to.
+        """
+        from convgraph.agents.group_chat_manager import GroupChatManager
+
+        manager = manager or GroupChatManager(self)
+        members = {
+            agent.name: agent.groupchat.to_graph(manager=agent) if isinstance(agent, GroupChatManager) else cast("Any", agent)
+            for agent in self.agents
+        }
+        method = self.speaker_selection_method
+        group = Group(
+            manager.name,
+            members,
+            manager,
+            self.transitions,
+            self.max_round,
+            self._selector(initiator or manager) if callable(method) else str(method).lower(),
+            may_stop=callable(method),
+            tools=self._tools(),
+            selector_model=self._selector_model(manager),
+            selector_prompt=self._selector_prompt(),
+        )
+        return group_chat(group, initiator, summary)
+
+    def draw(self, *args: Any, **options: Any) -> Any:
+        """Draw the graph: see `ConversationGraph.draw`."""
+        return self.to_graph().draw(*args, **options)
+
+    def said_before(self) -> tuple[Message, ...]:
+        """The messages that the chat was given, and the introductions, if there are any."""
+        return (*self._said_before, *self._introductions())
+
+    def introductions_msg(self, agents: Sequence[Agent] | None = None) -> str:
+        """The message that introduces the members to each other."""
+        lines = [f"{agent.name}: {agent.description}" for agent in agents or self.agents]
+        return "\n\n".join([self.DEFAULT_INTRO_MSG, "\n".join(lines)])
+
+    def now_messages(self) -> list[MessageMapping]:
+        """The messages of the chat that the calling code is part of; those that it was given, elsewhere."""
+        turn = current_turn()
+        return to_mappings(turn.messages if turn is not None else self._said_before, "")
+
+    def _check_agents(self) -> None:
+        if not self.agents:
+            raise DefinitionError("a group chat has at least one member: agents=[…]")
+        for agent in self.agents:
+            if not isinstance(agent, Agent):
+                raise DefinitionError(f"a group chat's members are agents, not {agent!r:.100}")
+        names = self.agent_names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DefinitionError(f"two members of the group chat are called {', '.join(map(repr, twice))}; names are identities")
+
+    def _transitions(self) -> dict[str, list[str]]:
+        """Who may follow whom, by names, in the order in which members take turns."""
+        names, graph = self.agent_names, self.allowed_or_disallowed_speaker_transitions
+        if graph is None:
+            repeat = self.allow_repeat_speaker
+            return everyone(names, names if repeat is None or repeat is True else [] if repeat is False else [one.name for one in repeat])
+        listed = {
+            self._member(source): [self._member(target) for target in _listed(targets)] for source, targets in _mapping(graph).items()
+        }
+        if self.selection_overrides_graph and callable(self.speaker_selection_method):
+            return everyone(names, names)
+        ordered = {name: in_turn(names, name, repeating=True) for name in names}
+        if self.speaker_transitions_type == "disallowed":
+            return {name: [other for other in ordered[name] if other not in listed.get(name, ())] for name in names}
+        return {name: [other for other in ordered[name] if other in listed.get(name, ())] for name in names}
+
+    def _member(self, agent: Any) -> str:
+        if isinstance(agent, Agent) and agent in self.agents:
+            return agent.name
+        raise DefinitionError(
+            f"the speaker transitions name {agent!r:.100}, which is no member of the group ({', '.join(self.agent_names)})"
+        )
+
+    def _tools(self) -> dict[str, list[str]]:
+        """The names of the tools that members carry out."""
+        if not self.func_call_filter:
+            return {}
+        return {agent.name: list(tools.names) for agent in self.agents if (tools := getattr(agent, "executable_tools", None))}
+
+    def _selector(self, before_all: Agent) -> Callable[[GuardView, tuple[str, ...]], Any]:
+        """The user's function as the core's selector."""
+        choose = cast("Callable[..., Any]", self.speaker_selection_method)
+
+        async def select(view: GuardView, targets: tuple[str, ...]) -> Any:
+            last = before_all if view.sender == START else self.agent_by_name(view.sender)
+            chosen = await called(choose, last, self)
+            return end_of(targets) if chosen is None else chosen
+
+        select.__qualname__ = getattr(choose, "__qualname__", "select")
+        select.__module__ = getattr(choose, "__module__", select.__module__)
+        return select
+
+    def _selector_model(self, manager: GroupChatManager) -> Model | None:
+        if self.select_speaker_auto_llm_config is None:
+            return manager.model
+        from convgraph.models.config import model_from_config
+
+        return model_from_config(self.select_speaker_auto_llm_config)
+
+    def _selector_prompt(self) -> SelectorPrompt:
+        given: dict[str, Any] = {
+            "instruction": self.select_speaker_message_template,
+            "question": self.select_speaker_prompt_template,
+            "if_several": self.select_speaker_auto_multiple_template,
+            "if_none": self.select_speaker_auto_none_template,
+        }
+        return SelectorPrompt(
+            attempts=1 + self.max_retries_for_selecting_speaker,
+            question_role=self.role_for_select_speaker_messages,
+            view=self._selector_view(),
+            **{name: text for name, text in given.items() if text is not None},
+        )
+
+    def _selector_view(self) -> Callable[[Sequence[Message]], Sequence[Message]] | None:
+        transform = self.select_speaker_transform_messages
+        if transform is None:
+            return None
+
+        def view(messages: Sequence[Message]) -> Sequence[Message]:
+            return from_mappings(transform(to_mappings(messages, "")), "", "user")
+
+        return view
+
+    def _introductions(self) -> tuple[Message, ...]:
+        return (Message(self.admin_name, self.introductions_msg(), "user"),) if self.send_introductions else ()
+
+
+def _mapping(graph: Any) -> Mapping[Any, Any]:
+    if isinstance(graph, Mapping):
+        return cast("Mapping[Any, Any]", graph)
+    raise DefinitionError(f"the speaker transitions are a mapping from agents to lists of agents, not {graph!r:.100}")
+
+
+def _listed(targets: Any) -> Sequence[Any]:
+    if isinstance(targets, list | tuple):
+        return cast("Sequence[Any]", targets)
+    raise DefinitionError(f"the speaker transitions map an agent to a list of agents, not to {targets!r:.100}")
