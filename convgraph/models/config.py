@@ -21,14 +21,18 @@ from convgraph.models.rate_limit import RateLimit
 from convgraph.models.structured_model import StructuredModel
 from convgraph.protocols import Model
 
-_NOT_FOR_THE_MODEL = frozenset({"config_list", "tags", "cache_seed", "cache", "api_type", "api_style"})
-"""Keys that choose, group or cache configurations."""
+_NOT_FOR_THE_MODEL = frozenset("config_list tags cache_seed cache api_type api_style filter_func allow_format_str_template context".split())
+"""Keys that choose, group or cache configurations, and those of AutoGen that mean nothing where they are off."""
 
 _STYLES: Mapping[str, type[OpenAIModel]] = {"chat": OpenAIChatModel, "responses": OpenAIResponsesModel}
 _API_TYPES: Mapping[Any, str] = {None: "", "openai": "", "open_ai": "", "chat": "chat", "responses": "responses", "azure": ""}
 """What an `api_type` says of the interface; Azure has both, and `api_style` chooses."""
 
-_ANOTHER_WAY: Mapping[str, str] = {"filter_func": "give the answer's schema as response_format; an answer that does not fit it is refused"}
+_ANOTHER_WAY: Mapping[str, str] = {
+    "filter_func": "give the answer's schema as response_format; an answer that does not fit it is refused",
+    "allow_format_str_template": "put the values into the texts yourself; braces in a conversation are no templates",
+    "context": "put the values into the texts yourself",
+}
 
 
 def model_from_config(llm_config: Any) -> Model:
@@ -123,7 +127,7 @@ def _interface(entry: Entry) -> type[OpenAIModel]:
     if client is not None and (not isinstance(client, str) or not client):
         raise ModelConfigError(f"model_client_cls is the name of a class, as text; the class itself is registered, not {client!r:.100}")
     for key, advice in _ANOTHER_WAY.items():
-        if entry.get(key) is not None:
+        if entry.get(key):
             raise ModelConfigError(f"{key} is not supported: {advice}")
     api_type, style = entry.get("api_type"), entry.get("api_style")
     if client is None and (not isinstance(api_type, str | None) or api_type not in _API_TYPES):

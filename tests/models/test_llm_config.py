@@ -26,7 +26,15 @@ def test_shared_settings_hold_for_each_entry_and_an_entrys_own_win() -> None:
             {"model": "first", "base_url": server.base_url, "api_key": "k1", "tags": ["x"], "temperature": 1},
             {"model": "second", "base_url": server.base_url, "api_key": "k2"},
         ]
-        config = {"config_list": entries, "temperature": 0, "top_p": 0.5, "timeout": 30, "cache_seed": None, "price": [1, 1]}
+        config = {
+            "config_list": entries,
+            "temperature": 0,
+            "top_p": 0.5,
+            "timeout": 30,
+            "cache_seed": None,
+            "allow_format_str_template": False,
+            "price": [1, 1],
+        }
         answer(config)
         reply = answer(config)
 
@@ -83,6 +91,7 @@ def test_default_headers_are_sent() -> None:
         ({"model": "m", "organization": 7}, "an organization's id"),
         ({"model": "m", "default_headers": {"authorization": 7}}, "mapping of headers' names to texts, not dict"),
         ({"model": "m", "filter_func": print}, "response_format"),
+        ({"model": "m", "allow_format_str_template": True}, "no templates"),
         ({"model": "m", "model_client_cls": object}, "name of a class"),
         ({"model": "m", "api_rate_limit": 0}, "requests_per_second is a number above 0"),
         ({"model": "m", "tokens_per_minute": "many"}, "tokens_per_minute is a number above 0"),
