@@ -36,6 +36,19 @@ _WHERE = {
     "ScriptedModel": "convgraph.models.scripted",
     "config_list_from_json": "convgraph.models.config_lists",
     "filter_config": "convgraph.models.config_lists",
+    "UserProxyAgent": "convgraph.agents.user_proxy",
+    "GroupChat": "convgraph.agents.group_chat",
+    "GroupChatManager": "convgraph.agents.group_chat_manager",
+    "ChatResult": "convgraph.chat.result",
+    "Nested": "convgraph.conversation",
+    "Begins": "convgraph.runtime.nested",
+    "SelectorPrompt": "convgraph.runtime.selector_prompt",
+    "initiate_chats": "convgraph.agents.sequential",
+    "a_initiate_chats": "convgraph.agents.sequential",
+    "register_function": "convgraph.agents.register",
+    "Handoff": "convgraph.tools.results",
+    "tool": "convgraph.tools.definition",
+    "Cache": "convgraph.models.cache",
 }
 
 __all__ = [
@@ -43,13 +56,20 @@ __all__ = [
     "START",
     "Agent",
     "AssistantAgent",
+    "Begins",
+    "Cache",
+    "ChatResult",
     "Context",
     "ConversableAgent",
     "ConversationGraph",
     "Finding",
     "ForEach",
+    "GroupChat",
+    "GroupChatManager",
+    "Handoff",
     "Limits",
     "Message",
+    "Nested",
     "OpenAIChatModel",
     "Parallel",
     "Question",
@@ -60,18 +80,30 @@ __all__ = [
     "RunBusy",
     "RunResult",
     "ScriptedModel",
+    "SelectorPrompt",
     "ToolCall",
     "Usage",
+    "UserProxyAgent",
+    "a_initiate_chats",
     "config_list_from_json",
     "filter_config",
+    "initiate_chats",
     "open_store",
+    "register_function",
+    "tool",
 ]
 
 if TYPE_CHECKING:
     from convgraph.agents.agent import Agent
     from convgraph.agents.assistant import AssistantAgent
     from convgraph.agents.conversable import ConversableAgent
-    from convgraph.conversation import ConversationGraph, ForEach, Parallel
+    from convgraph.agents.group_chat import GroupChat
+    from convgraph.agents.group_chat_manager import GroupChatManager
+    from convgraph.agents.register import register_function
+    from convgraph.agents.sequential import a_initiate_chats, initiate_chats
+    from convgraph.agents.user_proxy import UserProxyAgent
+    from convgraph.chat.result import ChatResult
+    from convgraph.conversation import ConversationGraph, ForEach, Nested, Parallel
     from convgraph.errors import ReplayDivergence, RunBusy
     from convgraph.graph.checks import Finding
     from convgraph.graph.definition import END, START, Limits, Retry
@@ -79,11 +111,16 @@ if TYPE_CHECKING:
     from convgraph.journal.events import Question
     from convgraph.journal.store_url import open_store
     from convgraph.messages import Message, Reply, ToolCall, Usage
+    from convgraph.models.cache import Cache
     from convgraph.models.config_lists import config_list_from_json, filter_config
     from convgraph.models.openai_chat import OpenAIChatModel
     from convgraph.models.scripted import ScriptedModel
     from convgraph.runtime.context import Context
+    from convgraph.runtime.nested import Begins
     from convgraph.runtime.result import RunResult
+    from convgraph.runtime.selector_prompt import SelectorPrompt
+    from convgraph.tools.definition import tool
+    from convgraph.tools.results import Handoff
 
 
 def __getattr__(name: str) -> Any:

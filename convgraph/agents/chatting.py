@@ -26,6 +26,7 @@ from convgraph.runtime.result import RunResult
 if TYPE_CHECKING:
     from convgraph.agents.conversable import ConversableAgent
     from convgraph.conversation import ConversationGraph
+    from convgraph.models.cache import Cache
 
 _AT_END = "reached END: "
 
@@ -41,6 +42,7 @@ class ChatOptions:
     answers: Mapping[str, Any] | None = None
     deps: Any = None
     silent: bool = False
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,14 @@ async def _run(chat: Chat, options: ChatOptions, store: Store) -> RunResult:
     if not options.silent:
         silent = {agent.name for agent in (chat.initiator, *chat.others) if agent.silent}
         listener = Console(silent, announces=chat.recipient.is_manager)
-    common: dict[str, Any] = {"store": store, "human": options.human, "deps": options.deps, "limits": options.limits, "listener": listener}
+    common: dict[str, Any] = {
+        "store": store,
+        "human": options.human,
+        "deps": options.deps,
+        "limits": options.limits,
+        "cache": options.cache,
+        "listener": listener,
+    }
     if options.run_id is not None and await _begun(chat, options.run_id, store):
         return await graph.aresume(options.run_id, answers=options.answers, **common)
     if listener is not None:

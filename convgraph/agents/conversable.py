@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.agents import built_in_replies as built_in
 from convgraph.agents import standalone
@@ -29,6 +30,9 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import Message
 from convgraph.runtime.context import current_turn
 from convgraph.runtime.threads import called
+
+if TYPE_CHECKING:
+    from convgraph.models.cache import Cache
 
 __all__ = ["ConversableAgent", "LlmConfig"]
 
@@ -143,7 +147,7 @@ class ConversableAgent(ReplyingAgent):
         recipient: ConversableAgent,
         clear_history: bool = True,
         silent: bool | None = False,
-        cache: Any = None,
+        cache: Cache | None = None,
         max_turns: int | None = None,
         summary_method: SummaryMethod = "last_msg",
         summary_args: Mapping[str, Any] | None = None,
@@ -164,17 +168,17 @@ class ConversableAgent(ReplyingAgent):
         replies at most. `summary_method`: `last_msg`, `reflection_with_llm`, or a function `(sender, recipient, args)`.
         `clear_history=False`: the two go on from their latest chat. `silent`: nothing is printed.
 
-        `store`, `run_id`, `limits`, `human` and `deps` are those of `ConversationGraph.arun`. With the `run_id` of a chat
+        `store`, `run_id`, `limits`, `human`, `deps` and `cache` are those of `ConversationGraph.arun`. With the `run_id` of a chat
         that has stopped before its end, or whose process has died, that chat goes on; `answers` are for what it waits for.
 
         Inside a conversation (in a tool, a reply function, a node) the chat is part of that conversation's run.
         """
-        summary = self._summary(recipient, summary_method, summary_args)
+        summary = self.summary_of(recipient, summary_method, summary_args)
         if max_turns is not None and (isinstance(max_turns, bool) or not isinstance(max_turns, int) or max_turns < 0):
             raise InputError(f"max_turns= is a whole number, 0 or more, or None, not {max_turns!r}")
         if max_turns == 0:
             return ChatResult(stop_reason="max_turns")
-        opening = await self._opening(recipient, message, context)
+        opening = await self.opening(recipient, message, context)
         chat = Chat(
             recipient.chat_graph(self, summary),
             self,
@@ -184,7 +188,45 @@ class ConversableAgent(ReplyingAgent):
             summary,
             None if clear_history else self._latest.get(recipient.name),
         )
-        return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent)))
+        return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent), cache))
+
+    def initiate_chats(self, chat_queue: Sequence[Mapping[str, Any]], **options: Any) -> list[ChatResult]:
+        """Have chats one after another, each taking over the summaries of those before it: see `convgraph.initiate_chats`."""
+        from convgraph.agents.sequential import initiate_chats
+
+        return initiate_chats([{"sender": self, **chat} for chat in chat_queue], **options)
+
+    async def a_initiate_chats(self, chat_queue: Sequence[Mapping[str, Any]], **options: Any) -> dict[Any, ChatResult]:
+        """Have chats, each when those that it needs are finished: see `convgraph.a_initiate_chats`."""
+        from convgraph.agents.sequential import a_initiate_chats
+
+        return await a_initiate_chats([{"sender": self, **chat} for chat in chat_queue], **options)
+
+    def register_nested_chats(
+        self,
+        chat_queue: Sequence[Mapping[str, Any]],
+        trigger: Any,
+        reply_func_from_nested_chats: str | Callable[..., Any] = "summary_from_nested_chats",
+        position: int = 2,
+        use_async: bool | None = None,  # AutoGen's: here there is one way
+        **_autogen: Any,
+    ) -> None:
+        """Have chats of one's own about a message of those that `trigger` names, and reply with the last one's summary.
+
+        `chat_queue` holds mappings as for `initiate_chats`. A function instead of `summary_from_nested_chats`, called with
+        `(chat_queue, recipient, messages, sender, config)`, returns `(final, reply)`; chats that it has are part of the turn.
+        """
+        if callable(reply_func_from_nested_chats):
+            function = partial(_nested_by_function, reply_func_from_nested_chats, list(chat_queue))
+            self.register_reply(trigger, function, position, _autogen.get("config"))
+            return
+        if reply_func_from_nested_chats != "summary_from_nested_chats":
+            raise DefinitionError(
+                f"reply_func_from_nested_chats= is 'summary_from_nested_chats' or a function, not {reply_func_from_nested_chats!r:.100}"
+            )
+        from convgraph.agents.sequential import NestedChats
+
+        self.add_reply(trigger, NestedChats(self, chat_queue, _autogen.get("config")), position)
 
     def chat_graph(self, initiator: ConversableAgent, summary: Summary | None = None) -> ConversationGraph:
         """The graph of a chat that `initiator` opens with this agent."""
@@ -197,7 +239,8 @@ class ConversableAgent(ReplyingAgent):
             return {**given, "content": with_carryover(given["content"], context.get("carryover"))}
         return with_carryover(message, context.get("carryover"))
 
-    async def _opening(self, recipient: ConversableAgent, message: Any, context: Mapping[str, Any]) -> tuple[Message, ...]:
+    async def opening(self, recipient: ConversableAgent, message: Any, context: Mapping[str, Any]) -> tuple[Message, ...]:
+        """What the agent says first to `recipient`: the message, with its carryover, or what its function or the person says."""
         if callable(message):
             said = await called(message, self, recipient, dict(context))
         elif message is None:
@@ -218,7 +261,8 @@ class ConversableAgent(ReplyingAgent):
         except EOFError:
             raise InputError(f"agent {self.name!r} has nothing to say to {recipient.name!r}: give initiate_chat a message=") from None
 
-    def _summary(self, recipient: ConversableAgent, method: SummaryMethod, args: Mapping[str, Any] | None) -> Summary:
+    def summary_of(self, recipient: ConversableAgent, method: SummaryMethod, args: Mapping[str, Any] | None) -> Summary:
+        """How a chat with `recipient` is summed up. Raises `DefinitionError` where that cannot be."""
         method = check_method(method)
         model = recipient.model or self.model
         if method == "reflection_with_llm" and model is None:
@@ -284,6 +328,12 @@ class ConversableAgent(ReplyingAgent):
         turn = current_turn()
         seat = turn.participant(self.name) if turn is not None else None
         return cast("Agent", seat.hears) if isinstance(seat, Seat) else None
+
+
+async def _nested_by_function(
+    function: Callable[..., Any], chat_queue: Sequence[Any], recipient: Any, messages: Any, sender: Any, config: Any
+) -> Any:
+    return await called(function, chat_queue, recipient, messages, sender, config)
 
 
 def _last_whole(messages: Sequence[Message], number: int) -> tuple[Message, ...]:

@@ -79,7 +79,7 @@ class GroupChatManager(ConversableAgent):
         latest = next(reversed(self._latest.values()), None)
         return to_mappings(latest.messages, self.name) if latest is not None else []
 
-    async def reply(self, ctx: Context, hears: Agent | None, **_: Any) -> ReplyLike:
+    async def reply(self, ctx: Context, hears: Agent | None, **_: Any) -> ReplyLike:  # noqa: ARG002  # the group hears the conversation
         """Have the group talk about the last message, as a conversation inside this turn. Its last message is the reply."""
         last = ctx.last
         if last is None:
@@ -94,7 +94,7 @@ class GroupChatManager(ConversableAgent):
         self,
         messages: str | Sequence[Any],
         remove_termination_string: str | Callable[[str], str] | None = None,
-        silent: bool | None = False,
+        silent: bool | None = False,  # noqa: ARG002  # nothing is printed
     ) -> tuple[Agent, MessageMapping]:
         """Take up a group chat from its messages (mappings, or their JSON), as AutoGen does. Returns the last speaker and message.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from convgraph.agents.built_in_replies import Answer
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.message_mappings import from_mapping, to_mapping, to_mappings
-from convgraph.agents.triggers import Trigger, matches
+from convgraph.agents.triggers import ANYONE, Trigger, matches
 from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import Message, Reply, ReplyLike, digest_of
 from convgraph.runtime.threads import called
@@ -53,7 +53,8 @@ class ReplyFunction:
     @property
     def name(self) -> str:
         """What it is called in the journal."""
-        return getattr(self.fn, "__name__", type(self.fn).__name__)
+        function = getattr(self.fn, "func", self.fn)  # what a partial calls
+        return getattr(function, "__name__", type(function).__name__)
 
 
 async def reply_of(agent: ReplyingAgent, exchange: Exchange, functions: Sequence[ReplyFunction], exclude: Collection[Any] = ()) -> Answer:
@@ -61,7 +62,7 @@ async def reply_of(agent: ReplyingAgent, exchange: Exchange, functions: Sequence
     for function in functions:
         if function.silent or (exclude and any(same_function(function.fn, one) for one in exclude)):
             continue
-        if function.made is None and not matches(function.trigger, exchange.sender):
+        if function.trigger is not ANYONE and not matches(function.trigger, exchange.sender):
             continue
         final, reply = await function(agent, exchange)
         if final:

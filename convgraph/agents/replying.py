@@ -17,7 +17,7 @@ from convgraph.agents.latest import earlier_chats
 from convgraph.agents.message_mappings import to_mapping
 from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, reply_of, same_function
 from convgraph.agents.termination import HumanInputMode, check_mode
-from convgraph.agents.triggers import check_trigger
+from convgraph.agents.triggers import ANYONE, check_trigger
 from convgraph.errors import DefinitionError
 from convgraph.messages import Message, Reply, ReplyLike, as_messages
 from convgraph.protocols import Model, ModelRequest
@@ -280,6 +280,10 @@ class ReplyingAgent(Agent):
             self._reply_functions.clear()
         self._reply_functions.insert(position, function)
 
+    def add_reply(self, trigger: Any, made: BuiltIn, position: int) -> None:
+        """Have a reply made by what has effects and conversations of its own, rather than being one effect as a whole."""
+        self._reply_functions.insert(position, ReplyFunction(check_trigger(trigger, f"agent {self.name!r}"), made, made=made))
+
     def replace_reply_func(self, old_reply_func: Callable[..., Any], new_reply_func: Callable[..., Any]) -> None:
         """Ask another function in place of one that is asked now. Raises `DefinitionError` where that is not asked."""
         found = [number for number, function in enumerate(self._reply_functions) if same_function(function.fn, old_reply_func)]
@@ -343,10 +347,10 @@ class ReplyingAgent(Agent):
         own: list[ReplyFunction] = []
         for name, made in _CHAIN:
             if made is not built_in.code_execution:
-                own.append(ReplyFunction(None, getattr(self, f"a_{name}"), silent=True))
+                own.append(ReplyFunction(ANYONE, getattr(self, f"a_{name}"), silent=True))
             elif self._code is None:
                 continue
-            own.append(ReplyFunction(None, getattr(self, name), made=made, silent=made is None))
+            own.append(ReplyFunction(ANYONE, getattr(self, name), made=made, silent=made is None))
         return own
 
 

@@ -13,6 +13,10 @@ Trigger: TypeAlias = Union[type[Any], str, Agent, Callable[[Any], bool], "Sequen
 """A class of agents, an agent's name, an agent, a function of the sender, a list of these, or None: no sender at all."""
 
 
+ANYONE: Trigger = (Agent, None)
+"""Any sender, or none."""
+
+
 def matches(trigger: Trigger, sender: Agent | None) -> bool:
     """Whether `sender` sets the trigger off. Raises `DefinitionError` where a function answers neither True nor False."""
     if trigger is None:

@@ -1,4 +1,4 @@
-"""The face: `ConversationGraph` joins definition, speakers, runtime, stores and drawing; `Parallel`, `ForEach` and `Nested` are its nodes of nodes."""
+"""The face: `ConversationGraph` joins definition, speakers, runtime, stores and drawing; `Parallel`, `ForEach`, `Nested` hold others."""
 
 from __future__ import annotations
 

@@ -33,14 +33,18 @@ class Nested:
     """A conversation as a node, with its own way in and out: `graph.add_node(Nested(review, opening=brief), name="review")`.
 
     A graph that is added as it is starts from the last message, and its own last message is the reply. Here `opening(ctx)`
-    says what it begins with (a message, several, or `Begins(messages, state)`), and `closing(ctx, view)`, given a view of
-    the inner conversation as it ended, says what the node replies. Both must depend on what they are given alone.
+    says what it begins with (a message, several, or `Begins(messages, state)`; None: the node declines), and `closing(ctx,
+    view)`, given a view of the inner conversation as it ended, says what the node replies. Both must depend on what they are
+    given alone, and use `ctx` for the rest. `name` is the node's (the graph's own, unless it is given).
     """
 
-    __slots__ = ("closing", "graph", "opening")
+    __slots__ = ("closing", "graph", "name", "opening")
 
-    def __init__(self, graph: ConversationGraph, *, opening: Opening | None = None, closing: Closing | None = None) -> None:
+    def __init__(
+        self, graph: ConversationGraph, *, opening: Opening | None = None, closing: Closing | None = None, name: str | None = None
+    ) -> None:
         self.graph = graph
+        self.name = name or graph.name
         self.opening = opening
         self.closing = closing
 

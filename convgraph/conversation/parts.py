@@ -121,6 +121,7 @@ def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, or
     if isinstance(speaker, Nested):
         from convgraph.runtime.nested import Doors
 
+        name = name or speaker.name
         speaker, doors = speaker.graph, Doors(speaker.opening, speaker.closing)
     name = name or own_name(speaker) or ""
     select = check_select(options.select, f"{where}, node {name!r}") if options.select is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -23,6 +24,8 @@ from convgraph.runtime.stream import RunStream
 from convgraph.sync import run_sync
 
 if TYPE_CHECKING:
+    from convgraph.models.cache import Cache
+    from convgraph.protocols import Model
     from convgraph.runtime.explain import Explanation
 
 
@@ -48,6 +51,7 @@ class GraphRuns(GraphViews):
         human: Human = "auto",
         durability: Durability = "step",
         target: str = "",
+        cache: Cache | None = None,
         listener: Callable[[Any], None] | None = None,
     ) -> RunResult:
         """Run the conversation until it stops.
@@ -56,12 +60,13 @@ class GraphRuns(GraphViews):
         objects for `ctx.deps`, never journaled. `store`: where the journal is kept (a file name, a URL, a store);
         None keeps it in memory. `run_id`: a name of one's own. `limits`: instead of the graph's. `human`: how people
         are asked (`auto`, `console`, `park`, a callable). `durability`: `step` writes as it goes, `exit` when the run
-        stops. `listener`: called with each event as it happens, before it is durable.
+        stops. `cache`: where models' answers are looked up first, and kept (see `Cache`). `listener`: called with each event
+        as it happens, before it is durable.
 
         Returns a `RunResult`; a run that fails is a result with status `failed`, not an exception. Raises
         `CheckFailed`, `InputError` and `StoreError` before anything is written.
         """
-        program, options = self._sound_program(), Options(deps, human, durability, listener, target)
+        program, options = self._sound_program(), Options(deps, human, durability, listener, target, through=_through(cache))
         beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), options)
         async with as_store(store) as opened:
             return await self._tracked(beginning.run_id, lifecycle.start(program, beginning, opened, options), options)
@@ -89,6 +94,7 @@ class GraphRuns(GraphViews):
         deps: Any = None,
         human: Human = "auto",
         durability: Durability = "step",
+        cache: Cache | None = None,
         listener: Callable[[Any], None] | None = None,
     ) -> RunResult:
         """Go on with a run from its last complete step, in any process.
@@ -101,7 +107,7 @@ class GraphRuns(GraphViews):
         for what it had asked for.
         """
         async with as_store(store) as opened:
-            options = Options(deps, human, durability, listener)
+            options = Options(deps, human, durability, listener, through=_through(cache))
             work = lifecycle.resume(self.program(), run_id, opened, answers, _checked_limits_or_none(limits), redo_turn, options)
             return await self._tracked(run_id, work, options)
 
@@ -167,6 +173,7 @@ class GraphRuns(GraphViews):
         deps: Any = None,
         human: Human = "auto",
         durability: Durability = "step",
+        cache: Cache | None = None,
         listener: Callable[[Any], None] | None = None,
     ) -> RunResult:
         """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn.
@@ -174,7 +181,7 @@ class GraphRuns(GraphViews):
         `state` changes fields of the conversation's state before.
         """
         async with as_store(store) as opened:
-            options = Options(deps, human, durability, listener)
+            options = Options(deps, human, durability, listener, through=_through(cache))
             work = lifecycle.carry_on(self.program(), run_id, input, opened, state, _checked_limits_or_none(limits), options)
             return await self._tracked(run_id, work, options)
 
@@ -238,3 +245,12 @@ def _checked_limits_or_none(limits: Any) -> Limits | None:
     if limits is not None and not isinstance(limits, Limits):
         raise InputError(f"limits= takes Limits(turns=…, usd=…), not {limits!r:.100}")
     return limits
+
+
+def _through(cache: Cache | None) -> Callable[[Model], Model] | None:
+    """What stands between a run and its models."""
+    if cache is None:
+        return None
+    from convgraph.models.cached import with_cache
+
+    return partial(with_cache, cache=cache)

@@ -88,7 +88,7 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     asked: JsonObject = {"messages": len(request.messages)}
     await run.journal.confirm()  # no intent is written before a model call, so nothing else would stop a late owner
     try:
-        reply = await model.respond(request, on_delta)
+        reply = await run.answering_for(model).respond(request, on_delta)
     except (Exception, asyncio.CancelledError) as error:
         if is_stop(error):
             raise

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from convgraph.journal.events import Question
 from convgraph.journal.store import OpenQuestion
 from convgraph.journal.writer import Durability, Listener, check_durability
 from convgraph.messages import Message, as_message, check_json
+from convgraph.protocols import Model
 from convgraph.runtime.fold import Standing
 from convgraph.runtime.people import Human, check_human
 from convgraph.runtime.program import Program
@@ -39,6 +40,8 @@ class Options:
     listener: Listener | None = None
     target: str = ""
     stop: Stop = field(default_factory=Stop)
+    through: Callable[[Model], Model] | None = None
+    """What stands between the run and its models (a cache, say): given a model, the one that answers in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope, Turning
 
 Opening: TypeAlias = Callable[[Context], Any]
-"""What a nested conversation begins with: a message, a list of them, or a `Begins` with its state as well; sync or async."""
+"""What a nested conversation begins with: a message, a list of them, or a `Begins` with its state as well; None: there is none."""
 
 Closing: TypeAlias = Callable[[Context, GuardView], ReplyLike]
 """What a nested conversation amounts to: the node's reply, given a view of the conversation as it ended."""
@@ -48,6 +48,8 @@ async def speak_nested(scope: Scope, node: Node, turning: Turning, context: Cont
     key = key or node.name
     program, doors = scope.program.inner[key], scope.program.doors.get(key, Doors())
     first = await _beginning(program, doors, context)
+    if first is None:
+        return None
     inner = Scope(scope.run, program, first, prefix=f"{turning.path}/", outer=turning)
     if scope.run.replaying is None and scope.run.ledger:
         inner.state = steps_so_far(scope.run, program, first, turning)
@@ -76,14 +78,16 @@ def steps_so_far(run: Run, program: Program, state: State, turning: Turning) -> 
     return state
 
 
-async def _beginning(program: Program, doors: Doors, context: Context) -> State:
-    """The state before the nested conversation's first turn. Raises `InputError` for what cannot be one."""
+async def _beginning(program: Program, doors: Doors, context: Context) -> State | None:
+    """The state before the nested conversation's first turn; None where there is to be none. Raises `InputError`."""
     last = context.last
     given: Any = () if last is None else last
     if doors.opening is not None:
         given = doors.opening(context)
         if inspect.isawaitable(given):
             given = await given
+        if given is None:
+            return None
     begins = given if isinstance(given, Begins) else Begins(given)
     return begin(program.definition, _messages(begins.messages), begins.state)
 

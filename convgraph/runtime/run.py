@@ -75,9 +75,20 @@ class Run:
     warnings: list[str] = field(default_factory=list[str])
     failure: Exception | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    through: Callable[[Model], Model] | None = None
+    answering: dict[int, tuple[Model, Model]] | None = None
     held: dict[Hashable, Any] | None = None
     exits: AsyncExitStack | None = None
     setups: Setups = field(default_factory=Setups)
+
+    def answering_for(self, model: Model) -> Model:
+        """The model that answers in place of `model` in this run: itself, or what stands before it."""
+        if self.through is None:
+            return model
+        self.answering = self.answering or {}
+        if id(model) not in self.answering:
+            self.answering[id(model)] = model, self.through(model)  # the model is kept: its id is its own as long as it lives
+        return self.answering[id(model)][1]
 
     async def hold(self, key: Hashable, open: Callable[[], AbstractAsyncContextManager[T]]) -> T:
         """What `open()` gives, opened at the first call with this key and closed when this execution of the run stops."""
