@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -96,6 +96,6 @@ class Speaker(Protocol):
         """Its definition as plain JSON: `{"type": …, …}`. What a fingerprint and a YAML file hold. No secrets."""
         ...
 
-    async def speak(self, ctx: Context) -> ReplyLike:
+    def speak(self, ctx: Context) -> Awaitable[ReplyLike]:
         """Have the turn. Everything that is not a function of the conversation goes through `ctx`."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from convgraph.graph.definition import check_name
@@ -34,7 +34,7 @@ class Agent(ABC):
         """The agent's definition as plain JSON, without secrets."""
 
     @abstractmethod
-    async def speak(self, ctx: Context) -> ReplyLike:
+    def speak(self, ctx: Context) -> Awaitable[ReplyLike]:
         """Have the turn."""
 
     def __repr__(self) -> str:

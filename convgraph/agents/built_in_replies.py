@@ -1,15 +1,18 @@
 """The replies that every conversable agent knows, in AutoGen's order: person, tool calls, code, model.
 
-Each takes the agent and the exchange, and returns whether its reply is final, and the reply.
+Each takes the agent and the exchange, and says at once whether there is something for it to do: None, or the work of
+making the reply, which tells whether that is final.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from convgraph.agents import termination
 from convgraph.agents.exchange import Exchange
+from convgraph.agents.termination import Asks, Ends
 from convgraph.errors import ModelOutputError
 from convgraph.messages import Joined, Message, Reply, ReplyLike, ToolCall
 from convgraph.protocols import Model, ModelReply
@@ -17,11 +20,10 @@ from convgraph.protocols import Model, ModelReply
 if TYPE_CHECKING:
     from convgraph.agents.code_execution import CodeExecution
     from convgraph.agents.replying import ReplyingAgent
+    from convgraph.coding import CodeBlock
 
 Answer: TypeAlias = tuple[bool, ReplyLike]
 """Whether the reply is final, and the reply."""
-
-NOT_MINE: Answer = (False, None)
 
 CORRECTIONS = 2
 """How often a model is shown that its answer does not fit the schema, before the turn fails."""
@@ -30,67 +32,80 @@ TOOL_ROUNDS = 25
 """How often in one turn a model may call tools and be told their results."""
 
 
-async def termination_and_human(agent: ReplyingAgent, exchange: Exchange) -> Answer:
+def termination_and_human(agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer] | None:
     """End the chat, ask the person, or leave the reply to what comes next."""
     incoming = exchange.incoming
     if incoming is None:
-        return NOT_MINE
+        return None
     mode, limit = agent.human_input_mode, exchange.limit
-    counts = limit is not None and mode != "ALWAYS"
     verdict = termination.judged(
         mode,
         ends=agent.is_termination(incoming),
-        replies=exchange.replies_in_a_row(limit) if counts and limit is not None else 0,
+        replies=0 if limit is None or mode == "ALWAYS" else exchange.replies_in_a_row(limit),
         limit=limit,
     )
-    if isinstance(verdict, termination.GoOn):
-        return NOT_MINE
-    if isinstance(verdict, termination.Ends):
-        return True, Reply(reason=f"{agent.name}: {verdict.reason}")
-    said = await agent.ask_person(exchange.ctx, termination.question(agent.name, exchange.sender_name, verdict))
-    if said == termination.EXIT or (not said and verdict.empty_ends):
-        return True, Reply(reason=f"{agent.name}: a person ended the chat")
-    if not said and limit != 0:
-        return NOT_MINE
-    interrupted = tuple(Message(agent.name, "USER INTERRUPTED", "tool", call.name, tool_call_id=call.id) for call in incoming.tool_calls)
-    return True, Reply((*interrupted, Message(agent.name, said, "user")))
+    return None if isinstance(verdict, termination.GoOn) else _ended_or_asked(agent, exchange, incoming, verdict)
 
 
-async def tool_calls(agent: ReplyingAgent, exchange: Exchange) -> Answer:
+def tool_calls(agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer] | None:
     """Carry out the tool calls of the message that is replied to."""
     incoming = exchange.incoming
     if incoming is None or not incoming.tool_calls or (not agent.executable_tools and agent.model is not None):
-        return NOT_MINE
-    from convgraph.tools import run_tool_calls
-
-    outcome = await run_tool_calls(exchange.ctx, incoming.tool_calls, agent.executable_tools)
-    results = [_answering(result, call) for result, call in zip(outcome.messages, incoming.tool_calls, strict=True)]
-    return True, Reply(results, goto=outcome.handoff.target if outcome.handoff is not None else None)
+        return None
+    return _results_of(agent, exchange, incoming.tool_calls)
 
 
-async def code_execution(agent: ReplyingAgent, exchange: Exchange, execution: CodeExecution | None = None) -> Answer:
+def code_execution(agent: ReplyingAgent, exchange: Exchange, execution: CodeExecution | None = None) -> Awaitable[Answer] | None:
     """Run the code blocks of the newest message that has any, among those that the agent looks at."""
     execution = execution or agent.code_execution
     if execution is None:
-        return NOT_MINE
+        return None
     from convgraph.coding import extract_code_blocks
 
     heard = exchange.heard_since_last_reply() if execution.last_n_messages == "auto" else _last(exchange, execution.last_n_messages)
     for message in heard:
         blocks = extract_code_blocks(message.text) if message.role != "tool" else []
         if blocks:
-            return True, await execution.run(exchange.ctx, blocks)
-    return NOT_MINE
+            return _run(exchange, execution, blocks)
+    return None
 
 
-async def model_reply(agent: ReplyingAgent, exchange: Exchange) -> Answer:
+def model_reply(agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer] | None:
     """Answer with the model. Calls of tools that the agent can carry out itself are carried out in the same turn."""
-    model = agent.model
-    if model is None:
-        return NOT_MINE
+    return None if agent.model is None else _by_model(agent, exchange, agent.model)
+
+
+async def _ended_or_asked(agent: ReplyingAgent, exchange: Exchange, incoming: Message, verdict: Ends | Asks) -> Answer:
+    if isinstance(verdict, Ends):
+        return True, Reply(reason=f"{agent.name}: {verdict.reason}")
+    said = await agent.ask_person(exchange.ctx, termination.question(agent.name, exchange.sender_name, verdict))
+    if said == termination.EXIT or (not said and verdict.empty_ends):
+        return True, Reply(reason=f"{agent.name}: a person ended the chat")
+    if not said and exchange.limit != 0:
+        return False, None
+    interrupted = tuple(Message(agent.name, "USER INTERRUPTED", "tool", call.name, tool_call_id=call.id) for call in incoming.tool_calls)
+    return True, Reply((*interrupted, Message(agent.name, said, "user")))
+
+
+async def _results_of(agent: ReplyingAgent, exchange: Exchange, calls: tuple[ToolCall, ...]) -> Answer:
+    from convgraph.tools import run_tool_calls
+
+    outcome = await run_tool_calls(exchange.ctx, calls, agent.executable_tools)
+    results = [_answering(result, call) for result, call in zip(outcome.messages, calls, strict=True)]
+    return True, Reply(results, goto=outcome.handoff.target if outcome.handoff is not None else None)
+
+
+async def _run(exchange: Exchange, execution: CodeExecution, blocks: list[CodeBlock]) -> Answer:
+    return True, await execution.run(exchange.ctx, blocks)
+
+
+async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> Answer:
     said: list[Message] = []
     for _ in range(TOOL_ROUNDS):
-        reply = await _answer(agent, exchange, model, said)
+        messages = Joined(exchange.messages, tuple(said)) if said else exchange.messages
+        reply = await exchange.ctx.call_model(model, agent.request(messages))
+        if reply.misfit:
+            reply = await _corrected(agent, exchange, model, said, reply)
         message = Message(agent.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
         if not reply.tool_calls or not all(agent.can_execute(call.name) for call in reply.tool_calls):
             return True, message if not said else Reply([*said, message])
@@ -103,18 +118,14 @@ async def model_reply(agent: ReplyingAgent, exchange: Exchange) -> Answer:
     raise ModelOutputError(f"agent {agent.name!r}: the model still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
 
-async def _answer(agent: ReplyingAgent, exchange: Exchange, model: Model, said: list[Message]) -> ModelReply:
-    """The model's answer. One that does not fit the schema is shown to the model with what is wrong, a bounded number of times."""
-    messages = Joined(exchange.messages, tuple(said)) if said else exchange.messages
-    reply = await exchange.ctx.call_model(model, agent.request(messages))
+async def _corrected(agent: ReplyingAgent, exchange: Exchange, model: Model, said: list[Message], reply: ModelReply) -> ModelReply:
+    """An answer that fits the schema: the model is shown its own with what is wrong, a bounded number of times."""
     for _ in range(CORRECTIONS):
-        if not reply.misfit:
-            return reply
         wrong = Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user")
         shown = Joined(exchange.messages, (*said, Message(agent.name, reply.content), wrong))
         reply = await exchange.ctx.call_model(model, agent.request(shown))
-    if not reply.misfit:
-        return reply
+        if not reply.misfit:
+            return reply
     raise ModelOutputError(f"agent {agent.name!r}: no answer fits {agent.schema_name!r} after {1 + CORRECTIONS} tries: {reply.misfit}")
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,8 +114,8 @@ class ConversableAgent(ReplyingAgent):
         """See `generate_code_execution_reply`."""
         execution = code_execution_from(config, self.name)
 
-        async def run(agent: ReplyingAgent, exchange: Exchange) -> built_in.Answer:
-            return await built_in.code_execution(agent, exchange, execution)
+        def run(agent: ReplyingAgent, exchange: Exchange) -> Awaitable[built_in.Answer] | None:
+            return built_in.code_execution(agent, exchange, execution)
 
         return await standalone.answer(self, run, self._given(messages, sender), sender)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -17,7 +17,8 @@ from convgraph.runtime.threads import called
 if TYPE_CHECKING:
     from convgraph.agents.replying import ReplyingAgent
 
-BuiltIn: TypeAlias = Callable[["ReplyingAgent", Exchange], Awaitable[Answer]]
+BuiltIn: TypeAlias = Callable[["ReplyingAgent", Exchange], Awaitable[Answer] | None]
+"""Says at once whether it has something to do (None: no), so that an agent with only a model costs little more than its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,11 @@ class ReplyFunction:
     idempotent: bool = False
     silent: bool = False
 
-    def __call__(self, agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer]:
-        """Whether the reply is final, and the reply. One that is not the agent's own is an effect, and called once."""
+    def __call__(self, agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer] | None:
+        """The work of making the reply: whether it is final, and the reply. None where there is nothing for it to do.
+
+        One that is not the agent's own is an effect, and called once.
+        """
         return self._recorded(agent, exchange) if self.made is None else self.made(agent, exchange)
 
     async def _recorded(self, agent: ReplyingAgent, exchange: Exchange) -> Answer:
@@ -57,17 +61,18 @@ class ReplyFunction:
         return getattr(function, "__name__", type(function).__name__)
 
 
-async def reply_of(agent: ReplyingAgent, exchange: Exchange, functions: Sequence[ReplyFunction], exclude: Collection[Any] = ()) -> Answer:
-    """The first final reply of those functions that `sender` triggers, in order; not final where there is none."""
+def asked(
+    agent: ReplyingAgent, exchange: Exchange, functions: Sequence[ReplyFunction], exclude: Collection[Any] = ()
+) -> Iterator[Awaitable[Answer]]:
+    """The functions that the sender triggers and that have something to do, in order, each as the work of making its reply."""
     for function in functions:
         if function.silent or (exclude and any(same_function(function.fn, one) for one in exclude)):
             continue
         if function.trigger is not ANYONE and not matches(function.trigger, exchange.sender):
             continue
-        final, reply = await function(agent, exchange)
-        if final:
-            return True, reply
-    return False, None
+        pending = function(agent, exchange)
+        if pending is not None:
+            yield pending
 
 
 def same_function(one: Any, other: Any) -> bool:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
 
 from convgraph.agents import built_in_replies as built_in
@@ -15,7 +15,7 @@ from convgraph.agents.code_execution import CodeExecution, code_execution_from
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import earlier_chats
 from convgraph.agents.message_mappings import to_mapping
-from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, reply_of, same_function
+from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, asked, same_function
 from convgraph.agents.termination import HumanInputMode, check_mode
 from convgraph.agents.triggers import ANYONE, check_trigger
 from convgraph.errors import DefinitionError
@@ -194,9 +194,9 @@ class ReplyingAgent(Agent):
 
     # How it replies
 
-    async def speak(self, ctx: Context) -> ReplyLike:
+    def speak(self, ctx: Context) -> Awaitable[ReplyLike]:
         """Have the turn in a graph. How often it may reply by itself is then the graph's to say, unless the agent was told."""
-        return await self.reply(ctx, None, limit=self._limit)
+        return self.reply(ctx, None, limit=self._limit)
 
     async def reply(
         self,
@@ -218,8 +218,11 @@ class ReplyingAgent(Agent):
             exchange = Exchange(self.name, ctx, hears, limit, since)
             if self._hooks:
                 exchange.messages = await hooks.seen(self._hooks, self.name, ctx.messages)
-            final, reply = await reply_of(self, exchange, tuple(self._reply_functions), exclude)
-            if not final:
+            for pending in asked(self, exchange, self._reply_functions, exclude):
+                final, reply = await pending
+                if final:
+                    break
+            else:
                 reply = self._default_auto_reply
             if self._hooks.get(hooks.BEFORE_SEND) and reply is not None:
                 reply = await self._hooked(reply, said_to or exchange.sender, silent)
@@ -276,22 +279,21 @@ class ReplyingAgent(Agent):
         if unknown:
             raise DefinitionError(f"{where}: register_reply() takes no {', '.join(unknown)}")
         function = ReplyFunction(check_trigger(trigger, where), reply_func, config, idempotent=idempotent)
-        if remove_other_reply_funcs:
-            self._reply_functions.clear()
-        self._reply_functions.insert(position, function)
+        self._reply_functions = _inserted(() if remove_other_reply_funcs else self._reply_functions, position, function)
 
     def add_reply(self, trigger: Any, made: BuiltIn, position: int) -> None:
         """Have a reply made by what has effects and conversations of its own, rather than being one effect as a whole."""
-        self._reply_functions.insert(position, ReplyFunction(check_trigger(trigger, f"agent {self.name!r}"), made, made=made))
+        function = ReplyFunction(check_trigger(trigger, f"agent {self.name!r}"), made, made=made)
+        self._reply_functions = _inserted(self._reply_functions, position, function)
 
     def replace_reply_func(self, old_reply_func: Callable[..., Any], new_reply_func: Callable[..., Any]) -> None:
         """Ask another function in place of one that is asked now. Raises `DefinitionError` where that is not asked."""
-        found = [number for number, function in enumerate(self._reply_functions) if same_function(function.fn, old_reply_func)]
-        if not found:
+        if not any(same_function(function.fn, old_reply_func) for function in self._reply_functions):
             raise DefinitionError(f"agent {self.name!r}: {old_reply_func!r:.100} is none of its reply functions")
-        for number in found:
-            old = self._reply_functions[number]
-            self._reply_functions[number] = ReplyFunction(old.trigger, new_reply_func, old.config)
+        self._reply_functions = tuple(
+            ReplyFunction(function.trigger, new_reply_func, function.config) if same_function(function.fn, old_reply_func) else function
+            for function in self._reply_functions
+        )
 
     def register_hook(self, hookable_method: str, hook: Callable[..., Any]) -> None:
         """Have a function change what the agent goes by, or what it says: see `convgraph.agents.hooks`. Stored messages stay."""
@@ -342,7 +344,7 @@ class ReplyingAgent(Agent):
 
     update_function_signature = update_tool_signature
 
-    def _own_reply_functions(self) -> list[ReplyFunction]:
+    def _own_reply_functions(self) -> tuple[ReplyFunction, ...]:
         """The agent's own reply functions, in AutoGen's order: each counts twice in positions, since AutoGen has twins for async."""
         own: list[ReplyFunction] = []
         for name, made in _CHAIN:
@@ -351,7 +353,13 @@ class ReplyingAgent(Agent):
             elif self._code is None:
                 continue
             own.append(ReplyFunction(ANYONE, getattr(self, name), made=made, silent=made is None))
-        return own
+        return tuple(own)
+
+
+def _inserted(functions: Sequence[ReplyFunction], position: int, function: ReplyFunction) -> tuple[ReplyFunction, ...]:
+    changed = list(functions)
+    changed.insert(position, function)
+    return tuple(changed)
 
 
 def model_of(name: str, llm_config: LlmConfig, model: Model | None) -> Model | None:

@@ -53,7 +53,8 @@ async def answer(agent: ReplyingAgent, made: BuiltIn, messages: Sequence[Any], s
     """What one of the agent's own reply functions says to these messages, as AutoGen's functions return it."""
 
     async def speak(ctx: Context) -> ReplyLike:
-        final, reply = await made(agent, Exchange(agent.name, ctx, sender, agent.max_consecutive_auto_reply(sender)))
+        pending = made(agent, Exchange(agent.name, ctx, sender, agent.max_consecutive_auto_reply(sender)))
+        final, reply = (False, None) if pending is None else await pending
         return reply if final else Reply(reason=_NOT_FINAL)
 
     said, reason = await _one_turn(agent, speak, messages, sender)
