@@ -122,6 +122,8 @@ async def _run(chat: Chat, options: ChatOptions, store: Store) -> RunResult:
     }
     if options.run_id is not None and await _begun(chat, options.run_id, store):
         return await graph.aresume(options.run_id, answers=options.answers, **common)
+    if options.answers is not None:
+        raise InputError(f"there is no chat with run_id={options.run_id!r} in this store that could wait for answers=")
     if listener is not None:
         listener.show(chat.opening, chat.recipient.name)
     if before is not None and before.store is not None and options.store is None and before.fingerprint == graph.fingerprint:

@@ -173,6 +173,8 @@ class ConversableAgent(ReplyingAgent):
 
         Inside a conversation (in a tool, a reply function, a node) the chat is part of that conversation's run.
         """
+        if not isinstance(recipient, ConversableAgent):
+            raise InputError(f"agent {self.name!r} can have a chat with an agent, not with {recipient!r:.100}")
         summary = self.summary_of(recipient, summary_method, summary_args)
         if max_turns is not None and (isinstance(max_turns, bool) or not isinstance(max_turns, int) or max_turns < 0):
             raise InputError(f"max_turns= is a whole number, 0 or more, or None, not {max_turns!r}")
