@@ -74,8 +74,10 @@ async def have(chat: Chat, options: ChatOptions) -> ChatResult:
         return await _inside(chat, turn)
     if options.answers is not None and options.run_id is None:
         raise InputError("answers= are for a chat that waits for them: name its run with run_id=, and give its store=")
-    async with as_store(options.store) as store:
-        result = await _run(chat, options, store)
+    goes_on = _goes_on(chat, options)
+    where = goes_on.store if goes_on is not None else options.store
+    async with as_store(where) as store:
+        result = await _run(chat, options, store, goes_on)
         events = [recorded.event for recorded in await store.load(result.run_id)]
     from convgraph.models.costs import cost_document
 
@@ -93,8 +95,16 @@ async def have(chat: Chat, options: ChatOptions) -> ChatResult:
                 event.result for event in events if isinstance(event, EffectFinished) and event.effect == "human" and _is_text(event)
             ],
         ),
-        result.store,
+        store if where is None else where,
     )
+
+
+def _goes_on(chat: Chat, options: ChatOptions) -> LatestChat | None:
+    """The run that the chat is a part of: that of the one before, if it is to be gone on with and kept where this one is."""
+    before = chat.before
+    if before is None or before.store is None or options.run_id is not None or before.fingerprint != chat.graph.fingerprint:
+        return None
+    return before if options.store is None or options.store == before.store else None
 
 
 async def _inside(chat: Chat, turn: Context) -> ChatResult:
@@ -106,7 +116,7 @@ async def _inside(chat: Chat, turn: Context) -> ChatResult:
     return _remembered(chat, _result_inside(chat, state, turn.run_id), None)
 
 
-async def _run(chat: Chat, options: ChatOptions, store: Store) -> RunResult:
+async def _run(chat: Chat, options: ChatOptions, store: Store, goes_on: LatestChat | None) -> RunResult:
     graph, before = chat.graph, chat.before
     listener = None
     if not options.silent:
@@ -126,10 +136,9 @@ async def _run(chat: Chat, options: ChatOptions, store: Store) -> RunResult:
         raise InputError(f"there is no chat with run_id={options.run_id!r} in this store that could wait for answers=")
     if listener is not None:
         listener.show(chat.opening, chat.recipient.name)
-    if before is not None and before.store is not None and options.store is None and before.fingerprint == graph.fingerprint:
-        common["store"] = before.store
-        state = _since(chat, before.messages, turns_before=await _turns_so_far(chat, before))
-        return await graph.acontinue(before.run_id, list(chat.opening), state=state.model_dump(), **common)
+    if goes_on is not None:
+        state = _since(chat, goes_on.messages, turns_before=await _turns_so_far(chat, store, goes_on.run_id))
+        return await graph.acontinue(goes_on.run_id, list(chat.opening), state=state.model_dump(), **common)
     said_before = before.messages if before is not None else ()
     return await graph.arun([*said_before, *chat.opening], state=_since(chat, said_before), run_id=options.run_id, **common)
 
@@ -146,13 +155,11 @@ async def _begun(chat: Chat, run_id: str, store: Store) -> bool:
     return True
 
 
-async def _turns_so_far(chat: Chat, before: LatestChat) -> int:
+async def _turns_so_far(chat: Chat, store: Store, run_id: str) -> int:
     """How many turns the recipient has had in the run that goes on."""
     from convgraph.journal.events import Stepped
 
-    if before.store is None:
-        return 0
-    events = await before.store.load(before.run_id)
+    events = await store.load(run_id)
     mine = [recorded.event for recorded in events if isinstance(recorded.event, Stepped) and "/" not in recorded.event.path]
     return len(mine) if chat.recipient.is_manager else sum(1 for step in mine if step.node == chat.recipient.name)
 
@@ -177,7 +184,7 @@ def _result_inside(chat: Chat, state: State, run_id: str) -> ChatResult:
     )
 
 
-def _remembered(chat: Chat, result: ChatResult, store: Store | None) -> ChatResult:
+def _remembered(chat: Chat, result: ChatResult, store: StoreLike | None) -> ChatResult:
     """The result, to which the agents of the chat now refer as their latest with each other."""
     latest = LatestChat(chat.recipient, result.messages, result.run_id, store, chat.graph.fingerprint)
     chat.initiator.remember(latest)

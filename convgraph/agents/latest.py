@@ -8,18 +8,21 @@ from typing import Any
 
 from convgraph.agents.agent import Agent
 from convgraph.agents.message_mappings import from_mappings
-from convgraph.journal.store import Store
+from convgraph.journal.store_url import StoreLike
 from convgraph.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
 class LatestChat:
-    """An agent's latest chat with a peer: its messages, and the run (none where the chat was part of another's)."""
+    """An agent's latest chat with a peer: its messages, and the run (none where the chat was part of another's).
+
+    `store` is where the run is kept, as it was named: one that was opened for the chat is closed by now.
+    """
 
     peer: Agent
     messages: Sequence[Message]
     run_id: str = ""
-    store: Store | None = None
+    store: StoreLike | None = None
     fingerprint: str = ""
 
 
