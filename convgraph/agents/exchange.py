@@ -13,7 +13,7 @@ class Exchange:
     """A message that an agent replies to, in a turn.
 
     `messages` is what the agent goes by: the conversation, as its hooks have left it. `limit` is how many replies in a row
-    it may make by itself (None: any number), `since` where the present chat begins in a conversation of several.
+    it may make by itself (None: any number), `since` where the messages after the opening of the present chat begin.
     """
 
     __slots__ = ("_hears", "ctx", "limit", "messages", "name", "since")
@@ -50,12 +50,17 @@ class Exchange:
         return messages[-1]
 
     def replies_in_a_row(self, at_most: int) -> int:
-        """How many messages the agent has made by itself since its person last said something, counted up to `at_most`."""
+        """How many replies the agent has made by itself since its person last said something, counted up to `at_most`.
+
+        What an agent says in one turn is one reply. Fewer turns than that are no such number, and are not counted: 0.
+        """
+        if self.ctx.visits.get(self.ctx.node, 0) < at_most:
+            return 0
         counted = 0
         messages = self.messages
         for position in range(len(messages) - 1, self.since - 1, -1):
             message = messages[position]
-            if message.sender != self.name or (message.role == "tool" and not _begins_turn(messages, position)):
+            if message.sender != self.name or (position > self.since and messages[position - 1].sender == self.name):
                 continue
             if message.role == "user" or counted >= at_most:
                 break
@@ -71,8 +76,3 @@ class Exchange:
                 break
             heard.append(message)
         return heard
-
-
-def _begins_turn(messages: Sequence[Message], position: int) -> bool:
-    """Whether the message is the first of those that one turn has added: several tool results are one reply."""
-    return position == 0 or messages[position - 1].sender != messages[position].sender
