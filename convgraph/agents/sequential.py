@@ -60,7 +60,8 @@ class _Asked:
         """The chat, for the graph of all."""
         summary = self.sender.summary_of(self.recipient, self.given.get("summary_method", "last_msg"), self.given.get("summary_args"))
         state = ChatState(max_turns=self.given.get("max_turns"))
-        return ChatInSequence(self.name, self.recipient.chat_graph(self.sender, summary), self.open, summary, state, after, takes)
+        graph = self.recipient.chat_graph(self.sender, summary)
+        return ChatInSequence(self.name, graph, self.open, summary, state, after, takes, plain=not callable(self.given.get("message")))
 
     async def open(self, ctx: Context, carried: list[str]) -> Sequence[Message]:  # noqa: ARG002  # what opens a chat is given the turn
         """Its opening message, with its own carryover and what is carried over from chats before."""

@@ -26,7 +26,10 @@ Open: TypeAlias = Callable[[Context, list[str]], Awaitable[Sequence[Message] | N
 
 @dataclass(frozen=True)
 class ChatInSequence:
-    """One chat of several: its node's name, its graph, how it begins, how it is summed up, and whose summaries it takes over."""
+    """One chat of several: its node's name, its graph, how it begins, how it is summed up, and whose summaries it takes over.
+
+    `plain`: what opens it can be made again without anything happening outside, as no function of a user's own makes it.
+    """
 
     name: str
     graph: ConversationGraph
@@ -35,6 +38,7 @@ class ChatInSequence:
     state: ChatState
     after: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    plain: bool = False
 
 
 def sequence(name: str, chats: Sequence[ChatInSequence]) -> ConversationGraph:
@@ -83,12 +87,12 @@ async def _opening(chat: ChatInSequence, ctx: Context) -> Begins | None:
         messages = await chat.open(ctx, carried)
         return None if messages is None else [_plain(message) for message in messages]
 
-    made = await ctx.effect(OPENING, make, kind="reply", about="\n".join(carried))
+    made = await ctx.effect(OPENING, make, kind="reply", about="\n".join(carried), idempotent=chat.plain)
     if made is None:
         return None
     messages = opened_messages(made)
     ctx.tell(chat.summary.recipient.name, messages)
-    return Begins(messages, chat.state)
+    return Begins(messages, chat.state.model_copy(update={"since": len(messages)}))
 
 
 def _closing(chat: ChatInSequence, ctx: Context, view: GuardView) -> Message:  # noqa: ARG001  # a closing is given the turn

@@ -54,6 +54,11 @@ def is_inner(path: str) -> bool:
     return "/" in path
 
 
+def is_frame(path: str) -> bool:
+    """Whether a path is that of what an effect, or a conversation that code has opened, does itself, and not of a turn in it."""
+    return last_part(path).startswith("@")
+
+
 def is_choice(path: str) -> bool:
     """Whether a path is that of a choice between turns."""
     return path.endswith(">")

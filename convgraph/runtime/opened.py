@@ -7,6 +7,7 @@ from typing import Any
 
 from convgraph.graph.machine import State, begin
 from convgraph.journal.events import EffectFinished, EffectStarted
+from convgraph.journal.turn_paths import is_frame
 from convgraph.journal.values import canonical, digest_text
 from convgraph.messages import Message, digest_of
 from convgraph.runtime.nested import steps_so_far
@@ -28,7 +29,7 @@ async def converse_inside(run: Run, turning: Turning, program: Program, messages
     ordinal = turning.ordinal("conversation", name)
     first = begin(program.definition, messages, state)
     digest = digest_text(canonical([program.fingerprint, digest_of(first.history).hex(), first.dump_data()]))
-    ended = _recorded(run, turning, program, ordinal, digest)
+    ended = await _recorded(run, turning, program, ordinal, digest)
     own = turning.opened("conversation", name, ordinal)
     inner = Scope(run, program, first, prefix=f"{own.path}/", outer=own)
     if run.replaying is None and run.ledger:
@@ -37,12 +38,12 @@ async def converse_inside(run: Run, turning: Turning, program: Program, messages
     turning.asked = (*turning.asked, *own.asked, *last.asked)
     if not ended:
         result = {"status": last.status, "reason": last.reason}
-        run.journal.record(EffectFinished(turning.path, "conversation", name, ordinal, digest, result))
+        await _note(run, turning, EffectFinished(turning.path, "conversation", name, ordinal, digest, result))
     return last
 
 
-def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, digest: str) -> bool:
-    """Whether the conversation is known to have ended. That it begins is recorded, if it is not; the next commit takes that along."""
+async def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, digest: str) -> bool:
+    """Whether the conversation is known to have ended. That it begins is recorded, if it is not."""
     name = program.definition.name
     finished = run.ledger.find(turning.path, "conversation", name, ordinal, digest) if run.ledger else None
     known = finished or (run.ledger.doubtful(turning.path, "conversation", name, ordinal) if run.ledger else None)
@@ -51,5 +52,17 @@ def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, digest
             raise Diverged(f"turn {turning.path}", f"the conversation {name!r} begins with something else than it did")
         return finished is not None
     run.journal.content(program.document_digest, program.document_text)
-    run.journal.record(EffectStarted(turning.path, "conversation", name, ordinal, digest, definition=program.document_digest))
+    begun = EffectStarted(turning.path, "conversation", name, ordinal, digest, definition=program.document_digest)
+    await _note(run, turning, begun)
     return False
+
+
+async def _note(run: Run, turning: Turning, event: EffectStarted | EffectFinished) -> None:
+    """Record that the conversation begins, or has ended; the next commit takes that along.
+
+    Inside an effect that may leave traces outside it is durable at once: whether the effect had stopped in the conversation
+    or outside it decides whether it is entered again or in doubt.
+    """
+    run.journal.record(event)
+    if is_frame(turning.path):
+        await run.journal.commit()

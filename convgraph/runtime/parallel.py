@@ -114,6 +114,7 @@ async def _run_branch(scope: Scope, branch: _Branch, slots: asyncio.Semaphore | 
     run, path = scope.run, branch.turning.path
     if run.replaying is None and run.ledger and (known := run.ledger.branches.get(path)) is not None:
         branch.turning.asked = known.asked
+        branch.turning.count_turns(run.ledger.turns_inside(path))
         return known
     if slots is None:
         reply = await _speak(scope, branch)

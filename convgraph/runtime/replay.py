@@ -295,10 +295,11 @@ def _key(event: Any) -> tuple[str, str, int]:
 
 
 def _comparable(event: Any) -> str:
-    """The event as text, without what depends on the moment."""
+    """The event as text, without what depends on the moment; which of several tools has asked its question first does."""
     document = json.loads(encode_event(event))
     for name in ("seconds", "guards"):
         document.pop(name, None)
+    document["asked"] = sorted(document.get("asked", ()))
     return json.dumps(document, sort_keys=True)
 
 

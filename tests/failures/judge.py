@@ -86,6 +86,8 @@ def essence(events: Sequence[Event], run_id: str, *, attempts: bool = True) -> d
             continue
         document: dict[str, Any] = json.loads(encode_event(event).replace(f'"{run_id}:', '"RUN:'))
         document.pop("seconds", None)
+        if "asked" in document:
+            document["asked"] = sorted(document["asked"])  # which of several tools has asked first depends on the moment
         if document.get("effect") in ("clock", "random"):
             document["result"] = "…"
         path = without_attempts(document.pop("path", ""))
