@@ -49,6 +49,11 @@ _WHERE = {
     "Handoff": "convgraph.tools.results",
     "tool": "convgraph.tools.definition",
     "Cache": "convgraph.models.cache",
+    "config_list_from_models": "convgraph.models.config_lists",
+    "config_list_from_dotenv": "convgraph.models.config_lists",
+    "get_config_list": "convgraph.models.config_lists",
+    "OpenAIResponsesModel": "convgraph.models.openai_responses",
+    "RateLimit": "convgraph.models.rate_limit",
 }
 
 __all__ = [
@@ -71,8 +76,10 @@ __all__ = [
     "Message",
     "Nested",
     "OpenAIChatModel",
+    "OpenAIResponsesModel",
     "Parallel",
     "Question",
+    "RateLimit",
     "Reducer",
     "ReplayDivergence",
     "Reply",
@@ -85,8 +92,11 @@ __all__ = [
     "Usage",
     "UserProxyAgent",
     "a_initiate_chats",
+    "config_list_from_dotenv",
     "config_list_from_json",
+    "config_list_from_models",
     "filter_config",
+    "get_config_list",
     "initiate_chats",
     "open_store",
     "register_function",
@@ -112,8 +122,16 @@ if TYPE_CHECKING:
     from convgraph.journal.store_url import open_store
     from convgraph.messages import Message, Reply, ToolCall, Usage
     from convgraph.models.cache import Cache
-    from convgraph.models.config_lists import config_list_from_json, filter_config
+    from convgraph.models.config_lists import (
+        config_list_from_dotenv,
+        config_list_from_json,
+        config_list_from_models,
+        filter_config,
+        get_config_list,
+    )
     from convgraph.models.openai_chat import OpenAIChatModel
+    from convgraph.models.openai_responses import OpenAIResponsesModel
+    from convgraph.models.rate_limit import RateLimit
     from convgraph.models.scripted import ScriptedModel
     from convgraph.runtime.context import Context
     from convgraph.runtime.nested import Begins
