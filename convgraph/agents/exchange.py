@@ -52,9 +52,10 @@ class Exchange:
     def replies_in_a_row(self, at_most: int) -> int:
         """How many replies the agent has made by itself since its person last said something, counted up to `at_most`.
 
-        What an agent says in one turn is one reply. Fewer turns than that are no such number, and are not counted: 0.
+        What an agent says in one turn is one reply. Fewer turns than that are no such number, and are not counted: 0. In a
+        first turn (as when it is asked for a reply outside a chat) the messages that it was given say how many there were.
         """
-        if self.ctx.visits.get(self.ctx.node, 0) < at_most:
+        if self.ctx.turn > 1 and self.ctx.visits.get(self.ctx.node, 0) < at_most:
             return 0
         counted = 0
         messages = self.messages
