@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from convgraph.graph.coverage import Taken
 from convgraph.graph.definition import START, Definition
 from convgraph.journal.events import Edited, Event, Moved, Recorded, Stepped
-from convgraph.journal.turn_paths import around
+from convgraph.journal.turn_paths import around, is_opened
 
 
 def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Taken]:
     """The steps of a recorded run of `definition`, those of the conversations nested in it included.
+
+    Conversations that the code of a turn has opened are no part of the definition, and left out.
 
     Attempts that failed count as well: what they exercised was exercised. Steps that do not fit the definition are
     given as they are; `coverage` names them.
@@ -22,7 +24,7 @@ def steps_taken(definition: Definition, events: Iterable[Recorded]) -> list[Take
         event: Event = recorded.event
         if isinstance(event, Edited) and event.node is not None:
             having[""] = event.node
-        if not isinstance(event, Stepped | Moved):
+        if not isinstance(event, Stepped | Moved) or is_opened(event.path):
             continue
         conversation = around(event.path)
         if isinstance(event, Stepped):

@@ -59,6 +59,16 @@ def is_frame(path: str) -> bool:
     return last_part(path).startswith("@")
 
 
+def is_opened(path: str) -> bool:
+    """Whether a path lies in something that the code of a turn has opened, at any depth."""
+    return "/@" in path
+
+
+def is_within(path: str, outer: str) -> bool:
+    """Whether a path is `outer` or lies inside it, whichever attempts they are."""
+    return f"{without_attempts(path)}/".startswith(f"{outer}/")
+
+
 def is_choice(path: str) -> bool:
     """Whether a path is that of a choice between turns."""
     return path.endswith(">")

@@ -20,7 +20,7 @@ from convgraph.journal.events import (
     Recorded,
     Stepped,
 )
-from convgraph.journal.turn_paths import around, without_attempts
+from convgraph.journal.turn_paths import around, is_within, without_attempts
 from convgraph.messages import NO_USAGE, Usage
 
 Place: TypeAlias = tuple[str, str, str, int]
@@ -113,6 +113,15 @@ class Ledger:
         """Forget everything: the turn that it was about is over."""
         for known in (self.finished, self.started, self.kept, self.attempts, self.steps, self.branches, self.usage, self.used):
             known.clear()
+
+    def forget(self, path: str) -> None:
+        """Forget what was done at `path`, by whichever attempt, and inside it: it is made again."""
+        for known in (self.finished, self.started, self.kept):
+            for place in [place for place in known if is_within(place[0], path)]:
+                del known[place]
+        for inner in (self.attempts, self.steps, self.branches, self.usage):
+            for place in [place for place in inner if is_within(place, path)]:
+                del inner[place]
 
     def inner_steps(self, path: str) -> list[Stepped | Moved]:
         """The steps of the conversation that is nested in the turn (or branch) at `path`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,18 @@ from convgraph.journal.events import (
     Stepped,
 )
 from convgraph.journal.store import Store
-from convgraph.journal.turn_paths import around, attempt_path, beginning_path, opened_path, outermost, without_attempts
+from convgraph.journal.turn_paths import (
+    around,
+    attempt_path,
+    beginning_path,
+    choice_path,
+    is_inner,
+    is_within,
+    opened_path,
+    outermost,
+    turn_number,
+    without_attempts,
+)
 from convgraph.messages import Usage
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_from
@@ -54,20 +65,27 @@ class Record:
     streaming = False
 
     def __init__(self, events: Sequence[Recorded]) -> None:
-        self.ledger = Ledger.of(recorded for recorded in events if not isinstance(recorded.event, AttemptFailed))
+        self.ledger = Ledger()
         self._expected: dict[tuple[str, str, int], Recorded] = {}
         self._outside = [recorded for recorded in events if isinstance(recorded.event, Edited | Resumed)]
         self._turns: set[str] = set()
         self._failed: dict[str, int] = {}
-        done = _finished_frames(events)
-        for recorded in events:
-            if isinstance(recorded.event, Milestone) and not _is_inside(recorded.event.path, done):
-                self._expected[_key(recorded.event)] = recorded
-                if isinstance(recorded.event, Stepped | Moved):
-                    self._turns.add(without_attempts(recorded.event.path))
-                elif isinstance(recorded.event, AttemptFailed):
-                    self._failed[recorded.event.path] = recorded.event.attempt
+        self._done = _finished_frames(events)
+        first, self._made_again = _generations(events)
+        self._expect(first)
         self.position = 0
+
+    def _expect(self, events: Iterable[Recorded]) -> None:
+        for recorded in events:
+            event = recorded.event
+            if not isinstance(event, AttemptFailed):
+                self.ledger.add(event)
+            if isinstance(event, Milestone) and not _is_inside(event.path, self._done):
+                self._expected[_key(event)] = recorded
+                if isinstance(event, Stepped | Moved):
+                    self._turns.add(without_attempts(event.path))
+                elif isinstance(event, AttemptFailed):
+                    self._failed[event.path] = event.attempt
 
     def record(self, event: Event) -> None:
         """Compare an event with the one recorded at its place."""
@@ -153,6 +171,9 @@ class Record:
         due = [recorded for recorded in self._outside if isinstance(recorded.event, Edited) and self.position < recorded.seq < before]
         for recorded in due:
             self._outside.remove(recorded)
+            if again := self._made_again.pop(recorded.seq, None):
+                self.ledger.forget(choice_path(str(turn)))
+                self._expect(again)
         return [as_edit(recorded.event) for recorded in due if isinstance(recorded.event, Edited)]
 
     def cut_turn(self, path: str) -> Turn | None:
@@ -279,6 +300,26 @@ def _finished_frames(events: Sequence[Recorded]) -> frozenset[str]:
         for recorded in events
         if isinstance(event := recorded.event, EffectFinished) and event.effect in OUTSIDE
     )
+
+
+def _generations(events: Sequence[Recorded]) -> tuple[list[Recorded], dict[int, list[Recorded]]]:
+    """The record, without the choices that were made again after an edit; and those, by the edit's sequence number.
+
+    The choice after an edited turn stands at the same place as the one that it replaces.
+    """
+    first: list[Recorded] = []
+    again: dict[int, list[Recorded]] = {}
+    choice, current = "", first
+    turn = 0
+    for recorded in events:
+        event = recorded.event
+        path: str = getattr(event, "path", "")
+        if isinstance(event, Stepped) and not is_inner(path):
+            turn = turn_number(path)
+        if isinstance(event, Edited) and event.choosing:
+            choice, current = choice_path(str(turn)), again.setdefault(recorded.seq, [])
+        (current if choice and is_within(path, choice) else first).append(recorded)
+    return first, again
 
 
 def _is_inside(path: str, frames: frozenset[str]) -> bool:
