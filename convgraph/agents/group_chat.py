@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from convgraph.protocols import Model
 
 SpeakerSelection: TypeAlias = Literal["auto", "manual", "random", "round_robin"] | Callable[..., Any]
-Transitions: TypeAlias = Mapping[Agent, Sequence[Agent]]
+Transitions: TypeAlias = Mapping[Any, Sequence[Agent]]
+"""From each member to others. A mapping's keys are of one type exactly, so `Agent` would refuse a dict of assistants."""
 
 
 @dataclass

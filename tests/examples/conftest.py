@@ -34,13 +34,18 @@ class Example:
     def graph(self) -> ConversationGraph:
         return self.module.graph
 
+    @property
+    def person(self) -> Any:
+        """Who is asked: the person that the example plays, or nobody, so that the run parks and is given `ANSWERS`."""
+        return getattr(self.module, "person", "park")
+
     def run(self, store: Store) -> RunResult:
         """Run it with its input, and answer what it asks of people."""
-        return self.answered(self.graph.run(self.module.INPUT, store=store, human="park"), store)
+        return self.answered(self.graph.run(self.module.INPUT, store=store, human=self.person), store)
 
     def resume(self, run_id: str, store: Store) -> RunResult:
         """Go on, and answer what it asks of people."""
-        return self.answered(self.graph.resume(run_id, store=store, human="park"), store)
+        return self.answered(self.graph.resume(run_id, store=store, human=self.person), store)
 
     def answered(self, result: RunResult, store: Store) -> RunResult:
         if result.status != "waiting":
