@@ -22,6 +22,9 @@ class AssistantAgent(ConversableAgent):
     Takes what `ConversableAgent` takes; `llm_config=False` means no model. It asks no person and runs no code, unless told to.
     """
 
+    DEFAULT_SYSTEM_MESSAGE = DEFAULT_SYSTEM_MESSAGE
+    DEFAULT_DESCRIPTION = "An assistant that works on tasks with a language model, and writes code where that helps."
+
     def __init__(
         self,
         name: str,
@@ -41,7 +44,7 @@ class AssistantAgent(ConversableAgent):
 
             options["model"] = OpenAIChatModel()
         if description is None and system_message == DEFAULT_SYSTEM_MESSAGE:
-            description = "An assistant that works on tasks with a language model, and writes code where that helps."
+            description = self.DEFAULT_DESCRIPTION
         super().__init__(
             name,
             system_message,

@@ -88,6 +88,7 @@ class ReplyingAgent(Agent):
         self._limit = _checked_limit(max_consecutive_auto_reply, where)
         self._limits: dict[str, int] = {}
         self._default_auto_reply = default_auto_reply
+        self._llm_config = llm_config
         schemas = llm_tools(llm_config)
         self._model = model_of(name, llm_config, model)
         self._tools = AgentTools(name, [*schemas, *tools], function_map)
@@ -123,6 +124,14 @@ class ReplyingAgent(Agent):
     def model(self) -> Model | None:
         """The model that answers in the agent's name."""
         return self._model
+
+    @property
+    def llm_config(self) -> dict[str, Any] | Literal[False]:
+        """What the agent was given as its `llm_config`, with the tools that its model is told of. A copy; False without one."""
+        if not isinstance(self._llm_config, Mapping):
+            return False
+        given = {key: value for key, value in self._llm_config.items() if key != "functions"}
+        return {**given, "tools": self._tools.describe()} if self._tools.schemas else given
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -163,6 +172,10 @@ class ReplyingAgent(Agent):
         """How many replies in a row the agent makes to `sender` by itself."""
         default = MAX_CONSECUTIVE_AUTO_REPLY if self._limit is None else self._limit
         return default if sender is None else self._limits.get(sender.name, default)
+
+    def can_execute_function(self, name: str | Sequence[str]) -> bool:
+        """Whether the agent can carry out the tool of this name, or all of these."""
+        return all(map(self.can_execute, [name] if isinstance(name, str) else name))
 
     def update_max_consecutive_auto_reply(self, value: int, sender: Agent | None = None) -> None:
         """Change how many replies in a row the agent makes by itself: to everybody, or to `sender`."""
@@ -225,7 +238,7 @@ class ReplyingAgent(Agent):
             else:
                 reply = self._default_auto_reply
             if self._hooks.get(hooks.BEFORE_SEND) and reply is not None:
-                reply = await self._hooked(reply, said_to or exchange.sender, silent)
+                reply = await self._hooked_reply(reply, said_to or exchange.sender, silent)
             return Reply(reason=f"{self.name} has no reply") if reply is None else reply
 
     def request(self, messages: Sequence[Message]) -> ModelRequest:
@@ -248,9 +261,13 @@ class ReplyingAgent(Agent):
         """`get_human_input`, for subclasses that ask asynchronously."""
         return await in_thread(self.get_human_input, prompt)
 
-    async def _hooked(self, reply: ReplyLike, recipient: Agent | None, silent: bool) -> ReplyLike:
+    async def hooked(self, message: Message, recipient: Agent | None, silent: bool = False) -> Message:
+        """The message as the agent's hooks leave it before it is said."""
+        return await hooks.sent(self._hooks, self, recipient, message, silent)
+
+    async def _hooked_reply(self, reply: ReplyLike, recipient: Agent | None, silent: bool) -> ReplyLike:
         whole = reply if isinstance(reply, Reply) else Reply(reply)
-        messages = [await hooks.sent(self._hooks, self, recipient, message, silent) for message in as_messages(whole.content, self.name)]
+        messages = [await self.hooked(message, recipient, silent) for message in as_messages(whole.content, self.name)]
         return Reply(messages or None, whole.update, whole.goto, whole.reason)
 
     # What a user adds to it
@@ -294,6 +311,18 @@ class ReplyingAgent(Agent):
             ReplyFunction(function.trigger, new_reply_func, function.config) if same_function(function.fn, old_reply_func) else function
             for function in self._reply_functions
         )
+
+    def register_model_client(self, model_client_cls: Any, **kwargs: Any) -> None:
+        """Ask the entries of the `config_list` that name this class (`"model_client_cls": "Mine"`) through a client of it.
+
+        The client is `model_client_cls(entry, **kwargs)`; `convgraph.models.client_model.ModelClient` says what it has to have.
+        Raises `ModelConfigError` where no entry waits for the class, `DefinitionError` where the agent has no model.
+        """
+        from convgraph.models.client_model import register_model_client
+
+        if self._model is None:
+            raise DefinitionError(f"agent {self.name!r} has no model; give it an llm_config= whose config_list names {model_client_cls!r}")
+        self._model = register_model_client(self._model, model_client_cls, **kwargs)
 
     def register_hook(self, hookable_method: str, hook: Callable[..., Any]) -> None:
         """Have a function change what the agent goes by, or what it says: see `convgraph.agents.hooks`. Stored messages stay."""

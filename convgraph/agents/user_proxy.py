@@ -23,6 +23,8 @@ class UserProxyAgent(ConversableAgent):
     can be made all the same, and running code fails and says what to install, or to give `use_docker=False`.
     """
 
+    DEFAULT_USER_PROXY_AGENT_DESCRIPTIONS = _DESCRIPTIONS
+
     def __init__(
         self,
         name: str,
