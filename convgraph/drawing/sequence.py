@@ -2,7 +2,8 @@
 
     events -> sequence_of -> Sequence -> sequence_mermaid, sequence_svg
 
-What happens inside a turn (a nested conversation, the branches of a group) stands in a box above that turn's own message.
+What happens inside a turn (a nested conversation, the branches of a group, a conversation that a tool has opened) stands in
+a box above that turn's own message.
 """
 
 from __future__ import annotations
@@ -30,10 +31,20 @@ from convgraph.journal.events import (
     RunStarted,
     Stepped,
 )
-from convgraph.journal.turn_paths import around, beginning_path, is_numbered, turn_path
+from convgraph.journal.turn_paths import (
+    around,
+    beginning_path,
+    conversation_name,
+    is_frame,
+    is_numbered,
+    opened_path,
+    opener_path,
+    turn_path,
+)
 from convgraph.messages import Message
 from convgraph.wording import counted, money
 
+_MAY_OPEN = frozenset({"tool", "code", "reply", "human", "conversation"})
 _NO_CHOICE = frozenset({"", "only", "first", "limit"})
 PERSON = "person"
 USER = "user"
@@ -131,6 +142,9 @@ class _Tale:
         """A turn that was cut short shows what it did."""
         while self.inside:
             path = max(self.inside, key=lambda path: path.count("/"))  # the innermost first: it becomes part of what is around it
+            if is_frame(path):
+                self._close(path)
+                continue
             self._put_all(around(path), self._unpacked(path, self._speaker(path)))
 
     def _run(self, event: Edited | Resumed | Ended) -> None:
@@ -184,6 +198,8 @@ class _Tale:
 
     def _effect(self, event: EffectFinished) -> None:
         speaker = self._speaker(event.path)
+        if event.effect in _MAY_OPEN:
+            self._close(opened_path(event.path, event.effect, event.name, event.ordinal))
         if event.error is not None:
             self._put(event.path, Note(speaker, f"{event.effect} {event.name} failed: {event.error.type}: {event.error.message}", "error"))
         elif event.effect == "human":
@@ -195,6 +211,15 @@ class _Tale:
         elif event.effect in ("tool", "code"):
             self._put(event.path, Note(speaker, f"{event.effect} {event.name}: {one_line(str(event.result))}"))
 
+    def _close(self, frame: str) -> None:
+        """What an effect has done itself, or a conversation that code has opened, becomes part of the turn (or effect) around it."""
+        items = self._unpacked(frame, self._speaker(frame), boxed=False)
+        if not items:
+            return
+        conversation = conversation_name(frame)
+        told: Items[Item] = items if conversation is None else [Box(conversation, tuple(items))]
+        self.inside.setdefault(turn_path(around(frame)), []).extend((False, item) for item in told)
+
     def _put(self, path: str, item: Item) -> None:
         self.inside.setdefault(turn_path(path), []).append((False, item))
 
@@ -204,19 +229,22 @@ class _Tale:
         else:
             self.items += items
 
-    def _unpacked(self, path: str, speaker: str) -> list[Item]:
+    def _unpacked(self, path: str, speaker: str, *, boxed: bool = True) -> list[Item]:
         """What happened inside the turn at `path`: its effects as they are, what is nested in it in boxes."""
         items: list[Item] = []
         for nested, group in groupby(self.inside.pop(turn_path(path), ()), key=lambda pair: pair[0]):
             told = tuple(item for _, item in group)
-            items += [Box(f"inside {who(speaker)}", told)] if nested else told
+            items += [Box(f"inside {who(speaker)}", told)] if nested and boxed else told
         return items
 
     def _speaker(self, path: str) -> str:
-        """The participant that has the turn at `path`."""
+        """The participant that has the turn at `path`; in what an effect does itself, the one whose effect it is."""
         parent, _, last = path.rpartition("/")
         last = turn_path(last)
         outer = self._speaker(parent) if parent else ""
+        if is_frame(last):
+            conversation = conversation_name(last)
+            return outer if conversation is None else join_path(outer, conversation)
         known = self.speakers.get(f"{parent}/{last}" if parent else last)
         if known is None and is_numbered(last):
             graph = self._graph_at(parent)
@@ -228,10 +256,9 @@ class _Tale:
     def _target(self, event: Stepped | Moved, outer: str) -> str:
         if event.target is None:
             return ""
-        around = self._speaker(outer) if outer else ""
-        if event.target == END and around:
-            return around
-        return join_path(around, event.target)
+        if event.target == END and outer:
+            return self._speaker(opener_path(outer))
+        return join_path(self._speaker(outer) if outer else "", event.target)
 
     def _reason(self, event: Stepped | Moved, outer: str, limit: str | None) -> str:
         """Why the conversation goes on where it does: the edge's label and guard, and who chose if that was a choice."""

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _ATTEMPT = re.compile(r"~\d+")
 
@@ -57,6 +57,19 @@ def is_inner(path: str) -> bool:
 def is_frame(path: str) -> bool:
     """Whether a path is that of what an effect, or a conversation that code has opened, does itself, and not of a turn in it."""
     return last_part(path).startswith("@")
+
+
+def conversation_name(path: str) -> str | None:
+    """The name of the opened conversation that a path is that of; None for any other path."""
+    kind, _, rest = last_part(path).partition(":")
+    return unquote(rest.rpartition(".")[0]) if kind == "@conversation" else None
+
+
+def opener_path(path: str) -> str:
+    """The path of the turn whose code has opened what lies at `path`; of a turn, the path itself."""
+    while is_frame(path):
+        path = around(path)
+    return path
 
 
 def is_opened(path: str) -> bool:
