@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +16,18 @@ from convgraph.conversation.groups import ForEach, Nested, Parallel
 from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Node, NodeKind, Retry, check_select
 from convgraph.graph.guards import CelExpression
+from convgraph.graph.import_paths import called_at, import_path
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.program import Program
+from convgraph.runtime.selector_prompt import SelectorPrompt
 
 if TYPE_CHECKING:
     from convgraph.conversation.conversation_graph import ConversationGraph
     from convgraph.runtime.nested import Doors
 
-_HERE = str(Path(__file__).parents[1])
+_NOT_THE_CALLER = (str(Path(__file__).parents[1]), str(Path(asyncio.__file__).parent), threading.__file__)
+"""Where code lies that stands between a user's line and a node that it makes: convgraph, and what runs its coroutines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def own_name(speaker: Any) -> str | None:
 def caller_origin() -> str:
     """`file.py:12` of the nearest caller outside convgraph: where a node or an edge was defined."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # inspect.stack() reads source files, a hundred times slower
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_CALLER):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""
 
@@ -88,21 +93,27 @@ def models_of(speakers: Mapping[str, Speaker]) -> tuple[Model, ...]:
     return tuple(model for speaker in speakers.values() for model in getattr(speaker, "models", ()))
 
 
-def graph_detail(selectors: Mapping[str, Callable[..., Any]], selector_model: Model | None, types: Iterable[type]) -> dict[str, Any]:
+def graph_detail(
+    selectors: Mapping[str, Callable[..., Any]], selector_model: Model | None, selector_prompt: SelectorPrompt, types: Iterable[type]
+) -> dict[str, Any]:
     """What a definition's `detail` says of the graph: callables and types by import path, the selecting model as it describes itself.
 
     The graph's own selector stands under `*`.
     """
     detail = {
-        "selectors": {name or "*": _import_path(selector) for name, selector in selectors.items()},
+        "selectors": {name or "*": import_path(selector) for name, selector in selectors.items()},
         "selector_model": dict(selector_model.describe()) if selector_model is not None else {},
-        "types": [_import_path(kind) for kind in types],
+        "selector_prompt": selector_prompt.describe(),
+        "types": [import_path(kind) for kind in types],
     }
     return {key: value for key, value in detail.items() if value}
 
 
-def _import_path(found: Any) -> str:
-    return f"{found.__module__}:{getattr(found, '__qualname__', '?')}"
+def _doors_detail(doors: Doors | None) -> dict[str, Any]:
+    """What a nested conversation's node says of its ways in and out: which functions they are."""
+    if doors is None:
+        return {}
+    return {name: called_at(door) for name, door in (("opening", doors.opening), ("closing", doors.closing)) if door is not None}
 
 
 def with_nested(node: Node, programs: Mapping[str, Program]) -> Node:
@@ -136,7 +147,7 @@ def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, or
     }
     if isinstance(speaker, ConversationGraph):
         inner = speaker.definition
-        node = Node(name, "graph", options.description or inner.name, inner=inner, **common)
+        node = Node(name, "graph", options.description or inner.name, _doors_detail(doors), inner=inner, **common)
         return Part(node, graphs={name: speaker}, doors={name: doors} if doors is not None else {})
     live = _speaker(speaker, name, options.description, where)
     kind: NodeKind = "function" if isinstance(live, FunctionSpeaker) else "agent"

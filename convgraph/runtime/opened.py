@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from convgraph.errors import InputError
 from convgraph.graph.machine import State, begin
 from convgraph.journal.events import EffectFinished, EffectStarted
 from convgraph.journal.turn_paths import is_frame
@@ -17,6 +18,10 @@ from convgraph.runtime.scope import Scope, Turning
 from convgraph.runtime.signals import Diverged
 
 
+DEEPEST = 20
+"""How many conversations may be open inside one another."""
+
+
 async def converse_inside(run: Run, turning: Turning, program: Program, messages: Sequence[Message], state: Any) -> State:
     """Run (or go on with) a conversation as part of the turn. Returns the state in which it stopped.
 
@@ -26,6 +31,10 @@ async def converse_inside(run: Run, turning: Turning, program: Program, messages
     from convgraph.runtime.interpreter import converse
 
     name = program.definition.name
+    if turning.path.count("/@conversation:") >= DEEPEST:
+        raise InputError(
+            f"turn {turning.path:.60}…: conversation {name!r} would lie {DEEPEST} conversations deep; does one of them open itself?"
+        )
     ordinal = turning.ordinal("conversation", name)
     first = begin(program.definition, messages, state)
     digest = digest_text(canonical([program.fingerprint, digest_of(first.history).hex(), first.dump_data()]))
