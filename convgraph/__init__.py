@@ -46,6 +46,7 @@ _WHERE = {
     "initiate_chats": "convgraph.agents.sequential",
     "a_initiate_chats": "convgraph.agents.sequential",
     "register_function": "convgraph.agents.register",
+    "gather_usage_summary": "convgraph.agents.usage",
     "Handoff": "convgraph.tools.results",
     "tool": "convgraph.tools.definition",
     "Cache": "convgraph.models.cache",
@@ -96,6 +97,7 @@ __all__ = [
     "config_list_from_json",
     "config_list_from_models",
     "filter_config",
+    "gather_usage_summary",
     "get_config_list",
     "initiate_chats",
     "open_store",
@@ -111,6 +113,7 @@ if TYPE_CHECKING:
     from convgraph.agents.group_chat_manager import GroupChatManager
     from convgraph.agents.register import register_function
     from convgraph.agents.sequential import a_initiate_chats, initiate_chats
+    from convgraph.agents.usage import gather_usage_summary
     from convgraph.agents.user_proxy import UserProxyAgent
     from convgraph.chat.result import ChatResult
     from convgraph.conversation import ConversationGraph, ForEach, Nested, Parallel

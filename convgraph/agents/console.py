@@ -28,18 +28,20 @@ class Console:
             self.show(event.messages, event.to)
         elif isinstance(event, Stepped | Moved) and self._announces and not is_inner(event.path):
             if event.target not in (None, END):
-                self._print(f"\nNext speaker: {event.target}\n")
+                print_line(f"\nNext speaker: {event.target}\n")
         elif isinstance(event, EffectFinished) and event.effect == "human" and event.result == "":
-            self._print("\n>>>>>>>> NO HUMAN INPUT RECEIVED.")
+            print_line("\n>>>>>>>> NO HUMAN INPUT RECEIVED.")
 
     def show(self, messages: Sequence[Message], to: str) -> None:
         """Print messages that one agent says to another."""
         if messages and messages[0].sender not in self._silent:
-            self._print(f"{messages[0].sender} (to {to}):\n\n" + "\n".join(map(_shown, messages)) + f"\n\n{_LINE}")
+            print_line(f"{messages[0].sender} (to {to}):\n\n" + "\n".join(map(_shown, messages)) + f"\n\n{_LINE}")
 
-    def _print(self, text: str) -> None:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+
+def print_line(text: str) -> None:
+    """Print to whatever standard output is at this moment."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _shown(message: Message) -> str:

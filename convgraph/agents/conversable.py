@@ -14,11 +14,13 @@ from convgraph.agents import standalone
 from convgraph.agents.agent import Agent
 from convgraph.agents.chatting import Chat, ChatOptions, have
 from convgraph.agents.code_execution import code_execution_from
+from convgraph.agents.console import Console, print_line
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import LatestChat
 from convgraph.agents.message_mappings import MessageMapping, from_mapping, to_mappings
 from convgraph.agents.replying import LlmConfig, ReplyingAgent
 from convgraph.agents.standalone import from_sync
+from convgraph.agents.usage import usage_of
 from convgraph.chat.carryover import with_carryover
 from convgraph.chat.result import ChatResult
 from convgraph.chat.seat import Seat
@@ -28,6 +30,7 @@ from convgraph.chat.two_agents import two_agents
 from convgraph.conversation import ConversationGraph
 from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import Message
+from convgraph.models.costs import usage_document, usage_summary
 from convgraph.runtime.context import current_turn
 from convgraph.runtime.threads import called
 
@@ -188,9 +191,43 @@ class ConversableAgent(ReplyingAgent):
             opening,
             ChatState(max_turns=max_turns),
             summary,
-            None if clear_history else self._latest.get(recipient.name),
+            recipient.chat_before(self, clear_history=clear_history),
         )
         return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent), cache))
+
+    def send(self, message: Any, recipient: ConversableAgent, request_reply: bool | None = None, silent: bool | None = False) -> Any:
+        """Say something to another agent in the latest chat with it. See `a_send`."""
+        return from_sync(self.a_send(message, recipient, request_reply, silent))
+
+    async def a_send(
+        self, message: Any, recipient: ConversableAgent, request_reply: bool | None = None, silent: bool | None = False
+    ) -> ChatResult | None:
+        """Say something to another agent in the latest chat with it.
+
+        With `request_reply`, that chat goes on from there until it ends: it is `a_initiate_chat(…, clear_history=False)`, whose
+        result is returned. Without, nobody replies: the message is added to what both refer to as their latest chat, and a chat
+        that goes on from it (`clear_history=False`) begins with it; None is returned. None: a reply if the two have chatted.
+        """
+        latest = self._latest.get(recipient.name)
+        if request_reply or (request_reply is None and latest is not None and latest.run_id):
+            return await self.a_initiate_chat(recipient, clear_history=False, silent=silent, message=message)
+        said = await self.opening(recipient, message, {})
+        run_id = latest.run_id if latest is not None else ""
+        self.remember(LatestChat(recipient, (*self._messages_with(recipient), *said), run_id))
+        recipient.remember(LatestChat(self, (*recipient._messages_with(self), *said), run_id))
+        if not silent:
+            Console({self.name} if self.silent else ()).show(said, recipient.name)
+        return None
+
+    def receive(self, message: Any, sender: ConversableAgent, request_reply: bool | None = None, silent: bool | None = False) -> Any:
+        """Be sent a message: `sender.send(message, self, …)`."""
+        return sender.send(message, self, request_reply, silent)
+
+    async def a_receive(
+        self, message: Any, sender: ConversableAgent, request_reply: bool | None = None, silent: bool | None = False
+    ) -> ChatResult | None:
+        """See `receive`."""
+        return await sender.a_send(message, self, request_reply, silent)
 
     def initiate_chats(self, chat_queue: Sequence[Mapping[str, Any]], **options: Any) -> list[ChatResult]:
         """Have chats one after another, each taking over the summaries of those before it: see `convgraph.initiate_chats`."""
@@ -234,6 +271,10 @@ class ConversableAgent(ReplyingAgent):
         """The graph of a chat that `initiator` opens with this agent."""
         return two_agents(initiator, self, summary)
 
+    def chat_before(self, initiator: ConversableAgent, *, clear_history: bool) -> LatestChat | None:
+        """What a chat that `initiator` opens with this agent goes on from: its latest one, unless that is to be forgotten."""
+        return None if clear_history else initiator.latest_with(self)
+
     def generate_init_message(self, message: Any = None, **context: Any) -> Any:
         """The opening message with the carryover under it."""
         if isinstance(message, Mapping):
@@ -251,7 +292,7 @@ class ConversableAgent(ReplyingAgent):
             said = self.generate_init_message(message, **context)
         if said is None or said == "":
             raise InputError(f"agent {self.name!r} has nothing to say to {recipient.name!r}: give initiate_chat a message=")
-        return tuple(from_mapping(said, self.name))
+        return tuple([await self.hooked(one, recipient) for one in from_mapping(said, self.name)])
 
     async def _first_words(self, recipient: ConversableAgent) -> str:
         prompt = f"What does {self.name} say to {recipient.name}? "
@@ -299,6 +340,14 @@ class ConversableAgent(ReplyingAgent):
             raise InputError(f"agent {self.name!r} has not chatted with {agent.name!r}")
         return messages[-1]
 
+    def chat_messages_for_summary(self, agent: Agent) -> list[MessageMapping]:
+        """The messages of the latest chat with `agent`, as this agent sees them: what a summary is made from."""
+        return to_mappings(self._messages_with(agent), self.name)
+
+    def latest_runs(self) -> list[LatestChat]:
+        """The agent's latest chats that are runs of their own, rather than a part of another's."""
+        return [latest for latest in self._latest.values() if latest.run_id and latest.store is not None]
+
     def clear_history(self, recipient: Agent | None = None, nr_messages_to_preserve: int | None = None) -> None:
         """Forget the latest chat with `recipient`, or with everybody, but for so many last messages. Journals keep theirs."""
         for name, latest in list(self._latest.items()):
@@ -312,6 +361,23 @@ class ConversableAgent(ReplyingAgent):
     def reset(self) -> None:
         """Forget the latest chats."""
         self._latest.clear()
+
+    def get_actual_usage(self) -> dict[str, Any] | None:
+        """What the agent's model was paid in its latest runs (see `convgraph.gather_usage_summary`); None without a model."""
+        return None if self.model is None else usage_document(usage_of([self], cached=False))
+
+    def get_total_usage(self) -> dict[str, Any] | None:
+        """What it would have come to, had no answer come from a cache; None without a model."""
+        return None if self.model is None else usage_document(usage_of([self], cached=True))
+
+    def print_usage_summary(self, mode: str | Sequence[str] = ("actual", "total")) -> None:
+        """Print what the agent's model was paid (`actual`), what it would have come to without a cache (`total`), or both."""
+        text = usage_summary(usage_of([self], cached=True), usage_of([self], cached=False), mode)
+        print_line(f"Agent {self.name!r}: {text}")
+
+    def latest_with(self, peer: Agent) -> LatestChat | None:
+        """The latest chat with a peer."""
+        return self._latest.get(peer.name)
 
     def remember(self, latest: LatestChat) -> None:
         """Refer to a chat as the latest with its peer."""

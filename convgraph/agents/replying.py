@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict, cast
 
 from convgraph.agents import built_in_replies as built_in
 from convgraph.agents import hooks
@@ -15,10 +15,11 @@ from convgraph.agents.code_execution import CodeExecution, code_execution_from
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import earlier_chats
 from convgraph.agents.message_mappings import to_mapping
-from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, asked, same_function
+from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, asked, name_of, same_function
 from convgraph.agents.termination import HumanInputMode, check_mode
 from convgraph.agents.triggers import ANYONE, check_trigger
 from convgraph.errors import DefinitionError
+from convgraph.graph.import_paths import called_at
 from convgraph.messages import Message, Reply, ReplyLike, as_messages
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.context import Context, entered
@@ -57,6 +58,8 @@ class ReplyingAgent(Agent):
 
     See `ConversableAgent`, which adds the chats.
     """
+
+    default_human_input_mode: ClassVar[HumanInputMode] = "TERMINATE"
 
     def __init__(
         self,
@@ -197,12 +200,22 @@ class ReplyingAgent(Agent):
             described["default_auto_reply"] = self._default_auto_reply
         if self._tools.schemas:
             described["tools"] = self._tools.describe()
+        if executes := self._tools.describe_executable():
+            described["executes"] = executes
         if self._schema is not None:
             described["response_format"] = {"name": self.schema_name, "schema": dict(self._schema)}
         if self._code is not None:
             described["code_execution"] = dict(self._code.describe())
         if self._limit is not None:
             described["max_consecutive_auto_reply"] = self._limit
+        if self._mode != self.default_human_input_mode:
+            described["human_input_mode"] = self._mode
+        if self._is_termination_msg is not None:
+            described["is_termination_msg"] = called_at(self._is_termination_msg)
+        if self._asked_names(self._reply_functions) != self._asked_names(self._own_reply_functions()):
+            described["reply_functions"] = self._asked_names(self._reply_functions)
+        if self._hooks:
+            described["hooks"] = {method: [name_of(hook) for hook in known] for method, known in self._hooks.items()}
         return described
 
     # How it replies
@@ -372,6 +385,9 @@ class ReplyingAgent(Agent):
         self._tools.untell(tool_sig if isinstance(tool_sig, str) else cast("Any", tool_sig).get("function", tool_sig)["name"])
 
     update_function_signature = update_tool_signature
+
+    def _asked_names(self, functions: Sequence[ReplyFunction]) -> list[str]:
+        return [function.name for function in functions if not function.silent]
 
     def _own_reply_functions(self) -> tuple[ReplyFunction, ...]:
         """The agent's own reply functions, in AutoGen's order: each counts twice in positions, since AutoGen has twins for async."""

@@ -49,6 +49,7 @@ PUBLIC = [
     "config_list_from_json",
     "config_list_from_models",
     "filter_config",
+    "gather_usage_summary",
     "get_config_list",
     "initiate_chats",
     "open_store",
