@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from convgraph.agents.conversable import ConversableAgent
     from convgraph.conversation import ConversationGraph
     from convgraph.models.cache import Cache
+
+log = logging.getLogger("convgraph")
 
 _AT_END = "reached END: "
 
@@ -79,6 +82,8 @@ async def have(chat: Chat, options: ChatOptions) -> ChatResult:
     async with as_store(where) as store:
         result = await _run(chat, options, store, goes_on)
         events = [recorded.event for recorded in await store.load(result.run_id)]
+    if result.status == "failed":  # AutoGen raises here; the result says it all, but a script may not look at it
+        log.warning("the chat of %s with %s failed: %s", chat.initiator.name, chat.recipient.name, result.stop_reason)
     from convgraph.models.costs import cost_document
 
     return _remembered(
@@ -165,7 +170,7 @@ async def _turns_so_far(chat: Chat, store: Store, run_id: str) -> int:
 
 
 def _since(chat: Chat, said_before: Sequence[Message], turns_before: int = 0) -> ChatState:
-    return chat.state.model_copy(update={"since": len(said_before), "turns_before": turns_before})
+    return chat.state.model_copy(update={"since": len(said_before) + len(chat.opening), "turns_before": turns_before})
 
 
 def _result(chat: Chat, messages: Sequence[Message], state: Any, usage: Usage) -> ChatResult:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from convgraph.graph.definition import END
-from convgraph.journal.events import EffectFinished, Moved, Said, Stepped
+from convgraph.journal.events import EffectFinished, Ended, Moved, Said, Stepped
 from convgraph.journal.turn_paths import is_inner
 from convgraph.messages import Message
 
@@ -31,6 +31,8 @@ class Console:
                 print_line(f"\nNext speaker: {event.target}\n")
         elif isinstance(event, EffectFinished) and event.effect == "human" and event.result == "":
             print_line("\n>>>>>>>> NO HUMAN INPUT RECEIVED.")
+        elif isinstance(event, Ended) and event.status != "finished":
+            print_line(f"\n>>>>>>>> The chat has stopped: {event.status}: {event.reason}")
 
     def show(self, messages: Sequence[Message], to: str) -> None:
         """Print messages that one agent says to another."""

@@ -17,7 +17,6 @@ from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope, Turning
 from convgraph.runtime.signals import Diverged
 
-
 DEEPEST = 20
 """How many conversations may be open inside one another."""
 
