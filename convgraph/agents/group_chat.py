@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast, overload
 
 from convgraph.agents.agent import Agent
+from convgraph.agents.latest import LatestChat
 from convgraph.agents.message_mappings import MessageMapping, from_mappings, to_mappings
 from convgraph.chat.group import Group, end_of, everyone, group_chat, in_turn
+from convgraph.chat.seat import Seat
+from convgraph.conversation import Nested
 from convgraph.errors import DefinitionError
 from convgraph.graph.definition import METHODS, START
 from convgraph.graph.guards import GuardView
 from convgraph.messages import Message
-from convgraph.runtime.context import current_turn
+from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.selector_prompt import SelectorPrompt
 from convgraph.runtime.threads import called
 
@@ -31,9 +34,24 @@ Transitions: TypeAlias = Mapping[Any, Sequence[Agent]]
 """From each member to others. A mapping's keys are of one type exactly, so `Agent` would refuse a dict of assistants."""
 
 
+class MessagesView:
+    """`GroupChat.messages`: what was given, until there was a chat; then what is said in it. Setting it makes that what was given."""
+
+    @overload
+    def __get__(self, group: None, _: type[GroupChat]) -> tuple[()]: ...
+    @overload
+    def __get__(self, group: GroupChat, _: type[GroupChat]) -> list[MessageMapping]: ...
+    def __get__(self, group: GroupChat | None, _: type[GroupChat]) -> list[MessageMapping] | tuple[()]:
+        return () if group is None else to_mappings(group.heard(), "")
+
+    def __set__(self, group: GroupChat, messages: Sequence[Any]) -> None:
+        group.given = tuple(from_mappings(messages, "", "user"))
+        group.latest = None
+
+
 @dataclass
 class GroupChat:
-    """A group chat: its members, who may follow whom, and how the next speaker is chosen. A definition; runs change nothing in it.
+    """A group chat: its members, who may follow whom, and how the next speaker is chosen.
 
     The parameters are AutoGen's. `max_round` counts messages, the opening one included. `speaker_selection_method`: `auto`
     (a model chooses), `manual` (a person), `random`, `round_robin`, or a function `(last_speaker, groupchat)` that returns a
@@ -43,10 +61,15 @@ class GroupChat:
     `selection_overrides_graph=True` a function may choose anybody, and the graph has all edges.
 
     `select_speaker_*` say how a selecting model is asked; in the templates `{roles}` and `{agentlist}` stand for the choices.
+    `send_introductions` has everybody told before the opening message who takes part.
+
+    `messages` is a view: of the messages that were given (a chat with `clear_history=False` goes on from them), and once there
+    was a chat, of the latest one; in a function that chooses the next speaker, of the chat that it chooses in. Nothing else
+    changes in a group chat when it runs.
     """
 
     agents: Sequence[Agent]
-    messages: list[Any] = field(default_factory=list[Any])
+    messages: MessagesView = MessagesView()  # a descriptor: dataclasses take its default from itself
     max_round: int = 10
     admin_name: str = "Admin"
     func_call_filter: bool = True
@@ -67,6 +90,8 @@ class GroupChat:
     select_speaker_auto_llm_config: Any = None
     role_for_select_speaker_messages: Literal["system", "user"] = "system"
     selection_overrides_graph: bool = False
+    given: tuple[Message, ...] = field(default=(), init=False, repr=False)
+    latest: LatestChat | None = field(default=None, init=False, repr=False, compare=False)
 
     DEFAULT_INTRO_MSG: ClassVar[str] = "Hello everyone. Here is who takes part in this conversation:"
 
@@ -87,7 +112,6 @@ class GroupChat:
                 "who may repeat is said by the transitions (an agent that may follow itself): give no allow_repeat_speaker="
             )
         self.transitions = self._transitions()
-        self._said_before = tuple(from_mappings(self.messages, "", "user"))
 
     @property
     def agent_names(self) -> list[str]:
@@ -122,7 +146,7 @@ class GroupChat:
 
         manager = manager or GroupChatManager(self)
         members = {
-            agent.name: agent.groupchat.to_graph(manager=agent) if isinstance(agent, GroupChatManager) else cast("Any", agent)
+            agent.name: agent.groupchat.as_node(agent) if isinstance(agent, GroupChatManager) else cast("Any", agent)
             for agent in self.agents
         }
         method = self.speaker_selection_method
@@ -144,19 +168,37 @@ class GroupChat:
         """Draw the graph: see `ConversationGraph.draw`."""
         return self.to_graph().draw(*args, **options)
 
-    def said_before(self) -> tuple[Message, ...]:
-        """The messages that the chat was given, and the introductions, if there are any."""
-        return (*self._said_before, *self._introductions())
-
     def introductions_msg(self, agents: Sequence[Agent] | None = None) -> str:
         """The message that introduces the members to each other."""
         lines = [f"{agent.name}: {agent.description}" for agent in agents or self.agents]
         return "\n\n".join([self.DEFAULT_INTRO_MSG, "\n".join(lines)])
 
-    def now_messages(self) -> list[MessageMapping]:
-        """The messages of the chat that the calling code is part of; those that it was given, elsewhere."""
+    def introductions(self, manager: str) -> tuple[Message, ...]:
+        """What everybody is told before the opening message."""
+        return (Message(manager, self.introductions_msg(), "user"),) if self.send_introductions else ()
+
+    def heard(self) -> Sequence[Message]:
+        """The messages of the chat that the calling code is part of; elsewhere of the latest one, or those that were given."""
         turn = current_turn()
-        return to_mappings(turn.messages if turn is not None else self._said_before, "")
+        if turn is not None and self._is_had_in(turn):
+            return turn.messages
+        return self.given if self.latest is None else self.latest.messages
+
+    def reset(self) -> None:
+        """Forget the latest chat, and the messages that were given. Journals keep theirs."""
+        self.messages = []
+
+    def as_node(self, manager: GroupChatManager) -> Nested:
+        """The group chat as a member of another one: it talks about that one's last message, and its own last message is the reply."""
+
+        def opening(ctx: Context) -> list[Message] | None:
+            return None if ctx.last is None else [*self.introductions(manager.name), ctx.last]
+
+        return Nested(self.to_graph(manager=manager), opening=opening if self.send_introductions else None)
+
+    def _is_had_in(self, turn: Context) -> bool:
+        seats = (turn.participant(name) for name in self.agent_names)
+        return any(isinstance(seat, Seat) and getattr(seat.hears, "groupchat", None) is self for seat in seats)
 
     def _check_agents(self) -> None:
         if not self.agents:
@@ -205,11 +247,19 @@ class GroupChat:
         async def select(view: GuardView, targets: tuple[str, ...]) -> Any:
             last = before_all if view.sender == START else self.agent_by_name(view.sender)
             chosen = await called(choose, last, self)
-            return end_of(targets) if chosen is None else chosen
+            if chosen is None:
+                return end_of(targets)
+            return self._by_method(str(chosen).lower(), view, targets) if str(chosen).lower() in METHODS else chosen
 
         select.__qualname__ = getattr(choose, "__qualname__", "select")
         select.__module__ = getattr(choose, "__module__", select.__module__)
         return select
+
+    def _by_method(self, method: str, view: GuardView, targets: Sequence[str]) -> str:
+        """A method that the user's function leaves the choice to; but if one member alone can carry out what was called, that one."""
+        calls = view.last.tool_calls if view.last is not None else ()
+        able = [name for name, tools in self._tools().items() if calls and name in targets and all(call.name in tools for call in calls)]
+        return able[0] if len(able) == 1 else method
 
     def _selector_model(self, manager: GroupChatManager) -> Model | None:
         if self.select_speaker_auto_llm_config is None:
@@ -241,9 +291,6 @@ class GroupChat:
             return from_mappings(transform(to_mappings(messages, "")), "", "user")
 
         return view
-
-    def _introductions(self) -> tuple[Message, ...]:
-        return (Message(self.admin_name, self.introductions_msg(), "user"),) if self.send_introductions else ()
 
 
 def _mapping(graph: Any) -> Mapping[Any, Any]:

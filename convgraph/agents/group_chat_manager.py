@@ -30,6 +30,7 @@ class GroupChatManager(ConversableAgent):
     """
 
     is_manager = True
+    default_human_input_mode = "NEVER"
 
     def __init__(
         self,
@@ -75,20 +76,43 @@ class GroupChatManager(ConversableAgent):
 
     @property
     def messages(self) -> list[MessageMapping]:
-        """The messages of the latest chat that this manager has had."""
-        latest = next(reversed(self._latest.values()), None)
-        return to_mappings(latest.messages, self.name) if latest is not None else []
+        """The messages of the group: see `GroupChat.messages`."""
+        return self._groupchat.messages
+
+    def chat_messages_for_summary(self, agent: Agent) -> list[MessageMapping]:  # noqa: ARG002  # the group has one conversation
+        """The messages that a summary of the chat is made of."""
+        return self._groupchat.messages
+
+    def chat_before(self, initiator: ConversableAgent, *, clear_history: bool) -> LatestChat | None:
+        """What a chat that `initiator` opens goes on from: the latest one, or what the group was given; and the introductions."""
+        latest = super().chat_before(initiator, clear_history=clear_history)
+        if latest is not None:
+            return latest
+        given = () if clear_history else self._groupchat.given
+        told = (*given, *self._groupchat.introductions(self.name))
+        return LatestChat(self, told) if told else None
+
+    def remember(self, latest: LatestChat) -> None:
+        """Refer to a chat as the latest with its peer, and as the group's."""
+        super().remember(latest)
+        self._groupchat.latest = latest
+
+    def reset(self) -> None:
+        """Forget the latest chats, the group's as well."""
+        super().reset()
+        self._groupchat.reset()
 
     async def reply(self, ctx: Context, hears: Agent | None, **_: Any) -> ReplyLike:  # noqa: ARG002  # the group hears the conversation
         """Have the group talk about the last message, as a conversation inside this turn. Its last message is the reply."""
         last = ctx.last
         if last is None:
             return None
-        state = await ctx.converse(self._groupchat.to_graph(manager=self).program(), [last])
+        told = self._groupchat.introductions(self.name)
+        state = await ctx.converse(self._groupchat.to_graph(manager=self).program(), [*told, last])
         if state.status != "finished":
             raise NodeFailed(f"the group chat of {self.name!r} ended {state.status}: {state.reason}")
         said = state.history[-1]
-        return Message(self.name, said.content) if len(state.history) > 1 else None
+        return Message(self.name, said.content) if len(state.history) > 1 + len(told) else None
 
     def resume(
         self,
@@ -120,6 +144,15 @@ class GroupChatManager(ConversableAgent):
                 agent.remember(LatestChat(self, tuple(said[:-1])))
         self.remember(LatestChat(speaker, tuple(said[:-1])))
         return speaker, to_mappings([last], "")[0]
+
+    async def a_resume(
+        self,
+        messages: str | Sequence[Any],
+        remove_termination_string: str | Callable[[str], str] | None = None,
+        silent: bool | None = False,
+    ) -> tuple[Agent, MessageMapping]:
+        """See `resume`."""
+        return self.resume(messages, remove_termination_string, silent)
 
     def messages_to_string(self, messages: Sequence[MessageMapping]) -> str:
         """The messages as JSON, which `resume` reads."""

@@ -46,11 +46,11 @@ class Group:
     `allowed` names, for each member, those who may speak after it, in the order in which members take turns; a member that
     is not in it, or has nobody, ends the chat. `max_round` counts the messages, the opening one included. `tools` are the
     names of the tools that a member can carry out: who is called by them is next. `select` is a method of the core, or a
-    callable; with `may_stop`, that callable may end the chat. A member that is a graph has a conversation of its own.
+    callable; with `may_stop`, that callable may end the chat. A `Nested` member has a conversation of its own.
     """
 
     name: str
-    members: Mapping[str, Replier | ConversationGraph]
+    members: Mapping[str, Replier | Nested]
     manager: Any
     allowed: Mapping[str, Sequence[str]]
     max_round: int
@@ -72,8 +72,8 @@ def group_chat(group: Group, initiator: Replier | None = None, summary: Summary 
         group.name, state=ChatState, select=group.select, selector_model=group.selector_model, selector_prompt=group.selector_prompt
     )
     for name, member in group.members.items():
-        if isinstance(member, ConversationGraph):
-            graph.add_node(Nested(member), name=name)
+        if isinstance(member, Nested):
+            graph.add_node(member, name=name)
         else:
             graph.add_node(Seat(member, group.manager))
     end = summed_up(graph, summary)

@@ -220,7 +220,7 @@ def selecting(evidence: Evidence) -> Have:
     members, chooser = [assistant(evidence, name) for name in ("anna", "ben")], assistant(evidence, "chooser")
 
     def choose(last: Any, group: GroupChat) -> Any:
-        said = chooser.generate_reply([{"role": "user", "content": f"after {last.name}: {len(group.now_messages())}"}])
+        said = chooser.generate_reply([{"role": "user", "content": f"after {last.name}: {len(group.messages)}"}])
         return members[len(said) % 2 if last.name == "user" else (members.index(last) + 1) % 2]
 
     manager = GroupChatManager(GroupChat(members, max_round=5, speaker_selection_method=choose))
