@@ -25,12 +25,11 @@ def two_agents(initiator: Replier, recipient: Replier, summary: Summary | None =
     graph.add_node(Seat(initiator, recipient))
     end = summed_up(graph, summary)
     for agent in (recipient, initiator):
-        graph.add_edge(agent.name, end, when="declined", priority=1, label="no reply")
+        graph.add_edge(agent.name, end, when="declined", label="no reply")
     graph.add_edge(
         recipient.name,
         end,
         when=f"state.max_turns != null && visits['{recipient.name}'] - state.turns_before >= state.max_turns",
-        priority=1,
         label=MAX_TURNS,
     )
     graph.add_edge(recipient.name, initiator.name)
