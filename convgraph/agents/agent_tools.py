@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from convgraph.errors import DefinitionError
+from convgraph.graph.import_paths import called_at, import_path, is_importable
 from convgraph.tools import Tool, ToolSet, tool
 from convgraph.tools.untyped import untyped_tool
 
@@ -75,8 +76,22 @@ class AgentTools:
         return {name: one.fn for name, one in self._known.items()}
 
     def describe(self) -> list[dict[str, Any]]:
-        """What the model is told of, as plain JSON."""
-        return [dict(schema) for schema in self.schemas]
+        """What the model is told of, as plain JSON; for what the agent carries out itself, with where its function is imported from."""
+        return [
+            {**schema, **_carried_out(self._known[name])} if self._is_whole(name) else dict(schema) for name, schema in self._told.items()
+        ]
+
+    def describe_executable(self) -> list[dict[str, Any]]:
+        """What the agent carries out and its own model is not told of in the same words, as plain JSON."""
+        others = [one for name, one in self._known.items() if name not in self._told or not self._is_told(name)]
+        return [{"type": "function", "name": one.name, **_carried_out(one)} for one in others]
+
+    def _is_told(self, name: str) -> bool:
+        return self._told[name] == self._known[name].schema()
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether the model is told of the tool as it is, and an import gives it."""
+        return name in self._known and self._is_told(name) and is_importable(import_path(self._known[name].fn))
 
     def _changed(self) -> None:
         self.schemas = tuple(self._told.values())
@@ -89,6 +104,15 @@ def named_tool(fn: Any, name: str | None, description: str | None) -> Tool:
         return cast("Tool", tool(fn, name=name, description=description))
     changes = {key: value for key, value in (("name", name), ("description", description)) if value is not None}
     return dataclasses.replace(fn, **changes) if changes else fn
+
+
+def _carried_out(one: Tool) -> dict[str, Any]:
+    options = {
+        "idempotent": one.idempotent or None,
+        "timeout": one.timeout,
+        "approval": called_at(one.approval) if callable(one.approval) else one.approval,
+    }
+    return {"call": import_path(one.fn), **{key: value for key, value in options.items() if value is not None}}
 
 
 def _name(schema: Mapping[str, Any]) -> str | None:

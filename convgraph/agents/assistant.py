@@ -25,6 +25,8 @@ class AssistantAgent(ConversableAgent):
     DEFAULT_SYSTEM_MESSAGE = DEFAULT_SYSTEM_MESSAGE
     DEFAULT_DESCRIPTION = "An assistant that works on tasks with a language model, and writes code where that helps."
 
+    default_human_input_mode = "NEVER"
+
     def __init__(
         self,
         name: str,

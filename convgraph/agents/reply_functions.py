@@ -57,8 +57,13 @@ class ReplyFunction:
     @property
     def name(self) -> str:
         """What it is called in the journal."""
-        function = getattr(self.fn, "func", self.fn)  # what a partial calls
-        return getattr(function, "__name__", type(function).__name__)
+        return name_of(self.fn)
+
+
+def name_of(function: Any) -> str:
+    """What a function is called, be it a partial or an instance that can be called."""
+    function = getattr(function, "func", function)  # what a partial calls
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def asked(

@@ -25,6 +25,8 @@ class UserProxyAgent(ConversableAgent):
 
     DEFAULT_USER_PROXY_AGENT_DESCRIPTIONS = _DESCRIPTIONS
 
+    default_human_input_mode = "ALWAYS"
+
     def __init__(
         self,
         name: str,
@@ -52,3 +54,8 @@ class UserProxyAgent(ConversableAgent):
             _DESCRIPTIONS.get(human_input_mode) if description is None else description,
             **options,
         )
+
+    def describe(self) -> Mapping[str, Any]:
+        """The agent's definition as plain JSON; that it runs no code is said, since a user proxy does by default."""
+        described = super().describe()
+        return described if self.code_execution is not None else {**described, "code_execution": None}

@@ -13,7 +13,7 @@ from convgraph.coding.docker import DockerCommandLineCodeExecutor
 from convgraph.coding.executor import CodeExecutor, WorkFolderExecutor
 from convgraph.coding.jupyter import JupyterCodeExecutor
 from convgraph.coding.local import LocalCommandLineCodeExecutor
-from convgraph.errors import DefinitionError
+from convgraph.errors import DefinitionError, InputError
 
 _NAMED: Mapping[str, type[WorkFolderExecutor]] = {
     "commandline-local": LocalCommandLineCodeExecutor,
@@ -71,6 +71,26 @@ def executor_from_config(config: Mapping[str, Any] | Literal[False] | None) -> C
     if not (use_docker is None or isinstance(use_docker, bool | str | list | tuple)):
         raise DefinitionError(f"use_docker is True, False, None or the names of images, not {use_docker!r:.100}")
     return default_executor(work_dir=config.get("work_dir"), use_docker=cast("Any", use_docker), timeout=timeout)
+
+
+def executor_described(described: Mapping[str, Any]) -> WorkFolderExecutor:
+    """The executor that says this of itself (`describe`), in a temporary work folder.
+
+    Raises `DefinitionError` for what cannot be made again from what it says.
+    """
+    settings = dict(described)
+    kind = settings.pop("type", None)
+    make: Any = next((one for one in _NAMED.values() if one.__name__ == kind), None)
+    if make is None:
+        names = dict.fromkeys(one.__name__ for one in _NAMED.values())
+        raise DefinitionError(f"type: {kind!r} is no executor that can be made from a document ({', '.join(names)})")
+    if functions := settings.pop("functions", None):
+        raise DefinitionError(f"functions: the source of {', '.join(map(str, functions))} is in no document")
+    policies = dict.fromkeys(settings.pop("saved_only", ()), False)
+    try:
+        return make(execution_policies=policies, **settings)
+    except (TypeError, InputError) as error:
+        raise DefinitionError(str(error)) from error
 
 
 def _chosen(config: Mapping[str, Any]) -> CodeExecutor:

@@ -165,7 +165,7 @@ class ConversationGraph(GraphRuns):
                 self._select,
                 self._fallback,
                 self._limits,
-                graph_detail(self._selectors, self._selector_model, self._codec.types),
+                graph_detail(self._selectors, self._selector_model, self._selector_prompt, self._codec.types),
             )
             self._program = Program(
                 definition,

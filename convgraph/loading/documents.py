@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
-from convgraph.conversation import ConversationGraph, ForEach, Parallel
+from convgraph.conversation import ConversationGraph, ForEach, Nested, Parallel
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition, Node, NodeKind
 from convgraph.graph.documents import from_document, loads_yaml
 from convgraph.journal.values import ValueCodec
-from convgraph.loading.speakers import callable_at, model_of, object_at, speaker_of
+from convgraph.loading.allowed import callable_at, function_in, object_at
+from convgraph.loading.keys import check_keys
+from convgraph.loading.models import model_of
+from convgraph.loading.speakers import speaker_of
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
+from convgraph.runtime.selector_prompt import SelectorPrompt
 
 DOCUMENTS = (".yaml", ".yml", ".json")
 EVERYWHERE = "*"
@@ -103,6 +108,7 @@ class _Loader:
             fallback=definition.fallback,
             limits=definition.limits,
             selector_model=self._selector_model(definition, prefix, where),
+            selector_prompt=self._selector_prompt(definition, where),
             types=self._types(definition, where),
         )
         for node in definition.nodes.values():
@@ -138,6 +144,16 @@ class _Loader:
         described = definition.detail.get("selector_model")
         return None if described is None else model_of(described, f"{where}, detail.selector_model")
 
+    def _selector_prompt(self, definition: Definition, where: str) -> SelectorPrompt:
+        """How that model is asked."""
+        place = f"{where}, detail.selector_prompt"
+        described: Any = definition.detail.get("selector_prompt", {})
+        check_keys(described, [one.name for one in fields(SelectorPrompt)], place)
+        given: dict[str, Any] = dict(described)
+        if "view" in given:
+            given["view"] = function_in(given["view"], self.allowed, f"{place}.view")
+        return SelectorPrompt(**given)
+
     def _types(self, definition: Definition, where: str) -> list[Any]:
         """What effects may return, imported."""
         place = f"{where}, detail.types"
@@ -158,10 +174,16 @@ class _Loader:
         if kind == "graph":
             if node.inner is None:
                 raise DefinitionError(f"{node.origin}.graph: a node of kind graph has its graph there")
-            return self.graph(node.inner, f"{place}/")
+            return self._nested(node, self.graph(node.inner, f"{place}/"))
         if kind == "parallel" or kind == "foreach":
             return self._group(node, place)
         return speaker_of(node, self.allowed, node.origin)
+
+    def _nested(self, node: Node, graph: ConversationGraph) -> ConversationGraph | Nested:
+        """The graph with the ways in and out that the document names."""
+        check_keys(node.detail, ("opening", "closing"), f"{node.origin}.detail")
+        doors = {name: function_in(door, self.allowed, f"{node.origin}.detail.{name}") for name, door in node.detail.items()}
+        return Nested(graph, **doors, name=node.name) if doors else graph
 
     def _group(self, node: Node, place: str) -> Parallel | ForEach:
         if not node.branches:
@@ -197,6 +219,6 @@ def _selector(select: Any, name: str, selectors: Mapping[str, Any], where: str) 
 
 def _as_given(speaker: Any, node: Node) -> Any:
     """A speaker given by the caller, under the node's name."""
-    if isinstance(speaker, Speaker | ConversationGraph | Parallel | ForEach) or not callable(speaker):
+    if isinstance(speaker, Speaker | ConversationGraph | Nested | Parallel | ForEach) or not callable(speaker):
         return speaker
     return FunctionSpeaker(speaker, node.name, node.description)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
+from convgraph.graph.import_paths import called_at
 from convgraph.messages import Message
 
 ATTEMPTS = 3
@@ -37,6 +38,11 @@ class SelectorPrompt:
     if_none: str = _AGAIN
     if_several: str = _AGAIN
     view: Callable[[Sequence[Message]], Sequence[Message]] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """What differs from the usual, as plain JSON; the view as the function that it is."""
+        differs = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) != one.default}
+        return {name: called_at(value) if name == "view" else value for name, value in differs.items()}
 
     def system(self, roles: Mapping[str, str]) -> str:
         """The system message for these choices: their names, with what is said of each."""

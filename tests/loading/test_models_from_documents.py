@@ -67,7 +67,7 @@ def test_a_move_to_azure_leaves_the_fingerprint_as_it_was() -> None:
     ],
 )
 def test_a_described_model_that_cannot_be_made_says_where(described: dict[str, Any], told: str) -> None:
-    from convgraph.loading.speakers import model_of
+    from convgraph.loading.models import model_of
 
     with pytest.raises(DefinitionError, match=told):
         model_of(described, "nodes[0].detail.model")

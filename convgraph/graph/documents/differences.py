@@ -20,7 +20,7 @@ Document: TypeAlias = Mapping[str, Any]
 
 _PROMPTS = frozenset({"system_message", "prompt", "instructions"})
 _PARAMETERS = frozenset(
-    "model models selector_model model_client llm_config config_list params temperature top_p seed max_tokens stop "
+    "model models selector_model selector_prompt model_client llm_config config_list params temperature top_p seed max_tokens stop "
     "timeout retries max_retries".split()
 )
 _COMPATIBLE = frozenset({"description", "limits", "timeout", "retry"})

@@ -34,6 +34,7 @@ from convgraph.graph.documents.identity import identity
 from convgraph.graph.documents.json_values import plain
 from convgraph.graph.documents.secrets import secrets_in, without_secrets
 from convgraph.graph.guards import CallableGuard, CelExpression, CelGuard, Guard, PythonGuard
+from convgraph.graph.import_paths import import_path, is_importable
 from convgraph.graph.schema import StateSchema, load_model, load_object
 from convgraph.json_schema import faults
 
@@ -137,7 +138,7 @@ def _edge_document(edge: Edge) -> dict[str, Any]:
             "from": edge.source,
             "to": edge.target,
             "when": edge.guard.text if edge.guard is not None and not opaque else None,
-            "python": _import_path(edge.guard) if edge.guard is not None and opaque else None,
+            "python": import_path(_predicate(edge.guard)) if edge.guard is not None and opaque else None,
             "priority": edge.priority or None,
             "label": edge.label,
             "on": edge.on if edge.on != "reply" else None,
@@ -145,15 +146,8 @@ def _edge_document(edge: Edge) -> dict[str, Any]:
     )
 
 
-def _import_path(guard: Guard) -> str:
-    """`module:qualname` of an opaque guard's callable; brackets stand where an instance was made, which no import gives."""
-    predicate: Any = guard.predicate if isinstance(guard, CallableGuard) else guard
-    if inspect.ismethod(predicate) and not inspect.isclass(predicate.__self__):
-        owner = type(predicate.__self__)
-        return f"{owner.__module__}:{owner.__qualname__}().{predicate.__name__}"
-    if hasattr(predicate, "__qualname__"):
-        return f"{predicate.__module__}:{predicate.__qualname__}"
-    return f"{type(predicate).__module__}:{type(predicate).__qualname__}()"
+def _predicate(guard: Guard) -> Any:
+    return guard.predicate if isinstance(guard, CallableGuard) else guard
 
 
 def _without_defaults(values: dict[str, Any]) -> dict[str, Any]:
@@ -257,7 +251,7 @@ class _Reader:
         return StateSchema(load_model(self.importable(document["python"], where), self.allowed, where))
 
     def importable(self, path: str, where: str) -> str:
-        if "<" not in path and "(" not in path:
+        if is_importable(path):
             return path
         raise DefinitionError(
             f"{where}: {path!r} cannot be imported, because it was made inside a function, is a lambda or belongs to an instance; "

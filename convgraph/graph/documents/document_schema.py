@@ -73,6 +73,16 @@ def _graph_detail() -> dict[str, Any]:
             "description": "The model that selects: its name, or a mapping like {model: …, base_url: …, params: {…}}.",
             "type": ["string", "object"],
         },
+        "selector_prompt": {
+            "description": "How that model is asked, where that is not as usual.",
+            "type": "object",
+            "properties": {
+                **dict.fromkeys(("instruction", "question", "if_none", "if_several"), _TEXT),
+                "question_role": {"enum": ["system", "user"]},
+                "attempts": {"type": "integer", "minimum": 1},
+                "view": {"description": "{type: function, call: package.module:name}", "type": "object"},
+            },
+        },
         "types": {
             "description": "What effects may return: package.module:Name of pydantic models and dataclasses.",
             "type": "array",
