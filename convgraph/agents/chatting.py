@@ -16,10 +16,10 @@ from convgraph.chat.summary import Summary
 from convgraph.errors import InputError, NodeFailed, RunNotFound
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import State
-from convgraph.journal.events import EffectFinished, RunStarted
-from convgraph.journal.store import Store
+from convgraph.journal.events import Edited, EffectFinished, RunStarted
+from convgraph.journal.store import ENDED, Store
 from convgraph.journal.store_url import StoreLike, as_store
-from convgraph.messages import Message, Usage
+from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.people import Human
 from convgraph.runtime.result import RunResult
@@ -50,7 +50,10 @@ class ChatOptions:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat that is to be had: its graph, who opens it to whom, what was said before, the opening message, and its state."""
+    """A chat that is to be had: its graph, who opens it to whom, what was said before, the opening message, and its state.
+
+    `goes_on`: where it has a run already, the opening is that run's next message.
+    """
 
     graph: ConversationGraph
     initiator: ConversableAgent
@@ -59,6 +62,7 @@ class Chat:
     state: ChatState
     summary: Summary
     before: LatestChat | None = None
+    goes_on: bool = False
 
     @property
     def others(self) -> list[ConversableAgent]:
@@ -84,7 +88,7 @@ async def have(chat: Chat, options: ChatOptions) -> ChatResult:
         events = [recorded.event for recorded in await store.load(result.run_id)]
     if result.status == "failed":  # AutoGen raises here; the result says it all, but a script may not look at it
         log.warning("the chat of %s with %s failed: %s", chat.initiator.name, chat.recipient.name, result.stop_reason)
-    from convgraph.models.costs import cost_document
+    from convgraph.models.costs import added, cost_document, usage_by_model
 
     return _remembered(
         chat,
@@ -96,6 +100,7 @@ async def have(chat: Chat, options: ChatOptions) -> ChatResult:
             questions=result.questions,
             exception=result.exception,
             cost=cost_document(events),
+            usage=sum(added([usage_by_model(events)]).values(), NO_USAGE),
             human_input=[
                 event.result for event in events if isinstance(event, EffectFinished) and event.effect == "human" and _is_text(event)
             ],
@@ -135,8 +140,17 @@ async def _run(chat: Chat, options: ChatOptions, store: Store, goes_on: LatestCh
         "cache": options.cache,
         "listener": listener,
     }
-    if options.run_id is not None and await _begun(chat, options.run_id, store):
-        return await graph.aresume(options.run_id, answers=options.answers, **common)
+    openings = [] if options.run_id is None else await _openings(options.run_id, store)
+    if options.run_id is not None and openings:
+        begun = openings[-1] if chat.goes_on else openings[0]
+        if begun[-len(chat.opening) :] == chat.opening:
+            return await graph.aresume(options.run_id, answers=options.answers, **common)
+        if not chat.goes_on:
+            raise InputError(
+                f"run {options.run_id!r} is there already, and was opened with another message; give this chat a run_id of its own, "
+                "or go on with that one: clear_history=False"
+            )
+        goes_on = await _ended(chat, options.run_id, store)
     if options.answers is not None:
         raise InputError(f"there is no chat with run_id={options.run_id!r} in this store that could wait for answers=")
     if listener is not None:
@@ -148,16 +162,31 @@ async def _run(chat: Chat, options: ChatOptions, store: Store, goes_on: LatestCh
     return await graph.arun([*said_before, *chat.opening], state=_since(chat, said_before), run_id=options.run_id, **common)
 
 
-async def _begun(chat: Chat, run_id: str, store: Store) -> bool:
-    """Whether this chat was begun before under this id. Raises `InputError` where it was another one."""
+async def recorded_opening(run_id: str | None, store: StoreLike | None, *, last: bool) -> tuple[Message, ...] | None:
+    """What the chat that is this run was opened with, or `last` gone on with; None where there is none: nobody is asked for it twice."""
+    if run_id is None or store is None or current_turn() is not None:
+        return None
+    async with as_store(store) as opened:
+        openings = await _openings(run_id, opened)
+    return None if not openings else openings[-1] if last else openings[0]
+
+
+async def _openings(run_id: str, store: Store) -> list[tuple[Message, ...]]:
+    """The messages with which the run was begun, and those with which it was gone on with since; empty where there is no such run."""
     try:
-        events = await store.load(run_id)
+        events = [recorded.event for recorded in await store.load(run_id, steps_only=True)]
     except RunNotFound:
-        return False
-    first = events[0].event
-    if isinstance(first, RunStarted) and first.messages[-len(chat.opening) :] != chat.opening:
-        raise InputError(f"run {run_id!r} is there already, and was opened with another message; give this chat a run_id of its own")
-    return True
+        return []
+    return [event.messages for event in events if isinstance(event, RunStarted) or (isinstance(event, Edited) and event.why == "continued")]
+
+
+async def _ended(chat: Chat, run_id: str, store: Store) -> LatestChat:
+    """The run as a chat that can be gone on with. Raises `InputError` for one that has not come to its end."""
+    status = (await store.info(run_id)).status
+    if status not in ENDED:
+        raise InputError(f"run {run_id!r} is {status}: say what it was last opened with once more, and it comes to its end first")
+    said = (await chat.graph.aresume(run_id, store=store)).messages
+    return LatestChat(chat.recipient, said, run_id)
 
 
 async def _turns_so_far(chat: Chat, store: Store, run_id: str) -> int:

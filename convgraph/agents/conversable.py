@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.agents import built_in_replies as built_in
 from convgraph.agents import standalone
 from convgraph.agents.agent import Agent
-from convgraph.agents.chatting import Chat, ChatOptions, have
+from convgraph.agents.chatting import Chat, ChatOptions, have, recorded_opening
 from convgraph.agents.code_execution import code_execution_from
 from convgraph.agents.console import Console, print_line
 from convgraph.agents.exchange import Exchange
@@ -172,7 +172,8 @@ class ConversableAgent(ReplyingAgent):
         `clear_history=False`: the two go on from their latest chat. `silent`: nothing is printed.
 
         `store`, `run_id`, `limits`, `human`, `deps` and `cache` are those of `ConversationGraph.arun`. With the `run_id` of a chat
-        that has stopped before its end, or whose process has died, that chat goes on; `answers` are for what it waits for.
+        that has stopped before its end, or whose process has died, that chat goes on; `answers` are for what it waits for. One
+        that has come to its end is given back as stored; with `clear_history=False`, another message is its next one.
 
         Inside a conversation (in a tool, a reply function, a node) the chat is part of that conversation's run.
         """
@@ -183,7 +184,10 @@ class ConversableAgent(ReplyingAgent):
             raise InputError(f"max_turns= is a whole number, 0 or more, or None, not {max_turns!r}")
         if max_turns == 0:
             return ChatResult(stop_reason="max_turns")
-        opening = await self.opening(recipient, message, context)
+        asked_for = message is None or callable(message)
+        opening = await recorded_opening(run_id, store, last=not clear_history) if asked_for else None
+        if opening is None:
+            opening = await self.opening(recipient, message, context)
         chat = Chat(
             recipient.chat_graph(self, summary),
             self,
@@ -192,6 +196,7 @@ class ConversableAgent(ReplyingAgent):
             ChatState(max_turns=max_turns),
             summary,
             recipient.chat_before(self, clear_history=clear_history),
+            goes_on=not clear_history,
         )
         return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent), cache))
 
@@ -385,17 +390,23 @@ class ConversableAgent(ReplyingAgent):
 
     def _messages_with(self, peer: Agent) -> Sequence[Message]:
         """The messages with a peer: inside a chat with it, those of that chat."""
-        turn = current_turn()
-        if turn is not None and self._hears_now() is peer:
-            return turn.messages
+        for heard, messages in self._chats_now():
+            if heard is peer:
+                return messages
         latest = self._latest.get(peer.name)
         return latest.messages if latest is not None else ()
 
     def _hears_now(self) -> Agent | None:
         """Whom the agent replies to in the chat that the calling code is part of, if it is."""
+        return next((heard for heard, _ in self._chats_now()), None)
+
+    def _chats_now(self) -> Iterator[tuple[Agent, Sequence[Message]]]:
+        """The chats that the calling code is part of and the agent sits in, the innermost first: whom it replies to, and what was said."""
         turn = current_turn()
-        seat = turn.participant(self.name) if turn is not None else None
-        return cast("Agent", seat.hears) if isinstance(seat, Seat) else None
+        for speakers, messages in turn.conversations() if turn is not None else ():
+            seat = speakers.get(self.name)
+            if isinstance(seat, Seat):
+                yield cast("Agent", seat.hears), messages
 
 
 async def _nested_by_function(
