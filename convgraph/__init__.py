@@ -45,6 +45,7 @@ _WHERE = {
     "SelectorPrompt": "convgraph.runtime.selector_prompt",
     "initiate_chats": "convgraph.agents.sequential",
     "a_initiate_chats": "convgraph.agents.sequential",
+    "chats_graph": "convgraph.agents.sequential",
     "register_function": "convgraph.agents.register",
     "gather_usage_summary": "convgraph.agents.usage",
     "Handoff": "convgraph.tools.results",
@@ -93,6 +94,7 @@ __all__ = [
     "Usage",
     "UserProxyAgent",
     "a_initiate_chats",
+    "chats_graph",
     "config_list_from_dotenv",
     "config_list_from_json",
     "config_list_from_models",
@@ -112,7 +114,7 @@ if TYPE_CHECKING:
     from convgraph.agents.group_chat import GroupChat
     from convgraph.agents.group_chat_manager import GroupChatManager
     from convgraph.agents.register import register_function
-    from convgraph.agents.sequential import a_initiate_chats, initiate_chats
+    from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
     from convgraph.agents.usage import gather_usage_summary
     from convgraph.agents.user_proxy import UserProxyAgent
     from convgraph.chat.result import ChatResult

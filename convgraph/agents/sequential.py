@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.agents.chatting import ChatOptions
 from convgraph.agents.console import Console
-from convgraph.agents.message_mappings import from_mapping, to_mapping, to_mappings
+from convgraph.agents.exchange import Exchange
+from convgraph.agents.message_mappings import to_mapping, to_mappings
 from convgraph.agents.standalone import from_sync
 from convgraph.chat.result import ChatResult
 from convgraph.chat.sequence import OPENING, ChatInSequence, opened_messages, sequence, sequence_by_prerequisites
@@ -24,7 +25,6 @@ from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.threads import called
 
 if TYPE_CHECKING:
-    from convgraph.agents.agent import Agent
     from convgraph.agents.conversable import ConversableAgent
     from convgraph.conversation import ConversationGraph
 
@@ -84,12 +84,15 @@ async def a_initiate_chats_in_turn(chat_queue: Sequence[Mapping[str, Any]], **op
     run: `store`, `run_id`, `limits`, `human`, `answers` and `deps` are for that, as in `initiate_chat`.
     """
     asked = _asked(chat_queue)
-    chats: list[ChatInSequence] = []
-    for one in asked:
-        excluded = one.given.get("finished_chat_indexes_to_exclude_from_carryover", ())
-        chats.append(one.in_sequence((), tuple(earlier.name for earlier in asked[: one.number] if earlier.number not in excluded)))
+    chats = _in_turn(asked)
     results = await _have(asked, chats, sequence(_name(asked), chats), options)
     return [results[one.name] for one in asked]
+
+
+def chats_graph(chat_queue: Sequence[Mapping[str, Any]]) -> ConversationGraph:
+    """The graph of chats that `initiate_chats` has one after another, to be drawn and looked at."""
+    asked = _asked(chat_queue)
+    return sequence(_name(asked), _in_turn(asked))
 
 
 async def a_initiate_chats(chat_queue: Sequence[Mapping[str, Any]], **options: Any) -> dict[Any, ChatResult]:
@@ -116,8 +119,9 @@ class NestedChats:
     """The reply of an agent that has chats of its own about a message before it replies: the last one's summary.
 
     The chats are AutoGen's mappings, of which the sender is the agent, unless another is named. The first without a message
-    takes that of the message replied to. A message may be a function `(recipient, messages, sender, config)`; a chat whose
-    function has nothing to say is not had, and where none is had the next reply function is asked.
+    takes that of the message replied to. A message may be a function `(recipient, messages, sender, config)`: of the agent, the
+    messages of the chat that it replies in, and whom it replies to. A chat whose function has nothing to say is not had, and
+    where none is had the next reply function is asked.
     """
 
     def __init__(self, agent: ConversableAgent, chat_queue: Sequence[Mapping[str, Any]], config: Any) -> None:
@@ -125,32 +129,28 @@ class NestedChats:
         self._config = config
         self._asked = _asked([{"sender": agent, **chat} for chat in chat_queue])
 
-    def graph(self) -> ConversationGraph:
-        """The chats as a graph."""
-        chats: list[ChatInSequence] = []
-        for one in self._asked:
-            excluded = one.given.get("finished_chat_indexes_to_exclude_from_carryover", ())
-            takes = tuple(earlier.name for earlier in self._asked[: one.number] if earlier.number not in excluded)
-            chats.append(replace(one.in_sequence((), takes), open=_OpenNested(self, one)))
+    def graph(self, exchange: Exchange) -> ConversationGraph:
+        """The chats about the message replied to, as a graph."""
+        chats = [replace(chat, open=_OpenNested(self, one, exchange)) for chat, one in zip(_in_turn(self._asked), self._asked, strict=True)]
         return sequence(f"{self._agent.name[:50]}-nested", chats)
 
-    async def __call__(self, agent: Any, exchange: Any) -> tuple[bool, Any]:
+    async def __call__(self, agent: Any, exchange: Exchange) -> tuple[bool, Any]:
         """Have the chats, as a conversation inside the turn."""
-        ctx: Context = exchange.ctx
         last = exchange.messages[-1:]
-        state: State = await ctx.converse(self.graph().program(), list(last))
+        state: State = await exchange.ctx.converse(self.graph(exchange).program(), list(last))
         if state.status != "finished":
             raise NodeFailed(f"agent {agent.name!r}: its nested chats ended {state.status}: {state.reason}")
         said = state.history[len(last) :]
         return (True, Message(agent.name, said[-1].content)) if said else (False, None)
 
-    async def message_of(self, one: _Asked, trigger: Message, sender: Agent | None) -> Any:
+    async def message_of(self, one: _Asked, exchange: Exchange) -> Any:
         """What the chat is opened with."""
         message = one.given.get("message")
         if callable(message):
-            return await called(message, one.recipient, to_mappings([trigger], one.sender.name), sender, self._config)
+            messages = to_mappings(exchange.messages, self._agent.name)
+            return await called(message, self._agent, messages, exchange.sender, self._config)
         if message is None and one.number == 0:
-            return to_mapping(trigger, one.sender.name)["content"]
+            return to_mapping(exchange.messages[-1], self._agent.name)["content"]
         return message
 
 
@@ -160,14 +160,12 @@ class _OpenNested:
 
     nested: NestedChats
     asked: _Asked
+    exchange: Exchange
 
     async def __call__(self, ctx: Context, carried: list[str]) -> Sequence[Message] | None:
-        trigger = ctx.messages[0]
-        said = await self.nested.message_of(self.asked, trigger, None)
+        said = await self.nested.message_of(self.asked, self.exchange)
         if not said:
             return None
-        if callable(self.asked.given.get("message")):
-            return from_mapping(said, self.asked.sender.name)
         one = replace(self.asked, given={**self.asked.given, "message": said})
         return await one.open(ctx, carried)
 
@@ -262,6 +260,15 @@ def _results_inside(asked: Sequence[_Asked], state: State, run_id: str) -> dict[
         raise NodeFailed(f"chats in sequence ended {state.status}: {state.reason}")
     summaries = {message.sender: message.text for message in state.history}
     return {one.name: ChatResult(summary=summaries.get(one.name, ""), run_id=run_id, stop_reason="finished") for one in asked}
+
+
+def _in_turn(asked: Sequence[_Asked]) -> list[ChatInSequence]:
+    """The chats one after another, each with whose summaries it takes over."""
+    chats: list[ChatInSequence] = []
+    for one in asked:
+        excluded = one.given.get("finished_chat_indexes_to_exclude_from_carryover", ())
+        chats.append(one.in_sequence((), tuple(earlier.name for earlier in asked[: one.number] if earlier.number not in excluded)))
+    return chats
 
 
 def _asked(chat_queue: Sequence[Mapping[str, Any]]) -> list[_Asked]:

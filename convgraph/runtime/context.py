@@ -7,7 +7,7 @@ import datetime
 import inspect
 import random
 import uuid
-from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -150,6 +150,17 @@ class Context:
         """Who speaks at the node `name` of this conversation; None for a name that is no speaker's (the user's, say)."""
         return self._turning.scope.program.speakers.get(name)
 
+    def conversations(self) -> Iterator[tuple[Mapping[str, Speaker], Sequence[Message]]]:
+        """The conversations that the turn is part of, from its own outwards: who speaks in each, and what was said there."""
+        scope = self._turning.scope
+        yield scope.program.speakers, self.messages
+        turning = self._turning.outer
+        while turning is not None:
+            if turning.scope is not scope:
+                scope = turning.scope
+                yield scope.program.speakers, scope.state.history
+            turning = turning.outer
+
     def tell(self, to: str, messages: Sequence[Message]) -> None:
         """Tell who listens to the run what is said to whom. Nothing is recorded by it."""
         self._run.journal.tell(Said(self._turning.path, to, tuple(messages)))
@@ -184,15 +195,18 @@ class Context:
         request = canonical([name, [self._digestible(arg) for arg in args] if about is None else about])
         return await effects.outside(self._run, self._turning, kind, name, request, idempotent, call)
 
-    async def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:  # the question's id is what it is
+    async def ask(self, prompt: str, *, id: str | None = None, schema: Any = str, to: str | None = None) -> Any:
         """Ask a person. `schema` is the type of the answer: str, int, a pydantic model, or a JSON schema.
+
+        `to` is the person's name, where that is not the node's: in whose inbox the question is, and by which a run's
+        `human=` tells people apart.
 
         Asked at the console where there is one; otherwise the run stops as `waiting`, and goes on when it is
         resumed with the answer. A person is never asked the same question twice. Returns the answer as an
         instance of `schema` (a plain JSON value where that is a JSON schema).
         """
         where = f"node {self._node!r}: ask({prompt!r:.50})"
-        answer = await effects.ask_person(self._run, self._turning, self._node, prompt, schema_of(schema, where), id)
+        answer = await effects.ask_person(self._run, self._turning, to or self._node, prompt, schema_of(schema, where), id)
         return answer if isinstance(schema, Mapping) or schema is str else TypeAdapter(schema).validate_python(answer)
 
     def call_model(self, model: Model, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
@@ -256,9 +270,9 @@ class SyncEffects:
         """See `Context.effect`."""
         return self.wait(self._context.effect(name, fn, *args, idempotent=idempotent, kind=kind, about=about))
 
-    def ask(self, prompt: str, *, id: str | None = None, schema: Any = str) -> Any:
+    def ask(self, prompt: str, *, id: str | None = None, schema: Any = str, to: str | None = None) -> Any:
         """See `Context.ask`."""
-        return self.wait(self._context.ask(prompt, id=id, schema=schema))
+        return self.wait(self._context.ask(prompt, id=id, schema=schema, to=to))
 
     def call_model(self, model: Model, request: ModelRequest) -> ModelReply:
         """See `Context.call_model`."""

@@ -45,6 +45,7 @@ PUBLIC = [
     "Usage",
     "UserProxyAgent",
     "a_initiate_chats",
+    "chats_graph",
     "config_list_from_dotenv",
     "config_list_from_json",
     "config_list_from_models",
