@@ -88,6 +88,11 @@ INPUT = f"""Which domains do these papers apply language models to, how many are
 {PAPERS}"""
 
 
+def chat(**options: Any) -> autogen.ChatResult:
+    """Have the chat; the options are those of `initiate_chat`."""
+    return admin.initiate_chat(manager, message=INPUT, **options)
+
+
 # What the stand-in says, and the person who is played where no model is configured.
 
 
@@ -153,5 +158,5 @@ if __name__ == "__main__":
 
     with endpoint(PARTS) as stand_in:
         print("Drawn to", graph.draw("research_team.svg"), end="\n\n")
-        result = admin.initiate_chat(manager, message=INPUT, store="research_team.db", human=person if stand_in else "console")
+        result = chat(store="research_team.db", human=person if stand_in else "console")
         print(f"{result.status}: {result.stop_reason}, {result.usage.calls} model calls, selections among them (run {result.run_id})")

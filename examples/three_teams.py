@@ -5,6 +5,7 @@ nowhere else, a group chat that is drawn.
 """
 
 import re
+from typing import Any
 
 import convgraph as autogen
 
@@ -32,7 +33,7 @@ def player(name: str) -> autogen.AssistantAgent:
     return autogen.AssistantAgent(name, rules, description=f"{'Leader' if leads else 'Member'} of team {team}.")
 
 
-def is_total(message: dict) -> bool:
+def is_total(message: dict[str, Any]) -> bool:
     """A leader has added up all counts."""
     return "TERMINATE" in message["content"]
 
@@ -64,6 +65,11 @@ INPUT = "A0:3"
 graph = team_chat.to_graph(players["A0"], manager)
 
 
+def chat(**options: Any) -> autogen.ChatResult:
+    """Have the chat; the options are those of `initiate_chat`."""
+    return players["A0"].initiate_chat(manager, message=INPUT, **options)
+
+
 # What the stand-in says, which a real model says by reading its rules.
 
 
@@ -72,7 +78,7 @@ def known(text: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"\b([ABC][012]):(\d+)", text)}
 
 
-def add_own_count(request: dict) -> str:
+def add_own_count(request: dict[str, Any]) -> str:
     """The list with the player's own count, and the sum of a list that is whole."""
     from stage import last_text
 
@@ -83,7 +89,7 @@ def add_own_count(request: dict) -> str:
     return f"{said} TOTAL: {sum(counts.values())} TERMINATE" if len(counts) == len(COUNTS) and name in LEADERS else said
 
 
-def choose_player(request: dict) -> dict:
+def choose_player(request: dict[str, Any]) -> dict[str, str]:
     """Somebody allowed whose count is missing: of the team before the other leaders, or else a leader."""
     allowed = request["response_format"]["json_schema"]["schema"]["properties"]["next"]["enum"]
     lists = [known(str(message["content"])) for message in request["messages"][1:]]
@@ -100,5 +106,5 @@ if __name__ == "__main__":
 
     with endpoint(PARTS):
         print("Drawn to", graph.draw("three_teams.svg"), end="\n\n")
-        result = players["A0"].initiate_chat(manager, message=INPUT, store="three_teams.db")
+        result = chat(store="three_teams.db")
         print(f"{result.status}: {result.stop_reason}, {result.usage.calls} model calls, selections among them (run {result.run_id})")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from convgraph import ConversationGraph, RunResult
+from convgraph import ChatResult, ConversationGraph, RunResult, open_store
 from convgraph.journal.store import Store
 from convgraph.testing import ScriptedServer
 
@@ -42,6 +42,15 @@ class Example:
     def run(self, store: Store) -> RunResult:
         """Run it with its input, and answer what it asks of people."""
         return self.answered(self.graph.run(self.module.INPUT, store=store, human=self.person), store)
+
+    def have(self, store: Store | None = None, *, run_id: str | None = None) -> RunResult | ChatResult:
+        """Have it as a user does, from its beginning to its end, or what is left of that: a chat as a chat, a graph as a run."""
+        if hasattr(self.module, "chat"):
+            return self.module.chat(store=store, run_id=run_id, human=self.person, silent=True)
+        if store is None:
+            with open_store(":memory:") as store:
+                return self.run(store)
+        return self.run(store) if run_id is None else self.resume(run_id, store)
 
     def resume(self, run_id: str, store: Store) -> RunResult:
         """Go on, and answer what it asks of people."""
