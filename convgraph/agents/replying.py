@@ -261,7 +261,7 @@ class ReplyingAgent(Agent):
     async def ask_person(self, ctx: Context, prompt: str) -> str:
         """Ask the agent's person: with `get_human_input`, where a subclass has its own, else as the run asks people."""
         if not self._asks_itself:
-            return await ctx.ask(prompt)
+            return await ctx.ask(prompt, to=self.name)
         if _overrides(self, "a_get_human_input"):
             return await ctx.effect("get_human_input", self.a_get_human_input, prompt, kind="human", idempotent=True)
         return await ctx.effect("get_human_input", self.get_human_input, prompt, kind="human", idempotent=True)

@@ -59,9 +59,9 @@ class GraphRuns(GraphViews):
         `input`: what the user says (a str, a `Message`, or a list of them). `state`: the initial state. `deps`: live
         objects for `ctx.deps`, never journaled. `store`: where the journal is kept (a file name, a URL, a store);
         None keeps it in memory. `run_id`: a name of one's own. `limits`: instead of the graph's. `human`: how people
-        are asked (`auto`, `console`, `park`, a callable). `durability`: `step` writes as it goes, `exit` when the run
-        stops. `cache`: where models' answers are looked up first, and kept (see `Cache`). `listener`: called with each event
-        as it happens, before it is durable.
+        are asked (`auto`, `console`, `park`, a callable; or a mapping of these, by the people's names). `durability`:
+        `step` writes as it goes, `exit` when the run stops. `cache`: where models' answers are looked up first, and kept
+        (see `Cache`). `listener`: called with each event as it happens, before it is durable.
 
         Returns a `RunResult`; a run that fails is a result with status `failed`, not an exception. Raises
         `CheckFailed`, `InputError` and `StoreError` before anything is written.

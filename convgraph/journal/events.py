@@ -21,11 +21,15 @@ JsonObject: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something a person is asked: an id unique in the run, a prompt, and the JSON schema that an answer must fit."""
+    """Something a person is asked: an id unique in the run, a prompt, and the JSON schema that an answer must fit.
+
+    `to` is whose question it is: the name of the person, which is that of the node that asks unless it says otherwise.
+    """
 
     id: str
     prompt: str
     schema: JsonObject = field(default_factory=lambda: {"type": "string"})
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,9 @@ class MemoryStore(Store):
         ]
         return found[:limit]
 
-    async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
+    async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         runs = [self._run(run_id)] if run_id is not None else list(self._runs.values())
-        return [question for run in runs for question in run.questions.values()]
+        return [question for run in runs for question in run.questions.values() if to is None or question.node == to]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         questions = self._run(run_id).questions

@@ -188,14 +188,14 @@ class SqliteStore(Store):
         found = [info for info in map(_run_info, rows) if status is None or info.status == status]
         return found[:limit]
 
-    async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
+    async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
         rows = self._commits.read(
             lambda db: db.execute(
                 "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer FROM questions q JOIN runs r ON r.id=q.run"
-                " WHERE ?1 IS NULL OR r.run_id=?1 ORDER BY q.asked",
-                (run_id,),
+                " WHERE (?1 IS NULL OR r.run_id=?1) AND (?2 IS NULL OR q.node=?2) ORDER BY q.asked",
+                (run_id, to),
             ).fetchall()
         )
         return [_open_question(row) for row in rows]

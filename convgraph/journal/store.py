@@ -55,7 +55,10 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestion:
-    """A question that waits for a person, or whose answer waits for its run to be resumed (`answered`)."""
+    """A question that waits for a person, or whose answer waits for its run to be resumed (`answered`).
+
+    `node` is whose question it is: the name of the node that asks, or of the person that it asks for.
+    """
 
     run_id: str
     id: str
@@ -163,7 +166,7 @@ class Store(ABC):
         """See `runs`."""
 
     @abstractmethod
-    async def aquestions(self, run_id: str | None = None) -> list[OpenQuestion]:
+    async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         """See `questions`."""
 
     @abstractmethod
@@ -226,9 +229,9 @@ class Store(ABC):
         """Everything that a run's journal holds, in order. Raises `RunNotFound`."""
         return run_sync(self.load(run_id))
 
-    def questions(self, run_id: str | None = None) -> list[OpenQuestion]:
-        """The questions that wait for a person, of one run or of all."""
-        return run_sync(self.aquestions(run_id))
+    def questions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
+        """The questions that wait for people, of one run or of all; with `to`, those of one person: an inbox."""
+        return run_sync(self.aquestions(run_id, to=to))
 
     def answer(self, run_id: str, question_id: str, value: Any) -> None:
         """Answer a question, from any process; the run uses it when it is resumed.

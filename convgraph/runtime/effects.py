@@ -126,29 +126,29 @@ def _teller(run: Run, turning: Turning, node: str) -> Callable[[str], None]:
     return tell
 
 
-async def ask_person(run: Run, turning: Turning, node: str, prompt: str, schema: JsonObject, wanted_id: str | None) -> Any:
-    """Ask a person, once; the answer as plain JSON. Raises `Parked` where the answer has to be waited for."""
+async def ask_person(run: Run, turning: Turning, to: str, prompt: str, schema: JsonObject, wanted_id: str | None) -> Any:
+    """Ask the person called `to`, once; the answer as plain JSON. Raises `Parked` where the answer has to be waited for."""
     digest = digest_text(f"{prompt}\n{schema!r}")
-    ordinal = turning.ordinal("human", node)
-    found = known(run, turning, "human", node, ordinal, digest)
+    ordinal = turning.ordinal("human", to)
+    found = known(run, turning, "human", to, ordinal, digest)
     if found is not None:
         if found.question is not None:
             turning.asked = (*turning.asked, found.question)
         return _result(run, found)
-    intent = run.ledger.doubtful(turning.path, "human", node, ordinal) if run.ledger else None
+    intent = run.ledger.doubtful(turning.path, "human", to, ordinal) if run.ledger else None
     if intent is not None and intent.digest == digest and intent.question is not None:
         question = intent.question
     else:
-        question = Question(_question_id(run, turning, node, ordinal, wanted_id), prompt, schema)
+        question = Question(_question_id(run, turning, to, ordinal, wanted_id), prompt, schema, to)
     turning.asked = (*turning.asked, question.id)
     delivered = run.people.delivered(question)
     if delivered is not None:
         check_answer(question, delivered[0], run.run_id)
-        return await _answered(run, turning, "human", node, ordinal, digest, question, delivered[0])
+        return await _answered(run, turning, "human", to, ordinal, digest, question, delivered[0])
     if intent is None or intent.question != question:
-        await run.keep(EffectStarted(turning.path, "human", node, ordinal, digest, question=question))
+        await run.keep(EffectStarted(turning.path, "human", to, ordinal, digest, question=question))
     answer = await run.people.ask(question)
-    return await _answered(run, turning, "human", node, ordinal, digest, question, answer)
+    return await _answered(run, turning, "human", to, ordinal, digest, question, answer)
 
 
 def instant(run: Run, turning: Turning, kind: EffectKind, name: str, make: Callable[[], Any]) -> Any:
@@ -255,10 +255,10 @@ async def _answered(
     return answer
 
 
-def _question_id(run: Run, turning: Turning, node: str, ordinal: int, wanted: str | None) -> str:
-    """An id that no other question of this run has: the one wanted, or the node's name and the turn."""
+def _question_id(run: Run, turning: Turning, to: str, ordinal: int, wanted: str | None) -> str:
+    """An id that no other question of this run has: the one wanted, or the name of who is asked and the turn."""
     place = turn_path(turning.path).replace("/", ".")
-    question = wanted or (f"{node}-{place}" if ordinal == 0 else f"{node}-{place}-{ordinal + 1}")
+    question = wanted or (f"{to}-{place}" if ordinal == 0 else f"{to}-{place}-{ordinal + 1}")
     taken = question in turning.asked or run.ledger.has_question(question, turning.path)
     scope = turning.scope
     while not taken and scope.outer is not None:

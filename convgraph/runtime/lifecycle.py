@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from convgraph.runtime.inputs import (
     input_messages,
 )
 from convgraph.runtime.interpreter import converse, path_of_next
-from convgraph.runtime.people import Human, People
+from convgraph.runtime.people import Human, People, can_be_asked
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
@@ -324,9 +323,7 @@ def _record_return(run: Run, program: Program, standing: Standing, limits: Limit
 
 def _nothing_new(standing: Standing, human: Human, answers: Mapping[str, Any]) -> bool:
     """Whether a run that waits for a person would only wait again."""
-    if standing.state.status != "waiting" or answers or standing.pending or callable(human) or human == "console":
-        return False
-    return human == "park" or sys.stdin is None or not sys.stdin.isatty()
+    return standing.state.status == "waiting" and not answers and not standing.pending and not can_be_asked(human)
 
 
 async def _write_end(scope: Scope, journal: Journal) -> None:
