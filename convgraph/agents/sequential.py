@@ -56,12 +56,18 @@ class _Asked:
         """What the message's function is given."""
         return {key: value for key, value in self.given.items() if key not in _OF_THE_CHAT}
 
+    @property
+    def plain(self) -> str | None:
+        """What opens it, as a text; None where a function of the user's own does."""
+        message = self.given.get("message")
+        return None if callable(message) else repr((message, self.given.get("carryover")))
+
     def in_sequence(self, after: tuple[str, ...], takes: tuple[str, ...]) -> ChatInSequence:
         """The chat, for the graph of all."""
         summary = self.sender.summary_of(self.recipient, self.given.get("summary_method", "last_msg"), self.given.get("summary_args"))
         state = ChatState(max_turns=self.given.get("max_turns"))
         graph = self.recipient.chat_graph(self.sender, summary)
-        return ChatInSequence(self.name, graph, self.open, summary, state, after, takes, plain=not callable(self.given.get("message")))
+        return ChatInSequence(self.name, graph, self.open, summary, state, after, takes, self.plain)
 
     async def open(self, ctx: Context, carried: list[str]) -> Sequence[Message]:  # noqa: ARG002  # what opens a chat is given the turn
         """Its opening message, with its own carryover and what is carried over from chats before."""

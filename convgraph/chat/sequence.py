@@ -28,7 +28,7 @@ Open: TypeAlias = Callable[[Context, list[str]], Awaitable[Sequence[Message] | N
 class ChatInSequence:
     """One chat of several: its node's name, its graph, how it begins, how it is summed up, and whose summaries it takes over.
 
-    `plain`: what opens it can be made again without anything happening outside, as no function of a user's own makes it.
+    `plain` is what opens it, where that is no function of a user's own: it can be made again without anything happening outside.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ChatInSequence:
     state: ChatState
     after: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
-    plain: bool = False
+    plain: str | None = None
 
 
 def sequence(name: str, chats: Sequence[ChatInSequence]) -> ConversationGraph:
@@ -87,7 +87,8 @@ async def _opening(chat: ChatInSequence, ctx: Context) -> Begins | None:
         messages = await chat.open(ctx, carried)
         return None if messages is None else [_plain(message) for message in messages]
 
-    made = await ctx.effect(OPENING, make, kind="reply", about="\n".join(carried), idempotent=chat.plain)
+    about = "\n".join([*([] if chat.plain is None else [chat.plain]), *carried])
+    made = await ctx.effect(OPENING, make, kind="reply", about=about, idempotent=chat.plain is not None)
     if made is None:
         return None
     messages = opened_messages(made)

@@ -32,7 +32,8 @@ def expert(*said: str | BaseException, name: str = "expert") -> AssistantAgent:
 
 
 def user(**options: Any) -> UserProxyAgent:
-    return UserProxyAgent("user", **{"human_input_mode": "NEVER", "code_execution_config": False, "default_auto_reply": "go on", **options})
+    given: dict[str, Any] = {"human_input_mode": "NEVER", "code_execution_config": False, "default_auto_reply": "go on", **options}
+    return UserProxyAgent("user", **given)
 
 
 def texts(result: ChatResult) -> list[str]:
@@ -84,7 +85,7 @@ def test_another_message_under_the_same_run_id_is_refused(where: str) -> None:
 
 def test_another_recipient_under_the_same_run_id_is_refused_with_the_difference(where: str) -> None:
     killed_after_one_reply(where)
-    with pytest.raises(GraphChanged, match="node 'expert': node-(renamed|removed)"):
+    with pytest.raises(GraphChanged, match=r"node 'expert': node-(renamed|removed)"):
         user().initiate_chat(expert("x", name="other"), message="hi", store=where, run_id="chat", silent=True)
 
 
