@@ -41,6 +41,9 @@ _WHERE = {
     "GroupChatManager": "convgraph.agents.group_chat_manager",
     "ChatResult": "convgraph.chat.result",
     "Nested": "convgraph.conversation",
+    "MessageHistoryLimiter": "convgraph.agents.transforms",
+    "MessageTokenLimiter": "convgraph.agents.transforms",
+    "TransformMessages": "convgraph.agents.transforms",
     "Begins": "convgraph.runtime.nested",
     "SelectorPrompt": "convgraph.runtime.selector_prompt",
     "initiate_chats": "convgraph.agents.sequential",
@@ -76,6 +79,8 @@ __all__ = [
     "Handoff",
     "Limits",
     "Message",
+    "MessageHistoryLimiter",
+    "MessageTokenLimiter",
     "Nested",
     "OpenAIChatModel",
     "OpenAIResponsesModel",
@@ -91,6 +96,7 @@ __all__ = [
     "ScriptedModel",
     "SelectorPrompt",
     "ToolCall",
+    "TransformMessages",
     "Usage",
     "UserProxyAgent",
     "a_initiate_chats",
@@ -115,6 +121,7 @@ if TYPE_CHECKING:
     from convgraph.agents.group_chat_manager import GroupChatManager
     from convgraph.agents.register import register_function
     from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
+    from convgraph.agents.transforms import MessageHistoryLimiter, MessageTokenLimiter, TransformMessages
     from convgraph.agents.usage import gather_usage_summary
     from convgraph.agents.user_proxy import UserProxyAgent
     from convgraph.chat.result import ChatResult
