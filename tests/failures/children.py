@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from convgraph.journal.sqlite import SqliteStore
 from convgraph.journal.store import Claim
+from tests.failures.chats import CHATS, answers_of
 from tests.failures.conversations import ALL, person
 from tests.failures.evidence import Evidence, How
 
@@ -81,6 +82,8 @@ class BoundaryStore(SqliteStore):
 def obey(order: Order) -> Fate:
     """Do what the order says, in this process."""
     evidence = Evidence(Path(order.evidence), order.trap, order.how)
+    if order.conversation in CHATS:
+        return _chat(order, evidence)
     graph = ALL[order.conversation](evidence)
     with BoundaryStore(order, evidence) as store:
         human = person(evidence) if order.somebody_there else "park"
@@ -89,6 +92,15 @@ def obey(order: Order) -> Fate:
         else:
             result = graph.resume(order.run_id, store=store, answers=order.answers, human=human)
     return Fate(status=result.status, reason=result.stop_reason)
+
+
+def _chat(order: Order, evidence: Evidence) -> Fate:
+    """Have a chat, or go on with it: that is one and the same call."""
+    with BoundaryStore(order, evidence) as store:
+        human = answers_of(evidence) if order.somebody_there else "park"
+        CHATS[order.conversation](evidence)(store=store, run_id=order.run_id, human=human, answers=order.answers or None)
+        info = store.runs()[0]
+    return Fate(status=info.status, reason=info.reason)
 
 
 class Children:
