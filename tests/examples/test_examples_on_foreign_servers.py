@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -80,7 +81,7 @@ def selecting(match: dict[str, Any], target: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["two_agents", "draft_review"])
+@pytest.mark.parametrize("name", ["two_agents", "draft_review", "critics_and_judge"])
 def test_an_example_runs_on_aimock_as_on_our_own(name: str, served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     example = served(name)
     with open_store(":memory:") as store:
@@ -134,3 +135,55 @@ def test_a_real_model_routes_and_its_run_replays(served: Any, tmp_path: Path, mo
     assert result.stop_reason.startswith("reached END")
     assert result.messages[-1].sender in {"technical", "general"}
     assert (replayed.messages, replayed.usage) == (result.messages, result.usage)
+
+
+def test_the_research_team_works_on_aimock_as_on_our_own(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Selections, a person and a sandbox included."""
+    example = served("research_team")
+    expected = example.have()
+    chosen = {
+        "Which domains": "Planner",
+        "1. Engineer": "Critic",
+        "No objection": "Admin",
+        "APPROVED": "Engineer",
+        "execution failed": "Engineer",
+        "execution succeeded": "Scientist",
+        "Programming is": "Critic",
+        "Right, but": "ResearchWriter",
+        "# What": "Critic",
+    }
+    lines = {phrase: lines for phrase, lines in example.module.PARTS.items() if not callable(lines)}
+    fixtures = [selecting({"userMessage": said}, target) for said, target in chosen.items()]
+    fixtures += [fixture for phrase, said in lines.items() for fixture in said_by(phrase, said)]
+    with aimock(fixtures, tmp_path) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        result = example.have()
+
+    assert (result.status, result.stop_reason, result.messages) == ("finished", "termination message", expected.messages)
+    assert result.usage.calls == expected.usage.calls
+
+
+def test_a_real_models_team_keeps_to_its_paths(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the model says is babble, and whom it chooses is chance: an edge leads there all the same, and the chat ends at its bound."""
+    module = served("three_teams").module
+    followers = {one.name: {other.name for other in others} for one, others in module.paths.items()}
+    with open_store(":memory:") as store:
+        with running([str(LLAMA), str(LLAMA_SERVER), str(tmp_path)]) as url:
+            monkeypatch.setenv("OPENAI_BASE_URL", url)
+            result = module.chat(store=store, silent=True)
+        replayed = module.graph.replay(result.run_id, store=store)
+    speakers = [message.sender for message in result.messages]
+
+    assert (result.status, result.stop_reason, len(speakers)) == ("finished", "max_round", 20)
+    assert all(after in followers[before] for before, after in itertools.pairwise(speakers))
+    assert (replayed.messages, replayed.usage) == (result.messages, result.usage)
+
+
+def test_a_real_model_that_writes_no_code_gets_none_run(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = served("optiguide")
+    with running([str(LLAMA), str(LLAMA_SERVER), str(tmp_path)]) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        result = example.graph.run(example.module.INPUT)
+
+    assert (result.status, result.messages[-1].sender) == ("finished", "give_up")
+    assert not [message for message in result.messages if message.sender == "run_code"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ SAFE = "freight['Hanoi', 'Oslo'] *= 2"
 
 
 @pytest.fixture
-def answered(load: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedServer]:
+def answered(load: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ScriptedServer]]:
     """Serves an example with some parts played otherwise."""
     servers: list[ScriptedServer] = []
 
@@ -30,7 +30,7 @@ def answered(load: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Script
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         return server
 
-    yield serve  # pyright: ignore[reportReturnType]  # pytest's
+    yield serve
     for server in servers:
         server.stop()
 

@@ -212,7 +212,7 @@ def test_llama_takes_a_group_conversation_with_names_and_tools(llama: str) -> No
 
 def test_llama_refuses_a_conversation_too_long_for_it_as_a_matter_of_configuration(llama: str) -> None:
     with pytest.raises(ModelConfigError, match="400"):
-        ask(llama, "x" * 3000, max_tokens=5)
+        ask(llama, "x" * 10_000, max_tokens=5)
 
 
 def test_a_config_list_falls_from_one_make_of_server_to_another(aimock: str, llama: str) -> None:

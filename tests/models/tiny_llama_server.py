@@ -28,7 +28,7 @@ TEMPLATE = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}<|answer|>"
 
 def write_model(path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(2048)
+    writer.add_context_length(8192)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(1)
     writer.add_feed_forward_length(32)
@@ -87,7 +87,7 @@ def successors() -> np.ndarray:
 def serve(model: Path) -> None:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
-    params.n_ctx = 2048
+    params.n_ctx = 8192
     params.n_parallel = 2
     params.hostnames = ["127.0.0.1"]
     params.port = 0
