@@ -85,11 +85,12 @@ class GroupChatManager(ConversableAgent):
 
     def chat_before(self, initiator: ConversableAgent, *, clear_history: bool) -> LatestChat | None:
         """What a chat that `initiator` opens goes on from: the latest one, or what the group was given; and the introductions."""
+        group = self._groupchat
+        given = () if clear_history or group.latest is not None else group.given
         latest = super().chat_before(initiator, clear_history=clear_history)
-        if latest is not None:
+        if latest is not None and not given:
             return latest
-        given = () if clear_history else self._groupchat.given
-        told = (*given, *self._groupchat.introductions(self.name))
+        told = (*given, *group.introductions(self.name))
         return LatestChat(self, told) if told else None
 
     def remember(self, latest: LatestChat) -> None:

@@ -66,7 +66,7 @@ def group_chat(group: Group, initiator: Replier | None = None, summary: Summary 
 
     `initiator` is who says the opening message: a member is followed by those who may follow it, anyone else by everybody.
     """
-    if isinstance(group.max_round, bool) or group.max_round < 1:
+    if isinstance(group.max_round, bool) or not isinstance(group.max_round, int) or group.max_round < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"group chat {group.name!r}: max_round= is a whole number, 1 or more, not {group.max_round!r}")
     graph = ConversationGraph(
         group.name, state=ChatState, select=group.select, selector_model=group.selector_model, selector_prompt=group.selector_prompt
@@ -75,7 +75,7 @@ def group_chat(group: Group, initiator: Replier | None = None, summary: Summary 
         if isinstance(member, Nested):
             graph.add_node(member, name=name)
         else:
-            graph.add_node(Seat(member, group.manager))
+            graph.add_node(Seat(member, group.manager, group.max_round - 1))
     end = summed_up(graph, summary)
     _add_ways(graph, group, START, _followers(group, initiator.name if initiator is not None else ""), end)
     for name in group.members:
@@ -84,8 +84,11 @@ def group_chat(group: Group, initiator: Replier | None = None, summary: Summary 
 
 
 def _followers(group: Group, first: str) -> tuple[str, ...]:
-    """Who may speak after the opening message."""
-    return tuple(group.allowed.get(first, ())) if first in group.members else tuple(group.members)
+    """Who may speak after the opening message. Where members go around, whoever has opened the chat has had its turn."""
+    if first not in group.members:
+        return tuple(group.members)
+    followers = tuple(group.allowed.get(first, ()))
+    return tuple(name for name in followers if name != first) or followers if group.select == "round_robin" else followers
 
 
 def _add_ways(graph: ConversationGraph, group: Group, source: str, followers: tuple[str, ...], end: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from convgraph.chat.state import ChatState
@@ -39,11 +40,15 @@ class Replier(Protocol):
 
 
 class Seat:
-    """An agent in a chat: it replies to `hears`, the other one or the group's manager."""
+    """An agent in a chat: it replies to `hears`, the other one or the group's manager.
 
-    def __init__(self, agent: Replier, hears: Replier) -> None:
+    In a chat of so many `turns`, whoever has the last one hands over to nobody.
+    """
+
+    def __init__(self, agent: Replier, hears: Replier, turns: int | None = None) -> None:
         self.agent = agent
         self.hears = hears
+        self._turns = turns
 
     @property
     def name(self) -> str:
@@ -69,7 +74,13 @@ class Seat:
         since = ctx.state.since if isinstance(ctx.state, ChatState) else 0
         limit = self.agent.max_consecutive_auto_reply(self.hears)
         reply = await self.agent.reply(ctx, self.hears, limit=limit, since=since, said_to=self.hears)
+        if isinstance(reply, Reply) and reply.goto is not None and self._is_last(ctx):
+            reply = replace(reply, goto=None)
         said = as_messages(reply.content if isinstance(reply, Reply) else reply, self.name)
         if said:
             ctx.tell(self.hears.name, said)
         return reply
+
+    def _is_last(self, ctx: Context) -> bool:
+        before = ctx.state.turns_before if isinstance(ctx.state, ChatState) else 0
+        return self._turns is not None and ctx.turn - before >= self._turns

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 class ChatState(BaseModel):
     """A chat's own state. It is the run's, so that it is resumed and forked with it.
 
-    `max_turns` is how many replies the recipient (in a group: all members together) may make; a chat that goes on from an
-    earlier one counts its turns from `turns_before`; what follows its opening begins at message `since`. `summary` is what the chat amounts to.
+    `max_turns` is how many replies the recipient may make (what a group says about its opening message is one); a chat that
+    goes on from an earlier one counts its turns from `turns_before`; what follows its opening begins at message `since`.
+    `summary` is what the chat amounts to.
     """
 
     max_turns: int | None = None
