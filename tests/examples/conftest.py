@@ -14,9 +14,10 @@ import pytest
 from convgraph import ChatResult, ConversationGraph, RunResult, open_store
 from convgraph.journal.store import Store
 from convgraph.testing import ScriptedServer
+from tests.examples.chat_examples import CHATS
 
 FOLDER = Path(__file__).parents[2] / "examples"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "stage")
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("stage", *CHATS))
 
 
 @dataclass(frozen=True)
