@@ -165,15 +165,22 @@ class GroupChatManager(ConversableAgent):
 
 
 class _Terminates:
-    """A user's `is_termination_msg` as a guard: it is drawn by the function's name."""
+    """A user's `is_termination_msg` as a guard: drawn by the function's name, and the same guard wherever it stands in a chat."""
 
     def __init__(self, manager: GroupChatManager, function: Callable[..., Any]) -> None:
         self._manager = manager
+        self._function = function
         name = getattr(function, "__qualname__", "is_termination_msg")
         self.__qualname__ = "is_termination_msg" if "<lambda>" in name else name
 
     def __call__(self, view: GuardView) -> bool:
         return view.last is not None and self._manager.is_termination(view.last)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Terminates) and (self._manager, self._function) == (other._manager, other._function)
+
+    def __hash__(self) -> int:
+        return hash((self._manager, self._function))
 
 
 def _cleaned(message: Message, remove: str | Callable[[str], str]) -> Message:

@@ -24,6 +24,7 @@ _SHAPES: Mapping[str, Mapping[str, str]] = {
     "parallel": {"shape": "hexagon", "style": "filled", "margin": "0.02,0.04"},
     "foreach": {"shape": "box3d", "style": "filled"},
     "hub": {"shape": "ellipse", "style": "filled,dashed", "margin": "0.04,0.02"},
+    "everyone": {"shape": "ellipse", "style": "filled,dashed", "margin": "0.04,0.02"},
     "missing": {"shape": "box", "style": "filled,dashed"},
     "start": {"shape": "circle", "style": "filled", "width": "0.5", "fixedsize": "true"},
     "end": {"shape": "doublecircle", "style": "filled", "width": "0.42", "fixedsize": "true"},

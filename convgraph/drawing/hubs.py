@@ -5,7 +5,7 @@ A group of k members has k * (k - 1) edges among them. A hub stands for all of t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from convgraph.graph.definition import Definition, Edge
@@ -49,6 +49,27 @@ def find_hubs(graph: Definition) -> tuple[Hub, ...]:
             hubs.append(Hub(members, inside))
             free = {ends: edge for ends, edge in free.items() if edge.index not in used}
     return tuple(_with_exits(hub, alike.values(), used) for hub in sorted(hubs, key=lambda hub: -len(hub.members)))
+
+
+def exits_of_all(graph: Definition, drawn: Collection[int]) -> tuple[tuple[Edge, ...], ...]:
+    """Edges that every node has alike to one target, on a condition: a tuple for each target, none `drawn` already (by index).
+
+    In a chat these are its ways to end: as arrows of their own they would hide who talks to whom.
+    """
+    alike: dict[Hashable, list[Edge]] = {}
+    for edge in graph.edges:
+        conditional = edge.guard is not None or edge.on != "reply"
+        if conditional and edge.source in graph.nodes and edge.source != edge.target and edge.index not in drawn:
+            alike.setdefault((_conditions(edge), edge.target), []).append(edge)
+    return tuple(
+        tuple(edges)
+        for edges in alike.values()
+        if len(edges) >= SMALLEST and {edge.source for edge in edges} | {edges[0].target} >= set(graph.nodes) and _one_each(edges)
+    )
+
+
+def _one_each(edges: Sequence[Edge]) -> bool:
+    return len({edge.source for edge in edges}) == len(edges)
 
 
 def _conditions(edge: Edge) -> Hashable:

@@ -32,12 +32,12 @@ class Line(NamedTuple):
 def node_lines(node: PictureNode, ink: str = palette.INK) -> list[Line]:
     """The name, what it is for, its settings, and what a run did there."""
     soft = palette.SOFT_INK if ink == palette.INK else palette.FAINT_INK
-    lines = [Line(part, 12, ink, bold=node.shape != "hub") for part in wrap(node.name, 32, 2)]
+    lines = [Line(part, 12, ink, bold=node.shape not in ("hub", "everyone")) for part in wrap(node.name, 32, 2)]
     if node.hidden:
         lines.append(Line(f"{KIND_NAMES.get(node.shape, node.shape)}: {counted(node.hidden, 'node')} inside", 9.5, soft, italic=True))
     lines += [Line(part, 9.5, soft) for part in wrap(node.description, 32, 2)]
     lines += [Line(part, 9, soft, italic=True) for note in node.notes for part in wrap(note, 36, 3)]
-    if node.shape != "hub":
+    if node.shape not in ("hub", "everyone"):
         lines += [Line(did, 9.5, palette.TAKEN, bold=True) for did in activity_texts(node.activity)]
     if node.activity is not None and node.activity.current:
         lines.append(Line("the run is here", 9.5, palette.CURRENT, bold=True))

@@ -25,6 +25,7 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "parallel": ("{{", "}}"),
     "foreach": ("[/", "/]"),
     "hub": ("([", "])"),
+    "everyone": ("([", "])"),
     "missing": ("[", "]"),
     "start": ("((", "))"),
     "end": ("(((", ")))"),
@@ -109,7 +110,7 @@ def _node_texts(node: PictureNode) -> Iterator[str]:
     yield from node.notes
     if node.shape in ("start", "end"):
         yield from choosing_texts(node.activity)
-    elif node.shape != "hub":
+    elif node.shape not in ("hub", "everyone"):
         yield from activity_texts(node.activity)
 
 

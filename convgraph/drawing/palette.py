@@ -34,6 +34,7 @@ NODES: Final[Mapping[str, Colours]] = {
     "parallel": Colours("#e4f1ec", "#5f9c86"),
     "foreach": Colours("#e4f1ec", "#5f9c86"),
     "hub": Colours("#ffffff", "#78909c"),
+    "everyone": Colours("#ffffff", "#78909c"),
     "missing": Colours("#fdf1f0", "#b85c52"),
     "start": Colours("#37474f", "#37474f"),
     "end": Colours("#37474f", "#37474f"),

@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from convgraph.drawing.hubs import Hub, find_hubs
+from convgraph.drawing.hubs import Hub, exits_of_all, find_hubs
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, START, Definition, Edge, Limits, Node, NodeKind, On
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.wording import counted
 
-Shape: TypeAlias = NodeKind | Literal["start", "end", "fork", "join", "hub", "missing"]
+Shape: TypeAlias = NodeKind | Literal["start", "end", "fork", "join", "hub", "everyone", "missing"]
 Style: TypeAlias = On | Literal["flow"]
 
 
@@ -57,7 +57,8 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class PictureNode:
-    """A node, or one of the symbols for start, end, fork, join, hub and an endpoint that was never added (`missing`).
+    """A node, or one of the symbols for start, end, fork, join, hub, `everyone` (any node of the graph) and
+    an endpoint that was never added (`missing`).
 
     `hidden` counts the nodes inside one that is drawn collapsed. `activity` is None in a picture without a run.
     """
@@ -222,6 +223,7 @@ class _Scene:
         drawn: set[int] = set()
         for number, hub in enumerate(find_hubs(graph), start=1):
             drawn |= self._add_hub(graph, hub, path, cluster, join_path(path, f":hub{number}"))
+        drawn |= self._add_exits_of_all(graph, exits_of_all(graph, drawn), path, cluster, join_path(path, ":everyone"))
         for edge in graph.edges:
             if edge.index not in drawn:
                 self._arrow(edge_id(path, edge.index), join_path(path, edge.source), join_path(path, edge.target), graph, path, [edge])
@@ -244,6 +246,13 @@ class _Scene:
             first = bundle[0]
             self._arrow(f"{id}#{first.index}", id, join_path(path, first.target), graph, path, bundle)
         return {edge.index for edge in [*hub.inside, *(edge for bundle in hub.exits for edge in bundle)]}
+
+    def _add_exits_of_all(self, graph: Definition, exits: Collection[tuple[Edge, ...]], path: str, cluster: str, id: str) -> set[int]:
+        if exits:
+            self.nodes.append(PictureNode(id, "any of them", "everyone", cluster))
+        for bundle in exits:
+            self._arrow(f"{id}#{bundle[0].index}", id, join_path(path, bundle[0].target), graph, path, bundle)
+        return {edge.index for bundle in exits for edge in bundle}
 
     def _arrow(self, id: str, source: str, target: str, graph: Definition, path: str, edges: Collection[Edge], both: bool = False) -> None:
         shown = next(iter(edges))

@@ -64,9 +64,9 @@ def arrows_in(picture: Picture, graph: Definition) -> Iterator[tuple[str, str, s
 
 
 def own_name(id: str) -> str | None:
-    """The node's name in its graph; None for a hub, which is any of its members."""
+    """The node's name in its graph; None for a hub, which is any of its members, and for `everyone`."""
     name = id.rpartition("/")[2]
-    return None if name.startswith(":hub") else name
+    return None if name.startswith((":hub", ":everyone")) else name
 
 
 def graph_at(graph: Definition, path: str) -> Definition:
@@ -126,6 +126,29 @@ def test_a_fully_connected_group_is_one_hub(team: Definition) -> None:
     assert len(picture.edges) == 8
     (out,) = [edge for edge in picture.edges if edge.source == hub.id]
     assert (out.target, out.guard, out.priority, len(out.stands_for)) == (END, 'last.content.contains("TERMINATE")', 1, 6)
+
+
+def test_ways_to_end_that_all_nodes_share_are_drawn_once(graph_of: Any) -> None:
+    """In a ring of five with two ways to end, 15 edges are 8 arrows: START, the ring, and each way to end."""
+    ends = [{"when": "turn > 9", "label": "enough"}, {"when": 'last.content == "STOP"', "label": "stop"}]
+    ring = list(zip("abcde", "bcdea", strict=True))
+    graph = graph_of("ring", "abcde", [*((name, END, end) for end in ends for name in "abcde"), *ring])
+    picture = picture_of(graph)
+    (everyone,) = [node for node in picture.nodes if node.shape == "everyone"]
+    shared = [edge for edge in picture.edges if edge.source == everyone.id]
+
+    assert [(edge.target, edge.label, len(edge.stands_for)) for edge in shared] == [(END, "enough", 5), (END, "stop", 5)]
+    assert len(picture.edges) == 8
+    assert Counter(arrows_in(picture, graph)) == Counter(arrows_of(graph))
+
+
+def test_a_way_to_end_that_one_node_lacks_or_that_has_no_condition_is_drawn_arrow_by_arrow(graph_of: Any) -> None:
+    ring = list(zip("abcde", "bcdea", strict=True))
+    lacking = graph_of("ring", "abcde", [*((name, END, {"when": "turn > 9"}) for name in "abcd"), *ring])
+    plain = graph_of("star", "abcde", [(name, END) for name in "abcde"])
+
+    for graph in (lacking, plain):
+        assert not [node for node in picture_of(graph).nodes if node.shape == "everyone"]
 
 
 def test_a_group_with_different_guards_is_drawn_arrow_by_arrow(graph_of: Any) -> None:

@@ -343,6 +343,15 @@ def test_a_hub_shows_what_was_taken_of_its_edges(team: Definition) -> None:
     assert edge_of(picture, ":hub1:coder").taken == ()
 
 
+def test_what_all_nodes_share_shows_which_of_them_was_taken(graph_of: Any) -> None:
+    graph = graph_of(
+        "chat", "abcd", [*((name, END, {"when": "turn > 2"}) for name in "abcd"), ("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
+    )
+    picture = picture_of(graph, overlay=Overlay(visits={"a": 1, "b": 1, "c": 1}, taken={"#2": ("3",)}))
+
+    assert edge_of(picture, ":everyone#0").taken == ("3",)
+
+
 def test_a_collapsed_node_stands_for_what_is_inside(publishing: Definition) -> None:
     run = Overlay(current="review/critic", visits={"review": 1, "review/critic": 2})
     (closed,) = [node for node in picture_of(publishing, overlay=run, depth=0).nodes if node.id == "review"]
