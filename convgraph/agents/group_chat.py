@@ -283,12 +283,15 @@ class GroupChat:
         )
 
     def _selector_view(self) -> Callable[[Sequence[Message]], Sequence[Message]] | None:
-        transform = self.select_speaker_transform_messages
-        if transform is None:
+        given = self.select_speaker_transform_messages
+        if given is None:
             return None
+        transform = getattr(given, "apply_transform", given)
+        if not callable(transform):
+            raise DefinitionError(f"select_speaker_transform_messages= is a function of the messages, not {given!r:.100}")
 
         def view(messages: Sequence[Message]) -> Sequence[Message]:
-            return from_mappings(transform(to_mappings(messages, "")), "", "user")
+            return from_mappings(cast("Any", transform(to_mappings(messages, ""))), "", "user")
 
         return view
 

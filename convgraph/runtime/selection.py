@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from convgraph.errors import EffectFailed, InternalError, SelectionFailed
+from convgraph.errors import EffectFailed, SelectionFailed
 from convgraph.graph.definition import END, METHODS, START, Edge
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
@@ -111,6 +111,8 @@ async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: 
     Returns the transition, or, where there is none, what came of asking.
     """
     model, prompt = _selecting_model(scope), scope.program.selector_prompt
+    if model is None:
+        return "the choice was left to a model, but the graph has none; give it a selector_model="
     by_name = {edge.target: edge for edge in edges}
     roles = _roles(scope, edges)
     request = _selection_request(scope, state, roles)
@@ -136,13 +138,13 @@ async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: 
     return heard
 
 
-def _selecting_model(scope: Scope) -> Model:
+def _selecting_model(scope: Scope) -> Model | None:
     found: Scope | None = scope
     while found is not None:
         if found.program.selector_model is not None:
             return found.program.selector_model
         found = found.outer.scope if found.outer is not None else None
-    raise InternalError("a graph with select='auto' was run without a selecting model")
+    return None
 
 
 def _roles(scope: Scope, edges: tuple[Edge, ...]) -> dict[str, str]:
