@@ -16,6 +16,7 @@ from convgraph.agents.termination import Asks, Ends
 from convgraph.errors import ModelOutputError
 from convgraph.messages import Joined, Message, Reply, ReplyLike, ToolCall
 from convgraph.protocols import Model, ModelReply
+from convgraph.runtime.context import entered
 
 if TYPE_CHECKING:
     from convgraph.agents.code_execution import CodeExecution
@@ -38,9 +39,11 @@ def termination_and_human(agent: ReplyingAgent, exchange: Exchange) -> Awaitable
     if incoming is None:
         return None
     mode, limit = agent.human_input_mode, exchange.limit
+    with entered(exchange.ctx):
+        ends = agent.is_termination(incoming)
     verdict = termination.judged(
         mode,
-        ends=agent.is_termination(incoming),
+        ends=ends,
         replies=0 if limit is None or mode == "ALWAYS" else exchange.replies_in_a_row(limit),
         limit=limit,
     )
@@ -100,9 +103,9 @@ async def _run(exchange: Exchange, execution: CodeExecution, blocks: list[CodeBl
 
 
 async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> Answer:
-    said: list[Message] = []
+    said: tuple[Message, ...] = ()
     for _ in range(TOOL_ROUNDS):
-        messages = Joined(exchange.messages, tuple(said)) if said else exchange.messages
+        messages = Joined(exchange.messages, said) if said else exchange.messages
         reply = await exchange.ctx.call_model(model, agent.request(messages))
         if reply.misfit:
             reply = await _corrected(agent, exchange, model, said, reply)
@@ -112,13 +115,13 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
         from convgraph.tools import run_tool_calls
 
         outcome = await run_tool_calls(exchange.ctx, reply.tool_calls, agent.executable_tools)
-        said += [replace(message, tool_calls=outcome.calls), *outcome.messages]
+        said += (replace(message, tool_calls=outcome.calls), *outcome.messages)
         if outcome.handoff is not None:
             return True, Reply(said, goto=outcome.handoff.target)
     raise ModelOutputError(f"agent {agent.name!r}: the model still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
 
-async def _corrected(agent: ReplyingAgent, exchange: Exchange, model: Model, said: list[Message], reply: ModelReply) -> ModelReply:
+async def _corrected(agent: ReplyingAgent, exchange: Exchange, model: Model, said: tuple[Message, ...], reply: ModelReply) -> ModelReply:
     """An answer that fits the schema: the model is shown its own with what is wrong, a bounded number of times."""
     for _ in range(CORRECTIONS):
         wrong = Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user")

@@ -12,19 +12,24 @@ from convgraph.runtime.context import Context
 class Exchange:
     """A message that an agent replies to, in a turn.
 
-    `messages` is what the agent goes by: the conversation, as its hooks have left it. `limit` is how many replies in a row
+    `messages` is what the agent goes by: the conversation, or what its hooks have made of it. `incoming` is the message that is
+    replied to; None where nothing was said yet, or the agent itself spoke last. `limit` is how many replies in a row
     it may make by itself (None: any number), `since` where the messages after the opening of the present chat begin.
     """
 
-    __slots__ = ("_hears", "ctx", "limit", "messages", "name", "since")
+    __slots__ = ("_hears", "ctx", "incoming", "limit", "messages", "name", "since")
 
-    def __init__(self, name: str, ctx: Context, hears: Agent | None, limit: int | None, since: int = 0) -> None:
+    def __init__(
+        self, name: str, ctx: Context, hears: Agent | None, limit: int | None, since: int = 0, messages: Sequence[Message] | None = None
+    ) -> None:
         self.name = name
         self.ctx = ctx
         self.limit = limit
         self.since = since
-        self.messages: Sequence[Message] = ctx.messages
+        self.messages: Sequence[Message] = ctx.messages if messages is None else messages
         self._hears = hears
+        last = self.messages[-1] if len(self.messages) else None
+        self.incoming: Message | None = None if last is None or last.sender == name else last
 
     @property
     def sender(self) -> Agent | None:
@@ -40,14 +45,6 @@ class Exchange:
         if self._hears is not None:
             return self._hears.name
         return self.messages[-1].sender if len(self.messages) else "user"
-
-    @property
-    def incoming(self) -> Message | None:
-        """The message that is replied to; None where nothing was said yet, or the agent itself spoke last."""
-        messages = self.messages
-        if not len(messages) or messages[-1].sender == self.name:
-            return None
-        return messages[-1]
 
     def replies_in_a_row(self, at_most: int) -> int:
         """How many replies the agent has made by itself since its person last said something, counted up to `at_most`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -12,6 +12,7 @@ from convgraph.agents.message_mappings import from_mapping, to_mapping, to_mappi
 from convgraph.agents.triggers import ANYONE, Trigger, matches
 from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import Message, Reply, ReplyLike, digest_of
+from convgraph.runtime.context import entered
 from convgraph.runtime.threads import called
 
 if TYPE_CHECKING:
@@ -36,11 +37,18 @@ class ReplyFunction:
     idempotent: bool = False
     silent: bool = False
 
-    def __call__(self, agent: ReplyingAgent, exchange: Exchange) -> Awaitable[Answer] | None:
+    def asked(self, agent: ReplyingAgent, exchange: Exchange, exclude: Collection[Any] = ()) -> Awaitable[Answer] | None:
         """The work of making the reply: whether it is final, and the reply. None where there is nothing for it to do.
 
-        One that is not the agent's own is an effect, and called once.
+        It is not asked where it is among those to `exclude`, or the sender does not trigger it. One that is not the agent's
+        own is an effect, and called once.
         """
+        if self.silent or (exclude and any(same_function(self.fn, one) for one in exclude)):
+            return None
+        if self.trigger is not ANYONE:
+            with entered(exchange.ctx):
+                if not matches(self.trigger, exchange.sender):
+                    return None
         return self._recorded(agent, exchange) if self.made is None else self.made(agent, exchange)
 
     async def _recorded(self, agent: ReplyingAgent, exchange: Exchange) -> Answer:
@@ -64,20 +72,6 @@ def name_of(function: Any) -> str:
     """What a function is called, be it a partial or an instance that can be called."""
     function = getattr(function, "func", function)  # what a partial calls
     return getattr(function, "__name__", type(function).__name__)
-
-
-def asked(
-    agent: ReplyingAgent, exchange: Exchange, functions: Sequence[ReplyFunction], exclude: Collection[Any] = ()
-) -> Iterator[Awaitable[Answer]]:
-    """The functions that the sender triggers and that have something to do, in order, each as the work of making its reply."""
-    for function in functions:
-        if function.silent or (exclude and any(same_function(function.fn, one) for one in exclude)):
-            continue
-        if function.trigger is not ANYONE and not matches(function.trigger, exchange.sender):
-            continue
-        pending = function(agent, exchange)
-        if pending is not None:
-            yield pending
 
 
 def same_function(one: Any, other: Any) -> bool:

@@ -15,7 +15,7 @@ from convgraph.agents.code_execution import CodeExecution, code_execution_from
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import earlier_chats
 from convgraph.agents.message_mappings import to_mapping
-from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, asked, name_of, same_function
+from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, name_of, same_function
 from convgraph.agents.termination import HumanInputMode, check_mode
 from convgraph.agents.triggers import ANYONE, check_trigger
 from convgraph.errors import DefinitionError
@@ -240,19 +240,26 @@ class ReplyingAgent(Agent):
         `hears` is whom it replies to (None: whoever spoke last), `limit` how many replies in a row it may make by itself,
         `since` where the present chat begins among the messages. `said_to`: hooks see the reply before it is sent there.
         """
-        with entered(ctx):
-            exchange = Exchange(self.name, ctx, hears, limit, since)
-            if self._hooks:
-                exchange.messages = await hooks.seen(self._hooks, self.name, ctx.messages)
-            for pending in asked(self, exchange, self._reply_functions, exclude):
-                final, reply = await pending
-                if final:
-                    break
-            else:
-                reply = self._default_auto_reply
-            if self._hooks.get(hooks.BEFORE_SEND) and reply is not None:
-                reply = await self._hooked_reply(reply, said_to or exchange.sender, silent)
-            return Reply(reason=f"{self.name} has no reply") if reply is None else reply
+        seen = ctx.messages
+        if self._hooks:
+            with entered(ctx):
+                seen = await hooks.seen(self._hooks, self._name, seen)
+        exchange = Exchange(self._name, ctx, hears, limit, since, seen)
+        for function in self._reply_functions:
+            pending = function.asked(self, exchange, exclude)
+            if pending is None:
+                continue
+            final, reply = await pending
+            if final:
+                break
+        else:
+            reply = self._default_auto_reply
+        if reply is None:
+            return Reply(reason=f"{self.name} has no reply")
+        if self._hooks:
+            with entered(ctx):
+                return await self._hooked_reply(reply, said_to or exchange.sender, silent)
+        return reply
 
     def request(self, messages: Sequence[Message]) -> ModelRequest:
         """What the agent's model is asked."""
@@ -279,6 +286,8 @@ class ReplyingAgent(Agent):
         return await hooks.sent(self._hooks, self, recipient, message, silent)
 
     async def _hooked_reply(self, reply: ReplyLike, recipient: Agent | None, silent: bool) -> ReplyLike:
+        if not self._hooks.get(hooks.BEFORE_SEND):
+            return reply
         whole = reply if isinstance(reply, Reply) else Reply(reply)
         messages = [await self.hooked(message, recipient, silent) for message in as_messages(whole.content, self.name)]
         return Reply(messages or None, whole.update, whole.goto, whole.reason)

@@ -49,11 +49,11 @@ def judged(mode: HumanInputMode, *, ends: bool, replies: int, limit: int | None)
     if mode == "ALWAYS":
         return Asks(empty_ends=ends)
     at_limit = limit is not None and replies >= limit
+    if not (at_limit or ends):
+        return GoOn()
     if mode == "TERMINATE":
-        return Asks(empty_ends=ends) if at_limit or ends else GoOn()
-    if at_limit:
-        return Ends(f"max_consecutive_auto_reply ({limit})")
-    return Ends("termination message") if ends else GoOn()
+        return Asks(empty_ends=ends)
+    return Ends(f"max_consecutive_auto_reply ({limit})" if at_limit else "termination message")
 
 
 def question(name: str, sender: str, asks: Asks) -> str:
