@@ -36,6 +36,7 @@ from convgraph.runtime.threads import called
 
 if TYPE_CHECKING:
     from convgraph.models.cache import Cache
+    from convgraph.tools import Tool
 
 __all__ = ["ConversableAgent", "LlmConfig"]
 
@@ -271,6 +272,12 @@ class ConversableAgent(ReplyingAgent):
         from convgraph.agents.sequential import NestedChats
 
         self.add_reply(trigger, NestedChats(self, chat_queue, _autogen.get("config")), position)
+
+    def as_tool(self, name: str | None = None, description: str | None = None) -> Tool:
+        """The agent as a tool for the model of another, which calls it with a message: see `agent_as_tool`."""
+        from convgraph.agents.agent_as_tool import agent_as_tool
+
+        return agent_as_tool(self, name, description)
 
     def chat_graph(self, initiator: ConversableAgent, summary: Summary | None = None) -> ConversationGraph:
         """The graph of a chat that `initiator` opens with this agent."""

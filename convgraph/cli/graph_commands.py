@@ -77,11 +77,12 @@ def draw(
         drawn = _drawing(_load(target, allow), chosen, depth, collapse)
     else:
         with existing(store) as opened:
-            graph = graph_of(asyncio.run(opened.info(run_id)), target, allow)
-            if sequence is not None:
-                drawn = _sequence(graph, opened.events(sequence), chosen)
+            info = asyncio.run(opened.info(run_id))
+            if run is not None:
+                drawn = _drawing(graph_of(info, target, allow), chosen, depth, collapse, run=run, store=opened)
             else:
-                drawn = _drawing(graph, chosen, depth, collapse, run=run_id, store=opened)
+                graph = graph_of(info, target, allow) if target or info.target else None  # without it, edges have no labels
+                drawn = _sequence(graph, opened.events(run_id), chosen)
     return _put(drawn, chosen, out, output)
 
 
@@ -267,15 +268,16 @@ def _drawing(graph: ConversationGraph, chosen: str, depth: int | None, collapse:
     return cast(bytes, drawn)
 
 
-def _sequence(graph: ConversationGraph, events: Any, chosen: str) -> bytes:
+def _sequence(graph: ConversationGraph | None, events: Any, chosen: str) -> bytes:
+    definition = graph.definition if graph is not None else None
     if chosen == "mermaid":
         from convgraph.drawing.sequence_mermaid import sequence_mermaid
 
-        return sequence_mermaid(events, graph.definition).encode()
+        return sequence_mermaid(events, definition).encode()
     if chosen == "svg":
         from convgraph.drawing.sequence_svg import sequence_svg
 
-        return sequence_svg(events, graph.definition)
+        return sequence_svg(events, definition)
     raise InputError(f"a sequence diagram is drawn as svg or mermaid, not {chosen!r}")
 
 

@@ -37,6 +37,7 @@ def show(
     run_id: o.RunId,
     *,
     events: Annotated[bool, typer.Option("--events", help="Every event of the journal, as it is stored.")] = False,
+    inside: Annotated[bool, typer.Option("--inside", help="Also what was said in nested conversations, under their paths.")] = False,
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
@@ -52,7 +53,7 @@ def show(
         info = asyncio.run(opened.info(run_id))
         recorded = opened.events(run_id)
         questions = opened.questions(run_id)
-    told = transcript(recorded)
+    told = transcript(recorded, inside=inside)
     output.line(f"run {run_id} of {info.graph}, {info.status}{f': {info.reason}' if info.reason else ''}")
     output.line(f"began {_when(info.created)}, changed {_when(info.updated)}" + (f", started with {info.target}" if info.target else ""))
     if info.parent:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from convgraph.cli.output import Output
-from convgraph.cli.session import Place
+from convgraph.cli.session import UNKNOWN, Place
 from convgraph.messages import Message, Usage
 from convgraph.wording import counted, money
 
@@ -41,6 +41,8 @@ def next_steps(run_id: str, status: str, questions: Iterable[OpenQuestion], plac
         more = ["--max-turns", "N"] if status == "limited" else []
         yield "resume it (with a limit that leaves room, --max-turns or another):" if more else "resume it:"
         yield f"  {place.command('resume', run_id, *more)}"
+        if place.graph == UNKNOWN:
+            yield f"  or run the program that started it again, with its store= and run_id={run_id!r}"
 
 
 def as_document(result: RunResult, place: Place) -> dict[str, Any]:

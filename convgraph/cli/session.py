@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph
     from convgraph.journal.store import RunInfo, Store
 
+UNKNOWN = "TARGET"
+"""What stands for the graph of a run that a program has started: only that program knows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -37,7 +40,7 @@ class Place:
 
 def place_of(info: RunInfo, store: str) -> Place:
     """Where a stored run is found again; one that a program has started needs its graph named."""
-    return Place(store, None if info.target else "TARGET")
+    return Place(store, None if info.target else UNKNOWN)
 
 
 @contextmanager
@@ -65,7 +68,11 @@ def graph_of(info: RunInfo, target: str | None, allow: Sequence[str] | None) -> 
 
     named = target or info.target
     if not named:
-        raise InputError(f"run {info.run_id!r} was not started from the command line; say which graph it belongs to with --graph TARGET")
+        raise InputError(
+            f"run {info.run_id!r} was not started from the command line: run the program that started it again, with its store= "
+            f"and run_id={info.run_id!r}, or name its graph with --graph TARGET "
+            "(for a chat, a function that returns agent.chat_graph(initiator))"
+        )
     try:
         return load_target(named, allow=allow or ())
     except InputError as error:

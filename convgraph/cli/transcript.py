@@ -19,8 +19,8 @@ class Transcript:
     steps: int
 
 
-def transcript(events: Iterable[Recorded]) -> Transcript:
-    """The conversation of the run itself; what was said in nested ones stays there."""
+def transcript(events: Iterable[Recorded], *, inside: bool = False) -> Transcript:
+    """The conversation of the run itself; with `inside`, also what was said in those that are nested in it or opened by its turns."""
     messages: list[tuple[str, Message]] = []
     usage, steps = NO_USAGE, 0
     for recorded in events:
@@ -30,6 +30,8 @@ def transcript(events: Iterable[Recorded]) -> Transcript:
         elif isinstance(event, Stepped) and not is_inner(event.path):
             messages += [(event.path, message) for message in event.messages]
             usage, steps = usage + event.usage + event.move_usage, steps + 1
+        elif isinstance(event, Stepped) and inside:
+            messages += [(event.path, message) for message in event.messages]
         elif isinstance(event, Moved) and not is_inner(event.path):
             usage = usage + event.usage
         elif isinstance(event, Edited):

@@ -263,7 +263,17 @@ def summing(evidence: Evidence) -> Have:
     return chatting(asker(), expert, "Go.", max_turns=2, summary_method=sum_up)
 
 
+def agent_tool(evidence: Evidence) -> Have:
+    """A model calls two other agents as tools, at the same time; one of them has a nested chat before it replies."""
+    expert, critic, second = (assistant(evidence, name) for name in ("expert", "critic", "adviser"))
+    critic.register_nested_chats([{"recipient": second, "max_turns": 1}], trigger=lambda sender: sender is None)
+    calls = [("expert", '{"message": "Why?"}'), ("critic", '{"message": "How?"}')]
+    tools = [expert.as_tool(), critic.as_tool(description="Judges.")]
+    boss = AssistantAgent("boss", "You are boss.", model=model(evidence, "boss", calls), tools=tools)
+    return chatting(asker(), boss, "Find out.", max_turns=1)
+
+
 CHATS: dict[str, Callable[[Evidence], Have]] = {
     chat.__name__: chat
-    for chat in (nested, sync_tool, async_tool, reply_function, sequential, at_once, asking_tool, selecting, node, summing)
+    for chat in (nested, sync_tool, async_tool, reply_function, sequential, at_once, asking_tool, selecting, node, summing, agent_tool)
 }

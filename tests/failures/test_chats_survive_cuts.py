@@ -90,6 +90,8 @@ def in_doubt(chat: str, events: list[Event]) -> list[str]:
             continue
         if event.name == "opening" and not (chat in ("nested", "sequential") and last_part(event.path) == "2"):
             continue  # a plain text opens the chat: that can be made again
+        if chat == "agent_tool":
+            continue  # there is nothing in such a call but its conversation
         doubtful.append(f"doubt-{event.path.replace('/', '.')}-{event.effect}-{event.name}-{event.ordinal}")
     return doubtful
 
