@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.agents.exchange import Exchange
@@ -65,7 +65,8 @@ async def _one_turn(
     agent: ReplyingAgent, speak: Callable[[Context], Coroutine[Any, Any, ReplyLike]], messages: Sequence[Any], sender: Agent | None
 ) -> tuple[Sequence[Message], str]:
     """What the agent says in a conversation in which it has one turn, and why that ended. Raises what its turn failed with."""
-    given = from_mappings(messages, agent.name, sender.name if sender is not None else "user")
+    other = sender.name if sender is not None else "user" if agent.name != "user" else "sender"
+    given = from_mappings(_heard(messages, other), agent.name, other)
     graph = ConversationGraph(f"{agent.name[:58]}-reply")
     graph.add_node(_Once(agent, speak))
     graph.add_edge(agent.name, END)
@@ -82,6 +83,16 @@ async def _one_turn(
     if result.exception is not None:
         raise result.exception
     raise NodeFailed(f"agent {agent.name!r}: no reply: {result.stop_reason}")
+
+
+def _heard(messages: Sequence[Any], other: str) -> Sequence[Any]:
+    """The messages; a call of tools at their end is another's, since it is replied to, whatever its role: AutoGen's is `assistant`."""
+    if not len(messages) or not isinstance(messages[-1], Mapping):
+        return messages
+    last = cast("Mapping[str, Any]", messages[-1])
+    if "name" in last or "sender" in last or not (last.get("tool_calls") or last.get("function_call")):
+        return messages
+    return [*messages[:-1], {**last, "name": other}]
 
 
 class _Once:

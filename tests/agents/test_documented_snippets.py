@@ -283,6 +283,16 @@ def test_function_calls_of_the_old_kind(endpoint: Endpoint) -> None:
     assert "Because: why?" in texts(user.initiate_chat(assistant, message="Ask."))
 
 
+def test_a_call_of_tools_is_carried_out_directly() -> None:
+    user = autogen.UserProxyAgent("user", human_input_mode="NEVER", code_execution_config=False, function_map={"double": lambda x: 2 * x})
+    call = {"id": "c1", "type": "function", "function": {"name": "double", "arguments": '{"x": 4}'}}
+    messages = [{"role": "user", "content": "Double 4."}, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    assert user.generate_reply(messages)["content"] == "8"
+    final, reply = user.generate_tool_calls_reply(messages)
+    assert final
+    assert reply["tool_responses"] == [{"tool_call_id": "c1", "role": "tool", "content": "8"}]
+
+
 def test_a_function_that_consults_another_agent_is_part_of_the_same_run(endpoint: Endpoint) -> None:
     planner = autogen.AssistantAgent("planner", llm_config=endpoint(["First this, then that."]))
     planner_user = autogen.UserProxyAgent(
