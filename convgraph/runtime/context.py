@@ -206,7 +206,8 @@ class Context:
         instance of `schema` (a plain JSON value where that is a JSON schema).
         """
         where = f"node {self._node!r}: ask({prompt!r:.50})"
-        answer = await effects.ask_person(self._run, self._turning, to or self._node, prompt, schema_of(schema, where), id)
+        with entered(self):  # whoever answers in code may look at the conversation
+            answer = await effects.ask_person(self._run, self._turning, to or self._node, prompt, schema_of(schema, where), id)
         return answer if isinstance(schema, Mapping) or schema is str else TypeAdapter(schema).validate_python(answer)
 
     def call_model(self, model: Model, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
