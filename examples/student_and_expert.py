@@ -13,11 +13,6 @@ STORE = "student_and_expert.db"
 INPUT = "Why do we always see the same side of the moon?"
 
 
-def is_done(message: dict[str, Any]) -> bool:
-    """Whether an assistant says that it is done."""
-    return str(message.get("content") or "").rstrip().endswith("TERMINATE")
-
-
 # The expert's side: a person, who is asked before each reply, and an assistant that drafts.
 
 expert = autogen.UserProxyAgent("expert", human_input_mode="ALWAYS", code_execution_config=False)
@@ -33,15 +28,21 @@ def ask_expert(question: str) -> str:
     return expert.initiate_chat(assistant_for_expert, message=question, max_turns=4).summary
 
 
-# The student's side: a person, who is asked once the assistant is done, and an assistant that knows whom to ask.
+# The student's side: a person, who is asked about what is said but not about calls of tools, and an assistant that knows whom to ask.
+
+
+def is_for_the_student(message: dict[str, Any]) -> bool:
+    """Whether there is something to read for the person. (In the mode TERMINATE, a termination message is one to ask about.)"""
+    return not message.get("tool_calls")
+
 
 student = autogen.UserProxyAgent(
-    "student", human_input_mode="TERMINATE", is_termination_msg=is_done, max_consecutive_auto_reply=10, code_execution_config=False
+    "student", human_input_mode="TERMINATE", is_termination_msg=is_for_the_student, code_execution_config=False
 )
 assistant_for_student = autogen.AssistantAgent(
     "assistant_for_student",
     "You help a student with homework. What you are not certain of, ask the expert, once, before you answer. "
-    "Explain the answer in your own words, and end with the word TERMINATE.",
+    "Explain the answer in your own words.",
 )
 autogen.register_function(ask_expert, caller=assistant_for_student, executor=student)
 
@@ -68,9 +69,9 @@ def help_student(request: dict[str, Any]) -> Any:
 
     last = request["messages"][-1]
     if last["role"] == "tool":
-        return f"The expert says: {last['content']} So the same side faces us all the time.\n\nTERMINATE"
+        return f"The expert says: {last['content']} So the same side faces us all the time."
     if "far side" in last["content"]:
-        return "We do see a little of it: the moon sways, and shows us 59 % of its surface in time.\n\nTERMINATE"
+        return "We do see a little of it: the moon sways, and shows us 59 % of its surface in time."
     return Answer(tool_calls=[{"name": "ask_expert", "arguments": {"question": last["content"]}}])
 
 
