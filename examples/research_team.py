@@ -93,6 +93,11 @@ def chat(**options: Any) -> autogen.ChatResult:
     return admin.initiate_chat(manager, message=INPUT, **options)
 
 
+async def achat(**options: Any) -> autogen.ChatResult:
+    """The same, asynchronously."""
+    return await admin.a_initiate_chat(manager, message=INPUT, **options)
+
+
 # What the stand-in says, and the person who is played where no model is configured.
 
 
@@ -158,5 +163,7 @@ if __name__ == "__main__":
 
     with endpoint(PARTS) as stand_in:
         print("Drawn to", graph.draw("research_team.svg"), end="\n\n")
+        if not stand_in:
+            print("You are the Admin: say APPROVED to a plan that you like, and ACCEPTED to the report.\n")
         result = chat(store="research_team.db", human=person if stand_in else "console")
         print(f"{result.status}: {result.stop_reason}, {result.usage.calls} model calls, selections among them (run {result.run_id})")

@@ -70,6 +70,11 @@ def chat(**options: Any) -> autogen.ChatResult:
     return players["A0"].initiate_chat(manager, message=INPUT, **options)
 
 
+async def achat(**options: Any) -> autogen.ChatResult:
+    """The same, asynchronously."""
+    return await players["A0"].a_initiate_chat(manager, message=INPUT, **options)
+
+
 # What the stand-in says, which a real model says by reading its rules.
 
 

@@ -32,7 +32,10 @@ from convgraph.journal.sqlite import SqliteStore
 from convgraph.journal.store import Claim, Store
 from convgraph.testing import ScriptedServer
 
-CHATS = ("code_and_fix", "sequential_and_nested", "student_and_expert", "two_comedians")
+CHATS = ("code_and_fix", "research_team", "sequential_and_nested", "student_and_expert", "three_teams", "two_comedians")
+GRAPHS = ("critics_and_judge", "optiguide")
+"""Examples that are run as graphs, for which the worker does the same."""
+
 FOLDER = Path(__file__).parents[2] / "examples"
 KILLED = "killed"
 
@@ -98,11 +101,11 @@ class Dying:
             cwd=FOLDER.parent,
         )
 
-    def go_on_for_one_step(self, example: ChatExample, store: Path) -> int:
-        """Have a process begin the chat, or go on with it, for one step. Returns the signal that it died by, 0 at the chat's end."""
+    def go_on_for_one_step(self, name: str, base_url: str, store: Path) -> int:
+        """Have a process begin the example, or go on with it, for one step. Returns the signal that it died by, 0 at its end."""
         assert self._worker.stdin is not None
         assert self._worker.stdout is not None
-        self._worker.stdin.write(json.dumps([example.module.__name__, str(store), example.server.base_url]) + "\n")
+        self._worker.stdin.write(json.dumps([name, str(store), base_url]) + "\n")
         self._worker.stdin.flush()
         answer = json.loads(self._worker.stdout.readline())
         assert isinstance(answer, int), answer
@@ -131,7 +134,7 @@ def _serve() -> None:
     import openai  # noqa: F401  # so that children need not
 
     sys.path.insert(0, str(FOLDER))
-    modules = {name: importlib.import_module(name) for name in CHATS}
+    modules = {name: importlib.import_module(name) for name in (*CHATS, *GRAPHS)}
     for module in modules.values():
         module.graph.check()
     for line in sys.stdin:
@@ -152,10 +155,15 @@ def _fate_of_a_child(module: ModuleType, path: str, base_url: str) -> int | str:
 
 
 def _have(module: ModuleType, path: str) -> int:
-    """Have the chat, or go on with it, until it ends. Returns 0, or 1 where it fails."""
+    """Have the conversation, or go on with it, until it ends. Returns 0, or 1 where it fails."""
     try:
         with OneStepStore(path, synchronous="NORMAL") as store:  # kill -9 is not loss of power
-            module.chat(store=store, run_id=KILLED, human=person_of(module))
+            if module.__name__ in CHATS:
+                module.chat(store=store, run_id=KILLED, human=person_of(module))
+            elif store.runs():
+                module.graph.resume(KILLED, store=store)
+            else:
+                module.graph.run(module.INPUT, store=store, run_id=KILLED)
     except BaseException:  # noqa: BLE001  # told to the test, whatever it is
         traceback.print_exc()
         sys.stderr.flush()

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from convgraph import ChatResult, ConversationGraph, RunResult, open_store
+from convgraph import ConversationGraph, RunResult
 from convgraph.journal.store import Store
 from convgraph.testing import ScriptedServer
-from tests.examples.chat_examples import CHATS
+from tests.examples.chat_examples import CHATS, Dying, dying
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("stage", *CHATS))
@@ -43,15 +43,6 @@ class Example:
     def run(self, store: Store) -> RunResult:
         """Run it with its input, and answer what it asks of people."""
         return self.answered(self.graph.run(self.module.INPUT, store=store, human=self.person), store)
-
-    def have(self, store: Store | None = None, *, run_id: str | None = None) -> RunResult | ChatResult:
-        """Have it as a user does, from its beginning to its end, or what is left of that: a chat as a chat, a graph as a run."""
-        if hasattr(self.module, "chat"):
-            return self.module.chat(store=store, run_id=run_id, human=self.person, silent=True)
-        if store is None:
-            with open_store(":memory:") as store:
-                return self.run(store)
-        return self.run(store) if run_id is None else self.resume(run_id, store)
 
     def resume(self, run_id: str, store: Store) -> RunResult:
         """Go on, and answer what it asks of people."""
@@ -93,6 +84,13 @@ def served(load: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     yield serve
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def worker() -> Iterator[Dying]:
+    """Has examples go on for one step each time, in processes that die after it."""
+    with dying() as worker:
+        yield worker
 
 
 @pytest.fixture(params=NAMES)

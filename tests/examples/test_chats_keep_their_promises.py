@@ -8,7 +8,6 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,13 @@ import pytest
 
 from convgraph import open_store
 from convgraph.journal.codec import encode_event
-from tests.examples.chat_examples import CHATS, FOLDER, KILLED, ChatExample, Dying, dying, steps_in, transcripts
+from tests.examples.chat_examples import CHATS, FOLDER, KILLED, ChatExample, Dying, steps_in, transcripts
 
 
 @pytest.fixture(params=CHATS)
 def chat(served: Any, request: pytest.FixtureRequest) -> ChatExample:
     """Each chat in turn."""
     return chat_of(served, request.param)
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Dying]:
-    with dying() as worker:
-        yield worker
 
 
 def chat_of(served: Any, name: str) -> ChatExample:
@@ -62,7 +55,7 @@ def test_killed_after_each_step_it_says_the_same_and_asks_for_nothing_twice(chat
     chat.server.log.clear()
 
     deaths = 0
-    while (ended := worker.go_on_for_one_step(chat, tmp_path / "killed.db")) != 0:
+    while (ended := worker.go_on_for_one_step(chat.module.__name__, chat.server.base_url, tmp_path / "killed.db")) != 0:
         assert ended == signal.SIGKILL
         deaths += 1
         assert deaths <= steps, "it does not come forward"

@@ -19,6 +19,7 @@ from convgraph.journal.codec import encode_event
 from convgraph.journal.events import Moved, Stepped
 from convgraph.messages import NO_USAGE
 from convgraph.testing import ScriptedServer
+from tests.examples.chat_examples import GRAPHS, KILLED, Dying, steps_in
 
 FOLDER = Path(__file__).parents[2] / "examples"
 
@@ -126,6 +127,29 @@ def test_killed_in_a_model_call_it_is_resumed_without_asking_again(name: str, de
     assert resumed.messages == expected.messages
     assert resumed.state == expected.state
     assert len(whole.server.log) == calls_left
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_killed_after_each_step_it_says_the_same_and_asks_for_nothing_twice(name: str, served: Any, worker: Dying, tmp_path: Path) -> None:
+    """A chain of processes, each of which dies by kill -9 when it has recorded one step."""
+    example = served(name)
+    with open_store(":memory:") as store:
+        whole = example.run(store)
+        steps = steps_in(store, whole.run_id)
+    calls = len(example.server.log)
+    example.server.log.clear()
+
+    deaths = 0
+    while (ended := worker.go_on_for_one_step(name, example.server.base_url, tmp_path / "killed.db")) != 0:
+        assert ended == signal.SIGKILL
+        deaths += 1
+        assert deaths <= steps, "it does not come forward"
+    with open_store("killed.db") as store:
+        result = example.resume(KILLED, store)
+
+    assert (result.messages, result.state, result.usage, result.steps) == (whole.messages, whole.state, whole.usage, whole.steps)
+    assert deaths >= steps - 2, "the last step and the end may be recorded at once"
+    assert len(example.server.log) == calls
 
 
 def test_draft_review_publishes_the_best_draft_when_the_limit_is_reached(served: Any) -> None:

@@ -140,7 +140,7 @@ def test_a_real_model_routes_and_its_run_replays(served: Any, tmp_path: Path, mo
 def test_the_research_team_works_on_aimock_as_on_our_own(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Selections, a person and a sandbox included."""
     example = served("research_team")
-    expected = example.have()
+    expected = example.module.chat(human=example.person, silent=True)
     chosen = {
         "Which domains": "Planner",
         "1. Engineer": "Critic",
@@ -157,7 +157,7 @@ def test_the_research_team_works_on_aimock_as_on_our_own(served: Any, tmp_path: 
     fixtures += [fixture for phrase, said in lines.items() for fixture in said_by(phrase, said)]
     with aimock(fixtures, tmp_path) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
-        result = example.have()
+        result = example.module.chat(human=example.person, silent=True)
 
     assert (result.status, result.stop_reason, result.messages) == ("finished", "termination message", expected.messages)
     assert result.usage.calls == expected.usage.calls

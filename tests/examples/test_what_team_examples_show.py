@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from convgraph import ConversationGraph, RunResult, open_store
-from convgraph.journal.events import EffectStarted
+from convgraph.journal.events import EffectStarted, Moved, Stepped
+from convgraph.messages import NO_USAGE
 from convgraph.testing import ScriptedServer
+from tests.examples.chat_examples import person_of
 
 SAFE = "freight['Hanoi', 'Oslo'] *= 2"
 
@@ -23,8 +25,8 @@ def answered(load: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     """Serves an example with some parts played otherwise."""
     servers: list[ScriptedServer] = []
 
-    def serve(name: str, parts: Mapping[str, Any], latency: float = 0.0) -> ScriptedServer:
-        server = ScriptedServer(load("stage").played({**load(name).PARTS, **parts}), latency=latency)
+    def serve(name: str, parts: Mapping[str, Any]) -> ScriptedServer:
+        server = ScriptedServer(load("stage").played({**load(name).PARTS, **parts}))
         server.start()
         servers.append(server)
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
@@ -39,12 +41,17 @@ def said(result: Any) -> list[str]:
     return [message.sender for message in result.messages]
 
 
+def have(example: Any) -> Any:
+    """The chat, its person played."""
+    return example.module.chat(human=person_of(example.module), silent=True)
+
+
 # Three teams
 
 
 def test_three_teams_keep_to_their_paths_and_find_the_total(served: Any) -> None:
     example = served("three_teams")
-    result = example.have()
+    result = have(example)
     speakers = said(result)
 
     for before, after in itertools.pairwise(speakers):
@@ -56,7 +63,7 @@ def test_three_teams_keep_to_their_paths_and_find_the_total(served: Any) -> None
 def test_three_teams_without_an_edge_take_another_way(served: Any) -> None:
     """A0 and B0 do not talk any more: the counts of team B come by way of C0."""
     example = served("three_teams")
-    before = said(example.have())
+    before = said(have(example))
     a0, b0 = example.module.players["A0"], example.module.players["B0"]
     paths = {one: [other for other in others if {one, other} != {a0, b0}] for one, others in example.module.paths.items()}
     chat = replace(example.module.team_chat, allowed_or_disallowed_speaker_transitions=paths)
@@ -97,7 +104,7 @@ LEADERS = ("A0", "B0", "C0")
 
 
 def test_the_research_team_runs_its_code_and_writes_up_what_that_printed(served: Any) -> None:
-    result = served("research_team").have()
+    result = have(served("research_team"))
     executed = [message.text for message in result.messages if message.sender == "Executor"]
 
     assert [text.splitlines()[0] for text in executed] == ["exitcode: 1 (execution failed)", "exitcode: 0 (execution succeeded)"]
@@ -226,7 +233,7 @@ def test_optiguides_sandbox_holds_where_the_judge_is_wrong(answered: Any, load: 
 def test_optiguide_asks_for_code_that_works_and_answers_with_what_it_printed(served: Any) -> None:
     example = served("optiguide")
     with open_store(":memory:") as store:
-        result = example.have(store)
+        result = example.run(store)
 
     assert [message.text for message in result.messages if message.sender == "run_code"][-1] == "exit code 0\ncheapest plan: 770"
     assert "770" in result.messages[-1].text
@@ -236,17 +243,24 @@ def test_optiguide_asks_for_code_that_works_and_answers_with_what_it_printed(ser
 
 
 def test_critics_speak_at_the_same_time_and_do_not_hear_each_other(answered: Any, load: Any) -> None:
-    server = answered("critics_and_judge", {}, latency=0.05)
-    module = load("critics_and_judge")
-    began = time.monotonic()
-    result = module.graph.run(module.INPUT)
-    one_after_another = len(server.log) * server.latency
-    critics = [str(request["messages"]) for request in server.requests if re.search("You judge the", str(request["messages"][0]))]
+    """Each critic's answer is held back until all three have been asked: one after another, none would ever come."""
+    all_asked = threading.Barrier(3)
+    heard: list[str] = []
 
+    def criticise(request: dict[str, Any]) -> str:
+        all_asked.wait(10)
+        heard.append(str(request["messages"]))
+        return f"Remark {len(heard)}."
+
+    server = answered("critics_and_judge", {f"You judge the {aspect}": criticise for aspect in ("evidence", "logic", "fairness")})
+    module = load("critics_and_judge")
+    result = module.graph.run(module.INPUT)
+
+    assert result.status == "finished"
     assert said(result)[3:6] == ["evidence", "logic", "fairness"]
-    assert len(critics) == 6
-    assert not any("Neither side gives any." in text and "no argument" in text for text in critics[:3])
-    assert time.monotonic() - began < one_after_another
+    assert not any("Remark" in messages for messages in heard[:3])
+    assert all("Remark 1." in messages for messages in heard[3:])
+    assert len(server.log) == 12
 
 
 def test_the_debate_has_a_last_round_and_then_a_winner(answered: Any, load: Any) -> None:
@@ -258,13 +272,31 @@ def test_the_debate_has_a_last_round_and_then_a_winner(answered: Any, load: Any)
     assert said(result).count("speaker_for") == module.ROUNDS
 
 
+# Selections
+
+
+@pytest.mark.parametrize("name", ["three_teams", "research_team"])
+def test_a_team_forked_at_any_step_chooses_anew_from_there_and_says_the_same(name: str, served: Any) -> None:
+    example = served(name)
+    with open_store(":memory:") as store:
+        result = example.module.chat(store=store, human=example.person, silent=True)
+        steps = [recorded.event for recorded in store.events(result.run_id) if isinstance(recorded.event, Moved | Stepped)]
+        for at in range(1, len(steps) - 1):
+            asked = len(example.server.log)
+            forked = example.graph.resume(example.graph.fork(result.run_id, store=store, at=at), store=store, human=example.person)
+            spent = sum((step.usage + (step.move_usage if isinstance(step, Stepped) else NO_USAGE) for step in steps[: at + 1]), NO_USAGE)
+
+            assert forked.messages == result.messages, f"from step {at}"
+            assert len(example.server.log) - asked == result.usage.calls - spent.calls, f"from step {at}"
+
+
 # The cost of all
 
 
 @pytest.mark.parametrize("name", ["three_teams", "research_team"])
 def test_a_chats_cost_is_the_endpoints_own_count_with_the_selections(name: str, served: Any) -> None:
     example = served(name)
-    result = example.have()
+    result = have(example)
     by_model = [each for model, each in result.cost["usage_including_cached_inference"].items() if model != "total_cost"]
     selections = [request for request in example.server.requests if "You choose who speaks next" in str(request["messages"][0])]
 
