@@ -55,7 +55,7 @@ class Exchange:
         if self.ctx.turn > 1 and self.ctx.visits.get(self.ctx.node, 0) < at_most:
             return 0
         counted = 0
-        messages = self.messages
+        messages = self.ctx.messages  # what was said, whatever hooks have left of it
         for position in range(len(messages) - 1, self.since - 1, -1):
             message = messages[position]
             if message.sender != self.name or (position > self.since and messages[position - 1].sender == self.name):

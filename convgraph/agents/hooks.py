@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
-from convgraph.agents.message_mappings import from_mapping, from_mappings, to_mappings
+from convgraph.agents.message_mappings import from_mapping, from_mappings, to_mapping, to_mappings
 from convgraph.errors import DefinitionError
 from convgraph.messages import Message
 from convgraph.runtime.threads import called
@@ -44,7 +45,7 @@ async def seen(hooks: Mapping[str, Sequence[Hook]], owner: str, messages: Sequen
     mappings: list[Any] = copy.deepcopy(to_mappings(messages, owner))
     for hook in hooks.get(ALL_MESSAGES, ()):
         mappings = list(await called(hook, mappings))
-    for hook in hooks.get(LAST_MESSAGE, ()):
+    for hook in hooks.get(LAST_MESSAGE, ()) if mappings else ():
         last: dict[str, Any] = dict(mappings[-1])
         if last.get("role") == "tool" or last.get("tool_calls"):
             continue
@@ -55,7 +56,15 @@ async def seen(hooks: Mapping[str, Sequence[Hook]], owner: str, messages: Sequen
 async def sent(hooks: Mapping[str, Sequence[Hook]], sender: Agent, recipient: Agent | None, message: Message, silent: bool) -> Message:
     """The message as the hooks leave it before it is said."""
     for hook in hooks.get(BEFORE_SEND, ()):
-        mapping = to_mappings([message], sender.name)[0]
-        changed = await called(hook, sender=sender, message=mapping, recipient=recipient, silent=silent)
-        message = from_mapping(changed, sender.name)[0]
+        mapping = to_mapping(message, sender.name)
+        changed = await called(hook, sender=sender, message=copy.deepcopy(mapping), recipient=recipient, silent=silent)
+        if changed != mapping:
+            message = _changed(message, mapping, changed)
     return message
+
+
+def _changed(message: Message, mapping: Mapping[str, Any], changed: Any) -> Message:
+    """The message with what a hook has changed of its mapping. What a mapping does not tell (whose words an agent says) stays."""
+    said = from_mapping(changed, message.sender)[0]
+    told = cast("Mapping[str, Any]", changed).get("role") if isinstance(changed, Mapping) else None
+    return replace(said, role=message.role) if told in (None, mapping["role"]) else said

@@ -125,3 +125,38 @@ def test_a_hook_is_registered_once_and_for_what_there_is() -> None:
         agent.register_hook("process_everything", hook)
     with pytest.raises(DefinitionError, match="function"):
         agent.register_hook("process_last_received_message", "hook")  # type: ignore[arg-type]
+
+
+def test_the_limit_on_replies_counts_what_was_said_not_what_hooks_leave() -> None:
+    """An agent that is shown only the last message would never have replied before."""
+    agent = autogen.ConversableAgent("agent", human_input_mode="NEVER", max_consecutive_auto_reply=2, default_auto_reply="again")
+    agent.register_hook("process_all_messages_before_reply", lambda messages: messages[-1:])
+    chat = ASKS.initiate_chat(agent, message="hi", silent=True)
+    assert [message["content"] for message in chat.chat_history if message["name"] == "agent"] == ["again", "again"]
+
+
+def test_a_hook_keeps_whose_words_are_said_and_what_travels_along() -> None:
+    """A person's words stay a person's, and a parsed answer stays with its text."""
+    person = autogen.ConversableAgent("person", human_input_mode="ALWAYS", llm_config=False)
+    answers = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    model = autogen.ScriptedModel([{"n": 1}], repeat=True)
+    counts = autogen.ConversableAgent("counts", human_input_mode="NEVER", model=model, response_format=answers)
+    for agent in (person, counts):
+        agent.register_hook("process_message_before_send", lambda sender, message, recipient, silent: message)
+    chat = counts.initiate_chat(person, message="hi", max_turns=2, silent=True, human=lambda question: "words")
+    assert [(message.sender, message.role, message.data) for message in chat.messages[1:3]] == [
+        ("person", "user", None),
+        ("counts", "assistant", {"n": 1}),
+    ]
+    person.register_hook("process_message_before_send", lambda sender, message, recipient, silent: f"{message['content']}!")
+    chat = counts.initiate_chat(person, message="hi", max_turns=1, silent=True, human=lambda question: "words")
+    assert (chat.messages[1].role, chat.messages[1].text) == ("user", "words!")
+
+
+def test_a_hook_may_leave_nothing() -> None:
+    heard: list[Any] = []
+    agent = hearing(heard)
+    agent.register_hook("process_all_messages_before_reply", lambda messages: [])
+    agent.register_hook("process_last_received_message", lambda content: content)
+    assert agent.generate_reply([{"content": "hi"}]) == "ok"
+    assert heard == [[]]
