@@ -17,7 +17,7 @@ from convgraph.agents.latest import earlier_chats
 from convgraph.agents.message_mappings import to_mapping
 from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, name_of, same_function
 from convgraph.agents.termination import HumanInputMode, check_mode
-from convgraph.agents.triggers import ANYONE, check_trigger
+from convgraph.agents.triggers import ANYONE, check_trigger, matches
 from convgraph.errors import DefinitionError
 from convgraph.graph.import_paths import called_at
 from convgraph.messages import Message, Reply, ReplyLike, as_messages
@@ -160,6 +160,22 @@ class ReplyingAgent(Agent):
     def code_execution(self) -> CodeExecution | None:
         """How the agent runs code; None where it does not."""
         return self._code
+
+    @property
+    def inner(self) -> Any:
+        """The graph of the chats that it has before it replies (`register_nested_chats`), to be drawn; None where it has none."""
+        return self.chats_before_reply(None)
+
+    def chats_before_reply(self, hears: Agent | None) -> Any:
+        """The graph of the chats that it has before it replies to `hears` (None: to anybody); None where it has none.
+
+        Of several that are registered, it is the one that is asked first.
+        """
+        for function in self._reply_functions:
+            picture = getattr(function.made, "picture", None)
+            if picture is not None and (hears is None or matches(function.trigger, hears)):
+                return picture()
+        return None
 
     def can_execute(self, name: str) -> bool:
         """Whether the agent can carry out the tool of this name."""

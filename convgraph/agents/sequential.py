@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,6 +37,10 @@ _OF_THE_CHAT = frozenset(
         "chat_id", "prerequisites", "finished_chat_indexes_to_exclude_from_carryover", "finished_chat_indexes_to_exclude",
     }
 )  # fmt: skip
+
+
+_PICTURED: ContextVar[tuple[NestedChats, ...]] = ContextVar("convgraph_nested_chats", default=())
+"""The nested chats whose graph is being made: an agent that has them sits in them itself."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,21 @@ class NestedChats:
         self._config = config
         self._asked = _asked([{"sender": agent, **chat} for chat in chat_queue])
 
+    def picture(self) -> ConversationGraph | None:
+        """The chats as a graph, to be drawn and compared; None inside a picture of the same chats, which would never end."""
+        if self in _PICTURED.get():
+            return None
+        with _pictured(self):
+            return self._sequence(_in_turn(self._asked))
+
     def graph(self, exchange: Exchange) -> ConversationGraph:
         """The chats about the message replied to, as a graph."""
-        chats = [replace(chat, open=_OpenNested(self, one, exchange)) for chat, one in zip(_in_turn(self._asked), self._asked, strict=True)]
+        with _pictured(self):
+            chats = _in_turn(self._asked)
+        chats = [replace(chat, open=_OpenNested(self, one, exchange)) for chat, one in zip(chats, self._asked, strict=True)]
+        return self._sequence(chats)
+
+    def _sequence(self, chats: Sequence[ChatInSequence]) -> ConversationGraph:
         return sequence(f"{self._agent.name[:50]}-nested", chats)
 
     async def __call__(self, agent: Any, exchange: Exchange) -> tuple[bool, Any]:
@@ -158,6 +176,15 @@ class NestedChats:
         if message is None and one.number == 0:
             return to_mapping(exchange.messages[-1], self._agent.name)["content"]
         return message
+
+
+@contextmanager
+def _pictured(chats: NestedChats) -> Generator[None]:
+    token = _PICTURED.set((*_PICTURED.get(), chats))
+    try:
+        yield
+    finally:
+        _PICTURED.reset(token)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,12 @@ class Seat:
         """The models whose calls the agent causes."""
         return self.agent.models
 
+    @property
+    def inner(self) -> Any:
+        """The graph of the chats that the agent has before it replies to whom it hears; None where it has none."""
+        chats = getattr(self.agent, "chats_before_reply", None)
+        return None if chats is None else chats(self.hears)
+
     def describe(self) -> Mapping[str, Any]:
         """The agent's definition."""
         return self.agent.describe()

@@ -122,7 +122,7 @@ def with_nested(node: Node, programs: Mapping[str, Program]) -> Node:
         replace(branch, inner=programs[f"{node.name}/{branch.name}"].definition) if branch.kind == "graph" else branch
         for branch in node.branches
     )
-    return replace(node, branches=branches, inner=programs[node.name].definition if node.kind == "graph" else None)
+    return replace(node, branches=branches, inner=programs[node.name].definition if node.kind == "graph" else node.inner)
 
 
 def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
@@ -151,7 +151,9 @@ def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, or
         return Part(node, graphs={name: speaker}, doors={name: doors} if doors is not None else {})
     live = _speaker(speaker, name, options.description, where)
     kind: NodeKind = "function" if isinstance(live, FunctionSpeaker) else "agent"
-    node = Node(name, kind, options.description or live.description, dict(live.describe()), **common)
+    inner = getattr(live, "inner", None)
+    chats = inner.definition if isinstance(inner, ConversationGraph) else None
+    node = Node(name, kind, options.description or live.description, dict(live.describe()), chats, **common)
     return Part(node, {name: live})
 
 

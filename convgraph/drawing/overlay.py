@@ -15,7 +15,7 @@ from convgraph.errors import GuardError, InputError
 from convgraph.graph.definition import END, START, Definition, Edge, Node
 from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outcome, resumed
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
-from convgraph.journal.turn_paths import around, is_choice, is_numbered, last_part, turn_path, without_attempts
+from convgraph.journal.turn_paths import around, conversation_name, is_choice, is_frame, is_numbered, last_part, turn_path, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.fold import fold, last_migration
 
@@ -192,7 +192,7 @@ class _Tracer:
             path = around(path)
         while path:
             place, node = self._resolve(path)
-            if node is not None:
+            if node is not None and not is_frame(path):  # what the turn's code has opened is part of that turn's cost
                 self.places[without_attempts(path)] = place
             self.spent[without_attempts(path)] = self.spent.get(without_attempts(path), NO_USAGE) + event.usage
             path = around(path)
@@ -249,6 +249,9 @@ class _Tracer:
             place = self.places.get(without_attempts(path)) or join_path(talk.place, talk.state.node)
             return place, talk.graph.nodes.get(place.rpartition("/")[2])
         place, group = self._resolve(parent)
+        if is_frame(last):
+            own = group is not None and group.inner is not None and group.inner.name == conversation_name(last)
+            return place, group if own else None
         for branch in group.branches if group is not None else ():
             if branch.name == last or last.startswith("#"):
                 return join_path(place, branch.name), branch

@@ -282,6 +282,8 @@ class _Tale:
         graph = self.graph
         nodes = self._speaker(path).split("/") if path else []
         for name in nodes:
+            if graph is not None and graph.name == name and name not in graph.nodes:
+                continue  # the conversation that an agent has before it replies
             node = graph.nodes.get(name) if graph is not None else None
             graph = node.inner if node is not None else None
         return graph

@@ -87,7 +87,8 @@ class Node:
 
     `detail` is the canonical, JSON-like description of the speaker (an agent's prompt and model, a function's
     import path and signature); it is what a fingerprint and a YAML file hold. `inner` is a sub-graph's
-    definition, `branches` are a parallel group's members, `over` is what a `ForEach` runs over.
+    definition, or that of the conversation that an agent has before it replies; `branches` are a parallel
+    group's members, `over` is what a `ForEach` runs over.
     `select` and `fallback` override the graph's for the choice after this node. `origin` is the file and
     line that defined it.
     """

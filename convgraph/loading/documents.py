@@ -177,6 +177,11 @@ class _Loader:
             return self._nested(node, self.graph(node.inner, f"{place}/"))
         if kind == "parallel" or kind == "foreach":
             return self._group(node, place)
+        if node.inner is not None:
+            raise DefinitionError(
+                f"{node.origin}.graph: {node.name!r} has conversations of its own before it replies, and no document says what opens "
+                f"them; give the agent: speakers={{{place!r}: …}}"
+            )
         return speaker_of(node, self.allowed, node.origin)
 
     def _nested(self, node: Node, graph: ConversationGraph) -> ConversationGraph | Nested:

@@ -146,7 +146,8 @@ def scopes(graph: Definition, known: frozenset[str] | None) -> Iterator[Scope]:
         bounds = scope.bounds | {name for name in WHOLE_RUN_LIMITS if getattr(scope.graph.limits, name) is not None}
         for node, under in with_branches(scope):
             if node.inner is not None:
-                waiting.append(Scope(node.inner, scope.root, f"{scope.path}{under}{node.name}/", bounds, known))
+                heard = known if node.kind == "graph" else None  # whoever has conversations of its own brings their speakers along
+                waiting.append(Scope(node.inner, scope.root, f"{scope.path}{under}{node.name}/", bounds, heard))
 
 
 def with_branches(scope: Scope) -> Iterator[tuple[Node, str]]:
