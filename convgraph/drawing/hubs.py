@@ -6,9 +6,9 @@ A group of k members has k * (k - 1) edges among them. A hub stands for all of t
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from convgraph.graph.definition import Definition, Edge
+from convgraph.graph.definition import START, Definition, Edge
 
 SMALLEST = 4
 """From how many members on a group is a hub; three can still be drawn arrow by arrow."""
@@ -18,13 +18,14 @@ SMALLEST = 4
 class Hub:
     """Members that may all hand over to one another under the same guard.
 
-    `inside` are the edges among them. `exits` are edges that all members have alike (one tuple for each
-    target): the picture draws each tuple as one edge that leaves the hub.
+    `inside` are the edges among them. `exits` are edges that all members have alike, `entries` edges that lead to all of them
+    alike: the picture draws each tuple as one edge that leaves the hub, or comes to it.
     """
 
     members: tuple[str, ...]
     inside: tuple[Edge, ...]
     exits: tuple[tuple[Edge, ...], ...] = ()
+    entries: tuple[tuple[Edge, ...], ...] = ()
 
     @property
     def with_self(self) -> bool:
@@ -36,7 +37,7 @@ def find_hubs(graph: Definition) -> tuple[Hub, ...]:
     """The graph's hubs, largest first. No edge belongs to two of them."""
     alike: dict[Hashable, dict[tuple[str, str], Edge]] = {}
     for edge in graph.edges:
-        if edge.source in graph.nodes:
+        if edge.source in graph.nodes or edge.source == START:
             alike.setdefault(_conditions(edge), {}).setdefault((edge.source, edge.target), edge)
     order = {name: place for place, name in enumerate(graph.nodes)}
     hubs: list[Hub] = []
@@ -48,7 +49,10 @@ def find_hubs(graph: Definition) -> tuple[Hub, ...]:
             used.update(edge.index for edge in inside)
             hubs.append(Hub(members, inside))
             free = {ends: edge for ends, edge in free.items() if edge.index not in used}
-    return tuple(_with_exits(hub, alike.values(), used) for hub in sorted(hubs, key=lambda hub: -len(hub.members)))
+    return tuple(
+        _with_entries(_with_exits(hub, alike.values(), used), alike.values(), used)
+        for hub in sorted(hubs, key=lambda hub: -len(hub.members))
+    )
 
 
 def exits_of_all(graph: Definition, drawn: Collection[int]) -> tuple[tuple[Edge, ...], ...]:
@@ -109,14 +113,25 @@ def _inside(edges: Mapping[tuple[str, str], Edge], members: Sequence[str]) -> tu
 
 
 def _with_exits(hub: Hub, alike: Iterable[Mapping[tuple[str, str], Edge]], used: set[int]) -> Hub:
+    """The hub with what all members have alike; of a way to one of them, all others."""
     exits: list[tuple[Edge, ...]] = []
-    first = hub.members[0]
     for edges in alike:
-        for source, target in edges:
-            if source != first or target in hub.members:
-                continue
+        for target in dict.fromkeys(target for source, target in edges if source in hub.members):
             bundle = tuple(edges[name, target] for name in hub.members if (name, target) in edges)
-            if len(bundle) == len(hub.members) and not used.intersection(edge.index for edge in bundle):
+            others = [name for name in hub.members if name != target]
+            if {edge.source for edge in bundle}.issuperset(others) and not used.intersection(edge.index for edge in bundle):
                 used.update(edge.index for edge in bundle)
                 exits.append(bundle)
-    return Hub(hub.members, hub.inside, tuple(exits))
+    return replace(hub, exits=tuple(sorted(exits, key=lambda bundle: bundle[0].index)))
+
+
+def _with_entries(hub: Hub, alike: Iterable[Mapping[tuple[str, str], Edge]], used: set[int]) -> Hub:
+    """The hub with what leads from elsewhere to all members alike."""
+    entries: list[tuple[Edge, ...]] = []
+    for edges in alike:
+        for source in dict.fromkeys(source for source, _ in edges if source not in hub.members):
+            bundle = tuple(edges[source, name] for name in hub.members if (source, name) in edges)
+            if len(bundle) == len(hub.members) and not used.intersection(edge.index for edge in bundle):
+                used.update(edge.index for edge in bundle)
+                entries.append(bundle)
+    return replace(hub, entries=tuple(entries))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from convgraph.drawing import palette
-from convgraph.drawing.picture import Activity, Cluster, Picture, PictureEdge, PictureNode
+from convgraph.drawing.picture import Activity, Cluster, Picture, PictureEdge, PictureNode, Way
 from convgraph.drawing.text import shorten, wrap
 from convgraph.messages import Usage
 from convgraph.wording import counted, money
@@ -58,17 +58,31 @@ def edge_lines(edge: PictureEdge, ink: str = palette.INK) -> list[Line]:
     """The place in the order, the label, what it fires on, the priority, the guard, and how often it was taken."""
     soft = palette.SOFT_INK if ink == palette.INK else palette.FAINT_INK
     lines: list[Line] = []
-    if head := edge_head(edge):
-        heading = palette.EDGES[edge.style] if edge.style in ("error", "limit") and ink == palette.INK else ink
-        lines += [Line(part, 10, heading, bold=True) for part in wrap(head, 34, 2)]
-    if not edge.both:
-        lines += [Line(part, 9, soft, mono=True, italic=edge.opaque) for part in wrap(guard_text(edge), 38, 6)]
+    heading = palette.EDGES[edge.style] if edge.style in ("error", "limit") and ink == palette.INK else ink
+    for head, guard, opaque in edge_texts(edge):
+        lines += [Line(part, 10, heading, bold=True) for part in wrap(head, 34, 3)]
+        lines += [Line(part, 9, soft, mono=True, italic=opaque) for part in wrap(guard, 38, 6)]
     if run := edge_run_text(edge):
         lines.append(Line(run, 9.5, palette.TAKEN if edge.taken else palette.FAINT_INK, bold=bool(edge.taken), italic=not edge.taken))
     return [line._replace(text=f"{_BLANK}{line.text}{_BLANK}") for line in lines]
 
 
-def guard_text(edge: PictureEdge) -> str:
+def edge_texts(edge: PictureEdge) -> list[tuple[str, str, bool]]:
+    """The heading, the guard, and whether that is opaque, of each way that the arrow shows."""
+    if not edge.ways:
+        return [(edge_head(edge), "" if edge.both else guard_text(edge), edge.opaque)]
+    if edge.in_short:
+        return [(" / ".join(_way_head(way) or guard_text(way) for way in edge.ways), "", False)]
+    fires = [(edge_head(edge), "", False)] if edge_head(edge) else []
+    return [*fires, *((_way_head(way), guard_text(way), way.opaque) for way in edge.ways)]
+
+
+def _way_head(way: Way) -> str:
+    parts = [order_text(way.order) if way.order else "", way.label or ("else" if way.otherwise else "")]
+    return " · ".join(filter(None, parts))
+
+
+def guard_text(edge: PictureEdge | Way) -> str:
     """The guard as it is drawn: its source, or the name of a Python function, marked as such."""
     return f"ƒ {edge.guard} (opaque)" if edge.opaque else edge.guard
 
@@ -120,7 +134,8 @@ def node_tooltip(node: PictureNode) -> str:
 def edge_run_text(edge: PictureEdge) -> str:
     """`3x` for an edge that a run took three times, `refused` for one whose guard did not hold."""
     if edge.taken and edge.style != "flow":
-        return f"{len(edge.taken)}\u00d7" + (" out" if edge.both else "")
+        by_label = [f"{way.taken}\u00d7 {way.label}".strip() for way in edge.ways if way.taken]
+        return ", ".join(by_label) or f"{len(edge.taken)}\u00d7" + (" out" if edge.both else "")
     return "refused" if edge.refused and not edge.taken else ""
 
 
@@ -129,6 +144,7 @@ def edge_tooltip(edge: PictureEdge) -> str:
     parts = [f"{edge.source} -> {edge.target}"]
     if head := edge_head(edge):
         parts.append(head)
+    parts += [_way_head(way) + (f" when {way.guard}" if way.guard else "") + (" (opaque)" if way.opaque else "") for way in edge.ways]
     if edge.guard:
         parts.append(f"when {edge.guard}" + (" (opaque)" if edge.opaque else ""))
     if len(edge.stands_for) > 1:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from convgraph.drawing import palette
-from convgraph.drawing.labels import KIND_NAMES, activity_texts, choosing_texts, edge_head, edge_run_text, guard_text, run_text
+from convgraph.drawing.labels import KIND_NAMES, activity_texts, choosing_texts, edge_run_text, edge_texts, run_text
 from convgraph.drawing.picture import Cluster, Picture, PictureEdge, PictureNode
 from convgraph.drawing.text import one_line, shorten
 
@@ -132,9 +132,9 @@ def _edge(edge: PictureEdge, ids: Mapping[str, str]) -> str:
 
 
 def _edge_texts(edge: PictureEdge) -> Iterator[str]:
-    yield edge_head(edge)
-    if not edge.both:
-        yield guard_text(edge)
+    for head, guard, _ in edge_texts(edge):
+        yield head
+        yield guard
     yield edge_run_text(edge)
 
 

@@ -10,7 +10,7 @@ collapsed node is in exactly one edge's `stands_for`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -75,12 +75,27 @@ class PictureNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One of several ways that lead from one node to another: what its own arrow would be labelled with."""
+
+    label: str
+    guard: str
+    opaque: bool
+    order: tuple[int, ...]
+    otherwise: bool
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
 class PictureEdge:
     """An arrow. `stands_for` are the indices of the edges that it shows, within the graph at the path `graph`.
 
     `order` are the places at which these are considered, where that matters; `otherwise` marks the one that is
     left when no guard before it held. `both` is a spoke between a hub and a member. `leaves` and `enters` name
     the clusters at whose border the arrow begins or ends. `taken` is None in a picture without a run.
+
+    Several ways from one node to another that fire on the same are one arrow: `ways` lists them, and they are no label or guard
+    of the arrow's own. `in_short`: an arrow before this one, to the same target, has said them in full.
     """
 
     id: str
@@ -101,6 +116,8 @@ class PictureEdge:
     origin: str = ""
     taken: tuple[str, ...] | None = None
     refused: bool = False
+    ways: tuple[Way, ...] = ()
+    in_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +241,9 @@ class _Scene:
         for number, hub in enumerate(find_hubs(graph), start=1):
             drawn |= self._add_hub(graph, hub, path, cluster, join_path(path, f":hub{number}"))
         drawn |= self._add_exits_of_all(graph, exits_of_all(graph, drawn), path, cluster, join_path(path, ":everyone"))
-        for edge in graph.edges:
-            if edge.index not in drawn:
-                self._arrow(edge_id(path, edge.index), join_path(path, edge.source), join_path(path, edge.target), graph, path, [edge])
+        for ways in _together([edge] for edge in graph.edges if edge.index not in drawn):
+            first = ways[0][0]
+            self._arrow(edge_id(path, first.index), join_path(path, first.source), join_path(path, first.target), graph, path, ways)
 
     def _add_hub(self, graph: Definition, hub: Hub, path: str, cluster: str, id: str) -> set[int]:
         methods = dict.fromkeys(graph.select_at(name) for name in hub.members)
@@ -241,23 +258,29 @@ class _Scene:
         self.nodes.append(PictureNode(id, name, "hub", cluster, notes=tuple(notes), activity=taken))
         for member in hub.members:
             own = [edge for edge in hub.inside if edge.source == member]
-            self._arrow(f"{id}:{member}", join_path(path, member), id, graph, path, own, both=True)
-        for bundle in hub.exits:
-            first = bundle[0]
-            self._arrow(f"{id}#{first.index}", id, join_path(path, first.target), graph, path, bundle)
-        return {edge.index for edge in [*hub.inside, *(edge for bundle in hub.exits for edge in bundle)]}
+            self._arrow(f"{id}:{member}", join_path(path, member), id, graph, path, [own], both=True)
+        for ways in _together(hub.exits):
+            first = ways[0][0]
+            self._arrow(f"{id}#{first.index}", id, join_path(path, first.target), graph, path, ways)
+        for bundle in hub.entries:
+            self._arrow(f"{id}#{bundle[0].index}", join_path(path, bundle[0].source), id, graph, path, [bundle])
+        return {edge.index for bundle in [hub.inside, *hub.exits, *hub.entries] for edge in bundle}
 
     def _add_exits_of_all(self, graph: Definition, exits: Collection[tuple[Edge, ...]], path: str, cluster: str, id: str) -> set[int]:
         if exits:
             self.nodes.append(PictureNode(id, "any of them", "everyone", cluster))
         for bundle in exits:
-            self._arrow(f"{id}#{bundle[0].index}", id, join_path(path, bundle[0].target), graph, path, bundle)
+            self._arrow(f"{id}#{bundle[0].index}", id, join_path(path, bundle[0].target), graph, path, [bundle])
         return {edge.index for bundle in exits for edge in bundle}
 
-    def _arrow(self, id: str, source: str, target: str, graph: Definition, path: str, edges: Collection[Edge], both: bool = False) -> None:
-        shown = next(iter(edges))
-        guard = shown.guard
-        order = tuple(sorted({place for edge in edges if (place := _place(graph, edge))}))
+    def _arrow(
+        self, id: str, source: str, target: str, graph: Definition, path: str, ways: Sequence[Sequence[Edge]], both: bool = False
+    ) -> None:
+        """Draw an arrow; of each of the ways that it shows, the first edge stands for the others, which are the same elsewhere."""
+        edges = [edge for way in ways for edge in way]
+        shown = edges[0]
+        guard = shown.guard if len(ways) == 1 else None
+        several = tuple(self._way(graph, path, way) for way in ways) if len(ways) > 1 else ()
         refused = self.overlay is not None and all(edge_id(path, edge.index) in self.overlay.refused for edge in edges)
         leaves, enters = self.clusters.get(source), self.clusters.get(target)
         self.edges.append(
@@ -266,12 +289,12 @@ class _Scene:
                 source=leaves.exit if leaves else source,
                 target=enters.entry if enters else target,
                 style=shown.on,
-                label=shown.label,
+                label="" if several else shown.label,
                 guard=guard.text if guard else "",
                 opaque=guard is not None and guard.opaque,
-                priority=shown.priority,
-                order=order,
-                otherwise=not both and all(_is_otherwise(graph, edge) for edge in edges),
+                priority=shown.priority if len({edge.priority for edge in edges}) == 1 else 0,
+                order=() if several else _places(graph, edges),
+                otherwise=not both and not several and all(_is_otherwise(graph, edge) for edge in edges),
                 both=both,
                 leaves=leaves.id if leaves else "",
                 enters=enters.id if enters else "",
@@ -280,7 +303,21 @@ class _Scene:
                 origin=shown.origin,
                 taken=self._taken(path, edges),
                 refused=refused,
+                ways=several,
+                in_short=any(_said(edge) == (target, _conditions(several)) for edge in self.edges if edge.ways),
             )
+        )
+
+    def _way(self, graph: Definition, path: str, edges: Sequence[Edge]) -> Way:
+        shown = edges[0]
+        guard = shown.guard
+        return Way(
+            shown.label,
+            guard.text if guard else "",
+            guard is not None and guard.opaque,
+            _places(graph, edges),
+            all(_is_otherwise(graph, edge) for edge in edges),
+            len(self._taken(path, edges) or ()),
         )
 
     def _flow(self, source: str, target: str, taken: bool) -> None:
@@ -354,6 +391,31 @@ def _place(graph: Definition, edge: Edge) -> int:
     """The place at which the edge is considered, from 1; 0 where it is the only one or the order does not matter."""
     ways = graph.out(edge.source, edge.on)
     return ways.index(edge) + 1 if len(ways) > 1 and _in_order(graph, edge) else 0
+
+
+def _together(ways: Iterable[Sequence[Edge]]) -> list[list[Sequence[Edge]]]:
+    """The ways, those together that one arrow can show: from and to the same, firing on the same, each with a label of its own.
+
+    Of each way the first edge counts; the others are the same for other members of a hub, whatever they come from.
+    """
+    arrows: dict[Hashable, list[Sequence[Edge]]] = {}
+    for way in ways:
+        edge = way[0]
+        source = "" if len(way) > 1 else edge.source
+        arrows.setdefault((source, edge.target, edge.on, None if edge.label else edge.index), []).append(way)
+    return list(arrows.values())
+
+
+def _places(graph: Definition, edges: Iterable[Edge]) -> tuple[int, ...]:
+    return tuple(sorted({place for edge in edges if (place := _place(graph, edge))}))
+
+
+def _said(edge: PictureEdge) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return edge.target, _conditions(edge.ways)
+
+
+def _conditions(ways: Iterable[Way]) -> tuple[tuple[str, str], ...]:
+    return tuple((way.label, way.guard) for way in ways)
 
 
 def _is_otherwise(graph: Definition, edge: Edge) -> bool:
