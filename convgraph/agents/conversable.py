@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,23 +13,22 @@ from convgraph.agents import standalone
 from convgraph.agents.agent import Agent
 from convgraph.agents.chatting import Chat, ChatOptions, have, recorded_opening
 from convgraph.agents.code_execution import code_execution_from
-from convgraph.agents.console import Console, print_line
+from convgraph.agents.console import Console
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import LatestChat
-from convgraph.agents.message_mappings import MessageMapping, from_mapping, to_mappings
-from convgraph.agents.replying import LlmConfig, ReplyingAgent
+from convgraph.agents.llm_config import LlmConfig
+from convgraph.agents.message_mappings import from_mapping
+from convgraph.agents.remembering import RememberingAgent
+from convgraph.agents.replying import ReplyingAgent
 from convgraph.agents.standalone import from_sync
-from convgraph.agents.usage import usage_of
 from convgraph.chat.carryover import with_carryover
 from convgraph.chat.result import ChatResult
-from convgraph.chat.seat import Seat
 from convgraph.chat.state import ChatState
 from convgraph.chat.summary import Summary, SummaryMethod, check_method
 from convgraph.chat.two_agents import two_agents
 from convgraph.conversation import ConversationGraph
 from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import Message
-from convgraph.models.costs import usage_document, usage_summary
 from convgraph.runtime.context import current_turn
 from convgraph.runtime.threads import called
 
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["ConversableAgent", "LlmConfig"]
 
 
-class ConversableAgent(ReplyingAgent):
+class ConversableAgent(RememberingAgent):
     """An agent that can be a node of a graph, and have chats of its own; each of these is a graph as well.
 
     `system_message` is the model's instruction. The model is `model`, or what `llm_config` describes: AutoGen's
@@ -136,7 +134,7 @@ class ConversableAgent(ReplyingAgent):
             return messages
         if sender is None:
             raise InputError(f"agent {self.name!r}: a reply needs messages=, or the sender= of the latest chat")
-        return self._messages_with(sender)
+        return self.messages_with(sender)
 
     # Chats
 
@@ -219,8 +217,8 @@ class ConversableAgent(ReplyingAgent):
             return await self.a_initiate_chat(recipient, clear_history=False, silent=silent, message=message)
         said = await self.opening(recipient, message, {})
         run_id = latest.run_id if latest is not None else ""
-        self.remember(LatestChat(recipient, (*self._messages_with(recipient), *said), run_id))
-        recipient.remember(LatestChat(self, (*recipient._messages_with(self), *said), run_id))
+        self.remember(LatestChat(recipient, (*self.messages_with(recipient), *said), run_id))
+        recipient.remember(LatestChat(self, (*recipient.messages_with(self), *said), run_id))
         if not silent:
             Console({self.name} if self.silent else ()).show(said, recipient.name)
         return None
@@ -326,107 +324,8 @@ class ConversableAgent(ReplyingAgent):
             )
         return Summary(method, self, recipient, model, dict(args or {}))
 
-    # Views of its latest chats
-
-    @property
-    def chat_messages(self) -> dict[Agent, list[MessageMapping]]:
-        """The messages of the agent's latest chat with each peer, as it sees them; inside a chat, those of that chat."""
-        peers = [latest.peer for latest in self._latest.values()]
-        heard = self._hears_now()
-        views: dict[Agent, list[MessageMapping]] = defaultdict(list)
-        for peer in [*peers, *([heard] if heard is not None else [])]:
-            views[peer] = to_mappings(self._messages_with(peer), self.name)
-        return views
-
-    def last_message(self, agent: Agent | None = None) -> MessageMapping | None:
-        """The last message of the latest chat with `agent`; with several peers, one has to be named. None where nothing was said."""
-        agent = agent or self._hears_now()
-        if agent is None:
-            if len(self._latest) > 1:
-                raise InputError(f"agent {self.name!r} has chatted with {', '.join(self._latest)}; name one: last_message(agent)")
-            if not self._latest:
-                return None
-            agent = next(iter(self._latest.values())).peer
-        messages = to_mappings(self._messages_with(agent), self.name)
-        if not messages:
-            raise InputError(f"agent {self.name!r} has not chatted with {agent.name!r}")
-        return messages[-1]
-
-    def chat_messages_for_summary(self, agent: Agent) -> list[MessageMapping]:
-        """The messages of the latest chat with `agent`, as this agent sees them: what a summary is made from."""
-        return to_mappings(self._messages_with(agent), self.name)
-
-    def latest_runs(self) -> list[LatestChat]:
-        """The agent's latest chats that are runs of their own, rather than a part of another's."""
-        return [latest for latest in self._latest.values() if latest.run_id and latest.store is not None]
-
-    def clear_history(self, recipient: Agent | None = None, nr_messages_to_preserve: int | None = None) -> None:
-        """Forget the latest chat with `recipient`, or with everybody, but for so many last messages. Journals keep theirs."""
-        for name, latest in list(self._latest.items()):
-            if recipient is None or name == recipient.name:
-                kept = _last_whole(latest.messages, nr_messages_to_preserve or 0)
-                if kept:
-                    self._latest[name] = LatestChat(latest.peer, kept)
-                else:
-                    del self._latest[name]
-
-    def reset(self) -> None:
-        """Forget the latest chats."""
-        self._latest.clear()
-
-    def get_actual_usage(self) -> dict[str, Any] | None:
-        """What the agent's model was paid in its latest runs (see `convgraph.gather_usage_summary`); None without a model."""
-        return None if self.model is None else usage_document(usage_of([self], cached=False))
-
-    def get_total_usage(self) -> dict[str, Any] | None:
-        """What it would have come to, had no answer come from a cache; None without a model."""
-        return None if self.model is None else usage_document(usage_of([self], cached=True))
-
-    def print_usage_summary(self, mode: str | Sequence[str] = ("actual", "total")) -> None:
-        """Print what the agent's model was paid (`actual`), what it would have come to without a cache (`total`), or both."""
-        text = usage_summary(usage_of([self], cached=True), usage_of([self], cached=False), mode)
-        print_line(f"Agent {self.name!r}: {text}")
-
-    def latest_with(self, peer: Agent) -> LatestChat | None:
-        """The latest chat with a peer."""
-        return self._latest.get(peer.name)
-
-    def remember(self, latest: LatestChat) -> None:
-        """Refer to a chat as the latest with its peer."""
-        self._latest[latest.peer.name] = latest
-
-    def _messages_with(self, peer: Agent) -> Sequence[Message]:
-        """The messages with a peer: inside a chat with it, those of that chat."""
-        for heard, messages in self._chats_now():
-            if heard is peer:
-                return messages
-        latest = self._latest.get(peer.name)
-        return latest.messages if latest is not None else ()
-
-    def _hears_now(self) -> Agent | None:
-        """Whom the agent replies to in the chat that the calling code is part of, if it is."""
-        return next((heard for heard, _ in self._chats_now()), None)
-
-    def _chats_now(self) -> Iterator[tuple[Agent, Sequence[Message]]]:
-        """The chats that the calling code is part of and the agent sits in, the innermost first: whom it replies to, and what was said."""
-        turn = current_turn()
-        for speakers, messages in turn.conversations() if turn is not None else ():
-            seat = speakers.get(self.name)
-            if isinstance(seat, Seat):
-                yield cast("Agent", seat.hears), messages
-
 
 async def _nested_by_function(
     function: Callable[..., Any], chat_queue: Sequence[Any], recipient: Any, messages: Any, sender: Any, config: Any
 ) -> Any:
     return await called(function, chat_queue, recipient, messages, sender, config)
-
-
-def _last_whole(messages: Sequence[Message], number: int) -> tuple[Message, ...]:
-    """The last `number` messages, and what it takes to have no tool's result without its call."""
-    if not number:
-        return ()
-    start = max(len(messages) - number, 0)
-    while start > 0 and messages[start].role == "tool":
-        start -= 1
-    return tuple(messages[start:])

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, cast
 
 from convgraph.agents import built_in_replies as built_in
 from convgraph.agents import hooks
@@ -14,6 +14,7 @@ from convgraph.agents.agent_tools import AgentTools, named_tool
 from convgraph.agents.code_execution import CodeExecution, code_execution_from
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import earlier_chats
+from convgraph.agents.llm_config import LlmConfig, llm_tools, model_of, response_schema
 from convgraph.agents.message_mappings import to_mapping
 from convgraph.agents.reply_functions import BuiltIn, ReplyFunction, name_of, same_function
 from convgraph.agents.termination import HumanInputMode, check_mode
@@ -28,7 +29,6 @@ from convgraph.runtime.threads import in_thread
 if TYPE_CHECKING:
     from convgraph.tools import Tool, ToolSet
 
-LlmConfig: TypeAlias = Mapping[str, Any] | Literal[False] | None
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful AI Assistant."
 _CHAIN: tuple[tuple[str, BuiltIn | None], ...] = (
     ("check_termination_and_human_reply", built_in.termination_and_human),
@@ -430,50 +430,6 @@ def _inserted(functions: Sequence[ReplyFunction], position: int, function: Reply
     changed = list(functions)
     changed.insert(position, function)
     return tuple(changed)
-
-
-def model_of(name: str, llm_config: LlmConfig, model: Model | None) -> Model | None:
-    """The model that an agent's `model=` or `llm_config=` gives; None where there is none. Raises `DefinitionError`."""
-    if model is not None and llm_config:
-        raise DefinitionError(f"agent {name!r}: give it model= or llm_config=, not both")
-    if model is not None:
-        if not isinstance(model, Model):
-            raise DefinitionError(
-                f"agent {name!r}: model= takes a model (OpenAIChatModel, ScriptedModel, or one's own), not {model!r:.100}"
-            )
-        return model
-    if llm_config is None or llm_config is False:
-        return None
-    from convgraph.models.config import model_from_config
-
-    rest = (
-        {key: value for key, value in llm_config.items() if key not in ("tools", "functions")}
-        if isinstance(llm_config, Mapping)
-        else llm_config
-    )
-    return model_from_config(rest)
-
-
-def llm_tools(llm_config: LlmConfig) -> list[Mapping[str, Any]]:
-    """The schemas of tools that AutoGen's users put into `llm_config`."""
-    if not isinstance(llm_config, Mapping):
-        return []
-    return [*(llm_config.get("tools") or ()), *(llm_config.get("functions") or ())]
-
-
-def response_schema(response_format: Any, name: str) -> tuple[Mapping[str, Any] | None, str]:
-    """The JSON schema that an answer is to fit, and its name. Raises `DefinitionError`."""
-    if response_format is None:
-        return None, "answer"
-    if isinstance(response_format, Mapping):
-        given: dict[str, Any] = dict(cast("Mapping[str, Any]", response_format))
-        return given, str(given.get("title", "answer"))
-    schema = getattr(response_format, "model_json_schema", None)
-    if schema is None:
-        raise DefinitionError(
-            f"agent {name!r}: response_format= takes a pydantic model class or a JSON schema, not {response_format!r:.100}"
-        )
-    return schema(), response_format.__name__
 
 
 def _checked_limit(value: Any, where: str) -> int | None:

@@ -12,10 +12,10 @@ from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.costs import usage_by_node, usage_document
 
 if TYPE_CHECKING:
-    from convgraph.agents.conversable import ConversableAgent
+    from convgraph.agents.remembering import RememberingAgent
 
 
-def gather_usage_summary(agents: Sequence[ConversableAgent]) -> dict[str, Any]:
+def gather_usage_summary(agents: Sequence[RememberingAgent]) -> dict[str, Any]:
     """What these agents' models were asked in the runs that the agents refer to: their latest with each peer.
 
     Each run counts once, also where several of the agents took part in it; in nested chats, too. The choices of next speakers
@@ -28,12 +28,12 @@ def gather_usage_summary(agents: Sequence[ConversableAgent]) -> dict[str, Any]:
     }
 
 
-def usage_of(agents: Sequence[ConversableAgent], *, cached: bool) -> dict[str, Usage]:
+def usage_of(agents: Sequence[RememberingAgent], *, cached: bool) -> dict[str, Usage]:
     """Usage by model of these agents in the runs that they refer to; with `cached`, as if no answer had come from a cache."""
     return from_sync(_usage_of(agents, cached))
 
 
-async def _usage_of(agents: Sequence[ConversableAgent], cached: bool) -> dict[str, Usage]:
+async def _usage_of(agents: Sequence[RememberingAgent], cached: bool) -> dict[str, Usage]:
     names = {agent.name for agent in agents}
     runs: dict[str, LatestChat] = {}
     for agent in agents:
