@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convgraph.errors import InputError
-from convgraph.graph.machine import State, begin
+from convgraph.graph.machine import End, State, advance, begin
 from convgraph.journal.events import EffectFinished, EffectStarted
 from convgraph.journal.turn_paths import is_frame
 from convgraph.journal.values import canonical, digest_text
@@ -42,27 +42,30 @@ async def converse_inside(run: Run, turning: Turning, program: Program, messages
     inner = Scope(run, program, first, prefix=f"{own.path}/", outer=own)
     if run.replaying is None and run.ledger:
         inner.state = steps_so_far(run, program, first, own)
+        if ended is not None:  # however it has ended: one that has failed is not tried again
+            turning.asked = (*turning.asked, *run.ledger.asked_under(own.path))
+            return inner.state if inner.state.status is not None else advance(program.definition, inner.state, End(**ended.result))
     last = await converse(inner)
     turning.asked = (*turning.asked, *own.asked, *last.asked)
-    if not ended:
+    if ended is None:
         result = {"status": last.status, "reason": last.reason}
         await _note(run, turning, EffectFinished(turning.path, "conversation", name, ordinal, digest, result))
     return last
 
 
-async def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, digest: str) -> bool:
-    """Whether the conversation is known to have ended. That it begins is recorded, if it is not."""
+async def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, digest: str) -> EffectFinished | None:
+    """How the conversation is known to have ended. That it begins is recorded, if it is not."""
     name = program.definition.name
     finished = run.ledger.find(turning.path, "conversation", name, ordinal, digest) if run.ledger else None
     known = finished or (run.ledger.doubtful(turning.path, "conversation", name, ordinal) if run.ledger else None)
     if known is not None and known.path == turning.path:
         if known.digest != digest:
             raise Diverged(f"turn {turning.path}", f"the conversation {name!r} begins with something else than it did")
-        return finished is not None
+        return finished
     run.journal.content(program.document_digest, program.document_text)
     begun = EffectStarted(turning.path, "conversation", name, ordinal, digest, definition=program.document_digest)
     await _note(run, turning, begun)
-    return False
+    return None
 
 
 async def _note(run: Run, turning: Turning, event: EffectStarted | EffectFinished) -> None:

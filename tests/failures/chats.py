@@ -24,6 +24,7 @@ from convgraph import (
     a_initiate_chats,
     initiate_chats,
 )
+from convgraph.errors import NodeFailed
 from convgraph.journal.events import Question
 from convgraph.messages import ToolCall, Usage
 from convgraph.protocols import ModelReply, ModelRequest
@@ -263,6 +264,27 @@ def summing(evidence: Evidence) -> Have:
     return chatting(asker(), expert, "Go.", max_turns=2, summary_method=sum_up)
 
 
+def failing(evidence: Evidence) -> Have:
+    """A tool whose first chat fails, and which has another one then."""
+
+    def stumble(request: ModelRequest) -> ModelReply:
+        said = label("stumble", [message.text for message in request.messages])
+        evidence.call(said)
+        raise ValueError(said)
+
+    async def consult(question: str) -> str:
+        """Ask an expert, and another one."""
+        clerk, expert, options = _consult(evidence, question)
+        try:
+            chat = await clerk.a_initiate_chat(AssistantAgent("nobody", model=ScriptedModel(stumble, name="nobody-model")), **options)
+        except NodeFailed:
+            chat = await clerk.a_initiate_chat(expert, **options)
+        return chat.summary
+
+    boss = AssistantAgent("boss", "You are boss.", model=model(evidence, "boss", [("consult", '{"question": "how?"}')]), tools=[consult])
+    return chatting(asker(), boss, "Find out.", max_turns=1)
+
+
 def agent_tool(evidence: Evidence) -> Have:
     """A model calls two other agents as tools, at the same time; one of them has a nested chat before it replies."""
     expert, critic, second = (assistant(evidence, name) for name in ("expert", "critic", "adviser"))
@@ -275,5 +297,18 @@ def agent_tool(evidence: Evidence) -> Have:
 
 CHATS: dict[str, Callable[[Evidence], Have]] = {
     chat.__name__: chat
-    for chat in (nested, sync_tool, async_tool, reply_function, sequential, at_once, asking_tool, selecting, node, summing, agent_tool)
+    for chat in (
+        nested,
+        sync_tool,
+        async_tool,
+        reply_function,
+        sequential,
+        at_once,
+        asking_tool,
+        selecting,
+        node,
+        summing,
+        failing,
+        agent_tool,
+    )
 }

@@ -44,7 +44,8 @@ class WatchedStore(MemoryStore):
 
 
 def results(store: Store, run_id: str) -> Any:
-    """Everything that effects have given back, as one text: what is finished can be found in it by its label."""
+    """Everything that effects have given back, or failed with, as one text: what is finished can be found in it by its label."""
     from convgraph.journal.events import EffectFinished
 
-    return repr([recorded.event.result for recorded in store.events(run_id) if isinstance(recorded.event, EffectFinished)])
+    events = [recorded.event for recorded in store.events(run_id)]
+    return repr([(event.result, event.error) for event in events if isinstance(event, EffectFinished)])

@@ -105,6 +105,8 @@ def die_and_return(ground: Ground, chat: str, point: dict[str, Any]) -> None:
     before = evidence.counted()
     with open_store(order.store) as store:
         finished = results(store, "RUN")
+        if "'status': 'failed'" not in finished:
+            finished = finished.replace("[stumble", "[tried")  # a chat that has not ended yet may try again what has failed in it
 
     fate = ground.children.send(replace(order, somebody_there=False))
     while fate.status == "waiting":
