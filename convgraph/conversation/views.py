@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from convgraph.errors import InputError
 from convgraph.graph.definition import Definition
 from convgraph.journal.events import Recorded
+from convgraph.journal.store import Store
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult
+from convgraph.sync import run_sync
 
 if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
@@ -90,13 +93,18 @@ class GraphViews(ABC):
         `run` is a `RunResult`, or a run's id and `store`. Needs no other program. Returns the picture's bytes, or
         the path that it was written to.
         """
+        from convgraph.drawing.opened_graphs import opened_graphs
         from convgraph.drawing.sequence_mermaid import sequence_mermaid
         from convgraph.drawing.sequence_svg import sequence_svg
 
         if format not in ("svg", "mermaid"):
             raise InputError(f"draw_sequence(format={format!r}): the formats are 'svg' and 'mermaid'")
-        events = self._events(run, store)
-        picture = sequence_svg(events, self.definition) if format == "svg" else sequence_mermaid(events, self.definition).encode()
+        with self._kept(run, store) as (kept, run_id):
+            events = kept.events(run_id)
+            inside = run_sync(opened_graphs(kept, events))
+        draw = sequence_svg if format == "svg" else sequence_mermaid
+        drawn = draw(events, self.definition, inside)
+        picture = drawn.encode() if isinstance(drawn, str) else drawn
         if path is None:
             return picture
         Path(path).write_bytes(picture)
@@ -158,6 +166,12 @@ class GraphViews(ABC):
 
     def _events(self, run: Any, store: StoreLike | None) -> list[Recorded]:
         """What the journal holds of a run, given as a `RunResult` or as an id and a store."""
+        with self._kept(run, store) as (kept, run_id):
+            return kept.events(run_id)
+
+    @contextmanager
+    def _kept(self, run: Any, store: StoreLike | None) -> Generator[tuple[Store, str]]:
+        """The store that holds a run, and the run's id."""
         if isinstance(run, RunResult):
             # A store that `run` opened by its name was closed by it too; a file can be opened again, memory cannot.
             kept = run.store.url if run.store is not None and run.store.url != ":memory:" else run.store
@@ -165,4 +179,4 @@ class GraphViews(ABC):
         if store is None:
             raise InputError("a run given by its id needs store= to read it from")
         with as_store(store) as opened:
-            return opened.events(run)
+            yield opened, run

@@ -8,7 +8,7 @@ a box above that turn's own message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from itertools import groupby
@@ -89,10 +89,15 @@ class Sequence:
     items: tuple[Item, ...]
 
 
-def sequence_of(events: Iterable[Recorded | Event], graph: Definition | None = None) -> Sequence:
-    """The sequence diagram of a run. With its `graph`, transitions show their labels and guards."""
+def sequence_of(
+    events: Iterable[Recorded | Event], graph: Definition | None = None, opened: Mapping[str, Definition] | None = None
+) -> Sequence:
+    """The sequence diagram of a run. With its `graph`, transitions show their labels and guards.
+
+    `opened` does that for the conversations that its turns have opened: their graphs, by digest (see `opened_graphs`).
+    """
     plain = [item.event if isinstance(item, Recorded) else item for item in events]
-    tale = _Tale(graph, plain)
+    tale = _Tale(graph, plain, opened or {})
     for event in plain:
         tale.tell(event)
     tale.tell_unfinished()
@@ -107,8 +112,13 @@ def who(participant: str) -> str:
 class _Tale:
     """Goes through the events; keeps what is inside a turn until the turn itself is told."""
 
-    def __init__(self, graph: Definition | None, events: Items[Event]) -> None:
+    def __init__(self, graph: Definition | None, events: Items[Event], opened: Mapping[str, Definition]) -> None:
         self.graph = graph
+        self.opened = {
+            opened_path(event.path, event.effect, event.name, event.ordinal): opened[event.definition]
+            for event in events
+            if isinstance(event, EffectStarted) and event.definition in opened
+        }
         self.items: list[Item] = []
         self.inside: dict[str, list[tuple[bool, Item]]] = {}
         self.speakers = {event.path: event.node for event in events if isinstance(event, Stepped | BranchFinished)}
@@ -279,9 +289,14 @@ class _Tale:
 
     def _graph_at(self, path: str) -> Definition | None:
         """The graph of the conversation nested at `path`."""
-        graph = self.graph
-        nodes = self._speaker(path).split("/") if path else []
-        for name in nodes:
+        if not path:
+            return self.graph
+        if path in self.opened:
+            return self.opened[path]
+        within = max((frame for frame in self.opened if path.startswith(f"{frame}/")), key=len, default="")
+        graph = self.opened.get(within, self.graph)
+        outside = f"{self._speaker(within)}/" if within else ""
+        for name in self._speaker(path).removeprefix(outside).split("/"):
             if graph is not None and graph.name == name and name not in graph.nodes:
                 continue  # the conversation that an agent has before it replies
             node = graph.nodes.get(name) if graph is not None else None

@@ -13,12 +13,14 @@ from convgraph.journal.events import Event, Recorded
 _SPECIAL = re.compile(r"[^\w\s.,()=!?'/+·\u00d7…-]")
 
 
-def sequence_mermaid(events: Iterable[Recorded | Event], graph: Definition | None = None, *, width: int = 80) -> str:
+def sequence_mermaid(
+    events: Iterable[Recorded | Event], graph: Definition | None = None, opened: Mapping[str, Definition] | None = None, *, width: int = 80
+) -> str:
     """The run recorded in `events` as a mermaid sequence diagram; texts are shortened to `width` characters.
 
     With its `graph`, the transitions show their labels and guards.
     """
-    return to_sequence_mermaid(sequence_of(events, graph), width=width)
+    return to_sequence_mermaid(sequence_of(events, graph, opened), width=width)
 
 
 def to_sequence_mermaid(sequence: Sequence, *, width: int = 80) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Items
 
 from convgraph.drawing import palette
@@ -19,9 +19,11 @@ CHAR = 6.4
 """The width that is reckoned for a character of 11 px; real fonts are narrower."""
 
 
-def sequence_svg(events: Iterable[Recorded | Event], graph: Definition | None = None) -> bytes:
+def sequence_svg(
+    events: Iterable[Recorded | Event], graph: Definition | None = None, opened: Mapping[str, Definition] | None = None
+) -> bytes:
     """The run recorded in `events` as an SVG sequence diagram. With its `graph`, transitions show their labels and guards."""
-    return to_sequence_svg(sequence_of(events, graph))
+    return to_sequence_svg(sequence_of(events, graph, opened))
 
 
 def to_sequence_svg(sequence: Sequence) -> bytes:

@@ -84,9 +84,13 @@ class Ledger:
             self.used.add(place)
         return found
 
+    def begun(self, path: str, kind: EffectKind, name: str, ordinal: int) -> EffectStarted | None:
+        """The intent at this place, of any attempt, whether or not there is a result beside it."""
+        return self.started.get((without_attempts(path), kind, name, ordinal))
+
     def doubtful(self, path: str, kind: EffectKind, name: str, ordinal: int) -> EffectStarted | None:
         """The intent at this place, of any attempt, that has no result beside it: nobody knows whether it happened."""
-        intent = self.started.get((without_attempts(path), kind, name, ordinal))
+        intent = self.begun(path, kind, name, ordinal)
         return None if intent is None or (intent.path, kind, name, ordinal) in self.finished else intent
 
     def stopped_inside(self, path: str) -> bool:

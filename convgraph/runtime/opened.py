@@ -60,12 +60,21 @@ async def _recorded(run: Run, turning: Turning, program: Program, ordinal: int, 
     known = finished or (run.ledger.doubtful(turning.path, "conversation", name, ordinal) if run.ledger else None)
     if known is not None and known.path == turning.path:
         if known.digest != digest:
-            raise Diverged(f"turn {turning.path}", f"the conversation {name!r} begins with something else than it did")
+            raise _another(run, turning, program, ordinal)
         return finished
     run.journal.content(program.document_digest, program.document_text)
     begun = EffectStarted(turning.path, "conversation", name, ordinal, digest, definition=program.document_digest)
     await _note(run, turning, begun)
     return None
+
+
+def _another(run: Run, turning: Turning, program: Program, ordinal: int) -> Diverged:
+    """The conversation here is not the one that was begun: how its graph differs, if that does."""
+    where, name = f"turn {turning.path}", program.definition.name
+    begun = run.ledger.begun(turning.path, "conversation", name, ordinal)
+    if begun is None or begun.definition == program.document_digest:
+        return Diverged(where, f"the conversation {name!r} begins with other messages, or another state, than it did")
+    return Diverged(where, f"the conversation {name!r} has another graph than it had", begun.definition, program.document_text, stored=True)
 
 
 async def _note(run: Run, turning: Turning, event: EffectStarted | EffectFinished) -> None:

@@ -106,6 +106,27 @@ def test_a_sequence_tells_what_was_said_inside_and_why_it_went_on() -> None:
         assert "max_turns" in inside[2].reason
 
 
+def test_a_sequence_tells_why_a_tools_chat_went_on() -> None:
+    """Its graph is no part of the run's: the store has kept it."""
+    from convgraph.messages import ToolCall
+    from convgraph.protocols import ModelReply
+
+    async def consult(question: str) -> str:
+        """Ask an expert."""
+        user, _ = people()
+        expert = AssistantAgent("expert", model=ScriptedModel(["known"]))
+        return (await user.a_initiate_chat(expert, message=question, max_turns=1, silent=True)).summary
+
+    call = ModelReply("", (ToolCall("1", "consult", '{"question": "why?"}'),))
+    lead = AssistantAgent("lead", model=ScriptedModel([call, "done"]), tools=[consult])
+    user, _ = people()
+    with open_store(":memory:") as store:
+        user.initiate_chat(lead, message="hi", max_turns=1, store=store, run_id="RUN", silent=True)
+        drawn = lead.chat_graph(user).draw_sequence("RUN", format="mermaid", store=store)
+    assert isinstance(drawn, bytes)
+    assert "visits#91;'expert'#93;" in drawn.decode()
+
+
 def arrows(items: tuple[Item, ...]) -> list[Arrow]:
     found: list[Arrow] = []
     for item in items:

@@ -93,6 +93,7 @@ def test_a_changed_nested_chat_diverges_and_the_place_is_named(store: Store, cha
     with pytest.raises(ReplayDivergence) as divergence:
         consulting(**changed)[0].replay("RUN", store=store)
     assert f"turn {place}" in str(divergence.value)
+    assert "twice" not in changed or '+      "name": "chat_2"' in divergence.value.diff
 
 
 def test_a_changed_function_inside_a_tool_is_not_looked_into(store: Store) -> None:
