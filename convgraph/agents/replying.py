@@ -134,7 +134,7 @@ class ReplyingAgent(Agent):
         if not isinstance(self._llm_config, Mapping):
             return False
         given = {key: value for key, value in self._llm_config.items() if key != "functions"}
-        return {**given, "tools": self._tools.describe()} if self._tools.schemas else given
+        return {**given, "tools": [dict(schema) for schema in self._tools.schemas]} if self._tools.schemas else given
 
     @property
     def models(self) -> tuple[Model, ...]:

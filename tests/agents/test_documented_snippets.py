@@ -249,6 +249,7 @@ def test_a_tool_is_told_to_one_agent_and_carried_out_by_another(endpoint: Endpoi
     (told,) = servers[0].requests[0]["tools"]
     assert told["function"]["parameters"]["properties"]["a"] == {"type": "integer", "description": "what is divided"}
     assert calculator(9, 3) == 3
+    assert assistant.llm_config["tools"] == [told]  # type: ignore[index]
 
 
 async def _slow(seconds: float) -> str:
