@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convgraph.agents import termination
 from convgraph.agents.exchange import Exchange
@@ -95,7 +95,7 @@ async def _results_of(agent: ReplyingAgent, exchange: Exchange, calls: tuple[Too
 
     outcome = await run_tool_calls(exchange.ctx, calls, agent.executable_tools)
     results = [_answering(result, call) for result, call in zip(outcome.messages, calls, strict=True)]
-    return True, Reply(results, goto=outcome.handoff.target if outcome.handoff is not None else None)
+    return True, Reply(results, outcome.update, goto=outcome.handoff.target if outcome.handoff is not None else None)
 
 
 async def _run(exchange: Exchange, execution: CodeExecution, blocks: list[CodeBlock]) -> Answer:
@@ -104,6 +104,7 @@ async def _run(exchange: Exchange, execution: CodeExecution, blocks: list[CodeBl
 
 async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> Answer:
     said: tuple[Message, ...] = ()
+    update: dict[str, Any] = {}
     for _ in range(TOOL_ROUNDS):
         messages = Joined(exchange.messages, said) if said else exchange.messages
         reply = await exchange.ctx.call_model(model, agent.request(messages))
@@ -111,13 +112,15 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
             reply = await _corrected(agent, exchange, model, said, reply)
         message = Message(agent.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
         if not reply.tool_calls or not all(agent.can_execute(call.name) for call in reply.tool_calls):
-            return True, message if not said else Reply([*said, message])
+            return True, message if not said else Reply([*said, message], update or None)
         from convgraph.tools import run_tool_calls
+        from convgraph.tools.calls import joined_updates
 
         outcome = await run_tool_calls(exchange.ctx, reply.tool_calls, agent.executable_tools)
         said += (replace(message, tool_calls=outcome.calls), *outcome.messages)
+        update = joined_updates(update, outcome.update)
         if outcome.handoff is not None:
-            return True, Reply(said, goto=outcome.handoff.target)
+            return True, Reply(said, update or None, goto=outcome.handoff.target)
     raise ModelOutputError(f"agent {agent.name!r}: the model still calls tools after {TOOL_ROUNDS} rounds in one turn")
 
 

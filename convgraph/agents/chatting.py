@@ -203,7 +203,9 @@ def _since(chat: Chat, said_before: Sequence[Message], turns_before: int = 0) ->
 
 
 def _result(chat: Chat, messages: Sequence[Message], state: Any, usage: Usage) -> ChatResult:
-    return ChatResult(to_mappings(messages, chat.initiator.name), chat.summary.found(messages, state), messages=list(messages), usage=usage)
+    return ChatResult(
+        to_mappings(messages, chat.initiator.name), chat.summary.found(messages, state), messages=list(messages), usage=usage, state=state
+    )
 
 
 def _result_inside(chat: Chat, state: State, run_id: str) -> ChatResult:

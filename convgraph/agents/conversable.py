@@ -58,6 +58,8 @@ class ConversableAgent(RememberingAgent):
     """
 
     is_manager = False
+    hand_offs: tuple[Any, ...] = ()
+    """To whom the agent may hand over in a swarm: see `register_hand_off`."""
 
     # Replies outside a chat
 
@@ -276,6 +278,19 @@ class ConversableAgent(RememberingAgent):
         from convgraph.agents.agent_as_tool import agent_as_tool
 
         return agent_as_tool(self, name, description)
+
+    def register_hand_off(self, hand_to: Any) -> None:
+        """Let the agent hand over, in a swarm: an `OnCondition`, an `AfterWork`, or a list of them. Its model is told of each.
+
+        Raises `DefinitionError` for what is neither, and for a target that there is a hand-off to already.
+        """
+        from convgraph.agents.handoffs import checked, transfer_tool
+
+        new = checked(self, hand_to)
+        self.hand_offs = (*self.hand_offs, *new)
+        for one in new:
+            if (given := transfer_tool(one)) is not None:
+                self._tools.add(given)
 
     def chat_graph(self, initiator: ConversableAgent, summary: Summary | None = None) -> ConversationGraph:
         """The graph of a chat that `initiator` opens with this agent."""

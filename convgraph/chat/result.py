@@ -18,7 +18,7 @@ class ChatResult:
     same as they are. `summary` is what the chat amounts to. `cost` adds up every model call once, by model, those of
     selections and nested chats included. `human_input` is what people have said. `stop_reason` says why the chat stopped,
     `status` how (see `RunResult`); `run_id` names its run: in a store, the chat can be resumed, replayed and drawn by it.
-    `questions` lists what a `waiting` chat waits for.
+    `questions` lists what a `waiting` chat waits for. `state` is the chat's typed state as it ended.
     """
 
     chat_history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -32,6 +32,7 @@ class ChatResult:
     usage: Usage = NO_USAGE
     questions: tuple[OpenQuestion, ...] = ()
     chat_id: int | str | None = None
+    state: Any = field(default=None, compare=False)
     exception: Exception | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:

@@ -40,12 +40,14 @@ class ToolOutcome:
     """What became of a reply's tool calls.
 
     `calls` are the calls, each with an id of its own (what the message that makes them has to carry), `messages`
-    their results in the same order, and `handoff` the first handoff among them: return `Reply(…, goto=handoff.target)`.
+    their results in the same order, `handoff` the first handoff among them, and `update` what they change in the state:
+    return `Reply(…, update, goto=handoff.target)`.
     """
 
     calls: tuple[ToolCall, ...]
     messages: tuple[Message, ...]
     handoff: Handoff | None = None
+    update: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +196,28 @@ async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def _outcome(sender: str, calls: tuple[ToolCall, ...], results: Sequence[str | Handoff]) -> ToolOutcome:
-    handoff = next((result for result in results if isinstance(result, Handoff)), None)
+    handoff = next((result for result in results if isinstance(result, Handoff) and result.target), None)
+    update: dict[str, Any] = {}
+    for result in results:
+        update = joined_updates(update, result.update if isinstance(result, Handoff) else None)
     messages = tuple(
         Message(sender, _told(result, handoff), "tool", call.name, tool_call_id=call.id)
         for call, result in zip(calls, results, strict=True)
     )
-    return ToolOutcome(calls, messages, handoff)
+    return ToolOutcome(calls, messages, handoff, update or None)
+
+
+def joined_updates(one: Mapping[str, Any], other: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Both updates of a state; what both set to mappings, key by key."""
+    both = dict(one)
+    for key, value in (other or {}).items():
+        both[key] = {**both[key], **value} if isinstance(value, Mapping) and isinstance(both.get(key), Mapping) else value
+    return both
 
 
 def _told(result: str | Handoff, handoff: Handoff | None) -> str:
     if isinstance(result, str):
         return result
-    if result is handoff or handoff is None:
+    if result is handoff or handoff is None or not result.target:
         return result.text
     return f"Not handed over to {result.target}: another call of this reply hands over to {handoff.target}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,13 +18,16 @@ class Handoff:
     """A tool's result that hands the conversation over to the node `target`; `message` is what the model is told of it.
 
     Whether the target may have the turn is for the graph's transitions to say: the node returns `Reply(goto=target)`.
+    `update` are changes to the conversation's state, made when the turn is over; with one, `target` may be empty: the state
+    changes, and nothing is handed over.
     """
 
     target: str
     message: str = ""
+    update: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.target, str) and self.target and isinstance(self.message, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not (isinstance(self.target, str) and (self.target or self.update) and isinstance(self.message, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DefinitionError(
                 f"Handoff(target, message) takes the name of a node and a text, not {self.target!r:.100}, {self.message!r:.100}"
             )
@@ -31,13 +35,14 @@ class Handoff:
     @property
     def text(self) -> str:
         """What the model is told."""
-        return self.message or f"Handed over to {self.target}."
+        return self.message or (f"Handed over to {self.target}." if self.target else "Done.")
 
 
 def journaled(value: Any, tool: str) -> Any:
     """A tool's result as it is journaled: a handoff as a mapping, all else as text. Raises `NotEncodable` for what has no text."""
     if isinstance(value, Handoff):
-        return {"handoff": value.target, "message": value.message}
+        document: dict[str, Any] = {"handoff": value.target, "message": value.message}
+        return {**document, "update": to_jsonable_python(value.update)} if value.update else document
     if isinstance(value, str):
         return str(value)
     try:
@@ -57,6 +62,9 @@ def from_journal(value: Any) -> str | Handoff:
         return value
     if isinstance(value, dict):
         document = cast("dict[str, Any]", value)
-        if isinstance(document.get("handoff"), str) and document["handoff"]:
-            return Handoff(document["handoff"], str(document.get("message", "")))
+        update = document.get("update")
+        if isinstance(document.get("handoff"), str) and (document["handoff"] or update):
+            return Handoff(
+                document["handoff"], str(document.get("message", "")), cast("dict[str, Any]", update) if isinstance(update, dict) else None
+            )
     return json.dumps(value, ensure_ascii=False)
