@@ -59,11 +59,21 @@ _WHERE = {
     "get_config_list": "convgraph.models.config_lists",
     "OpenAIResponsesModel": "convgraph.models.openai_responses",
     "RateLimit": "convgraph.models.rate_limit",
+    "AfterWork": "convgraph.agents.handoffs",
+    "AfterWorkOption": "convgraph.agents.handoffs",
+    "OnCondition": "convgraph.agents.handoffs",
+    "SwarmResult": "convgraph.agents.handoffs",
+    "a_initiate_swarm_chat": "convgraph.agents.handoffs",
+    "initiate_swarm_chat": "convgraph.agents.handoffs",
+    "swarm_graph": "convgraph.agents.handoffs",
+    "visualize_speaker_transitions_dict": "convgraph.agents.transitions_drawn",
 }
 
 __all__ = [
     "END",
     "START",
+    "AfterWork",
+    "AfterWorkOption",
     "Agent",
     "AssistantAgent",
     "Begins",
@@ -82,6 +92,7 @@ __all__ = [
     "MessageHistoryLimiter",
     "MessageTokenLimiter",
     "Nested",
+    "OnCondition",
     "OpenAIChatModel",
     "OpenAIResponsesModel",
     "Parallel",
@@ -95,11 +106,13 @@ __all__ = [
     "RunResult",
     "ScriptedModel",
     "SelectorPrompt",
+    "SwarmResult",
     "ToolCall",
     "TransformMessages",
     "Usage",
     "UserProxyAgent",
     "a_initiate_chats",
+    "a_initiate_swarm_chat",
     "chats_graph",
     "config_list_from_dotenv",
     "config_list_from_json",
@@ -108,9 +121,12 @@ __all__ = [
     "gather_usage_summary",
     "get_config_list",
     "initiate_chats",
+    "initiate_swarm_chat",
     "open_store",
     "register_function",
+    "swarm_graph",
     "tool",
+    "visualize_speaker_transitions_dict",
 ]
 
 if TYPE_CHECKING:
@@ -119,9 +135,19 @@ if TYPE_CHECKING:
     from convgraph.agents.conversable import ConversableAgent
     from convgraph.agents.group_chat import GroupChat
     from convgraph.agents.group_chat_manager import GroupChatManager
+    from convgraph.agents.handoffs import (
+        AfterWork,
+        AfterWorkOption,
+        OnCondition,
+        SwarmResult,
+        a_initiate_swarm_chat,
+        initiate_swarm_chat,
+        swarm_graph,
+    )
     from convgraph.agents.register import register_function
     from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
     from convgraph.agents.transforms import MessageHistoryLimiter, MessageTokenLimiter, TransformMessages
+    from convgraph.agents.transitions_drawn import visualize_speaker_transitions_dict
     from convgraph.agents.usage import gather_usage_summary
     from convgraph.agents.user_proxy import UserProxyAgent
     from convgraph.chat.result import ChatResult

@@ -120,7 +120,7 @@ class GroupChatManager(ConversableAgent):
         messages: str | Sequence[Any],
         remove_termination_string: str | Callable[[str], str] | None = None,
         silent: bool | None = False,  # noqa: ARG002  # nothing is printed
-    ) -> tuple[Agent, MessageMapping]:
+    ) -> tuple[ConversableAgent, MessageMapping]:
         """Take up a group chat from its messages (mappings, or their JSON), as AutoGen does. Returns the last speaker and message.
 
         `last_speaker.initiate_chat(manager, message=last_message, clear_history=False)` goes on. A chat that was had with a
@@ -139,7 +139,8 @@ class GroupChatManager(ConversableAgent):
         if remove_termination_string is not None:
             said[-1] = _cleaned(said[-1], remove_termination_string)
         last = said[-1]
-        speaker = self._groupchat.agent_by_name(last.sender) or self
+        member = self._groupchat.agent_by_name(last.sender)
+        speaker = member if isinstance(member, ConversableAgent) else self
         for agent in (self, *self._groupchat.agents):
             if isinstance(agent, ConversableAgent) and agent is not self:
                 agent.remember(LatestChat(self, tuple(said[:-1])))
@@ -151,7 +152,7 @@ class GroupChatManager(ConversableAgent):
         messages: str | Sequence[Any],
         remove_termination_string: str | Callable[[str], str] | None = None,
         silent: bool | None = False,
-    ) -> tuple[Agent, MessageMapping]:
+    ) -> tuple[ConversableAgent, MessageMapping]:
         """See `resume`."""
         return self.resume(messages, remove_termination_string, silent)
 

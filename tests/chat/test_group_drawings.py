@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import convgraph as autogen
-from convgraph.agents.transitions_drawn import visualize_speaker_transitions_dict
+from convgraph import visualize_speaker_transitions_dict
 from convgraph.drawing.picture import Picture, picture_of
 from convgraph.errors import DefinitionError
 from tests.chat.conftest import Chooser, Member, group, speaker, talk

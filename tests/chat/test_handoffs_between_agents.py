@@ -10,15 +10,7 @@ from typing import Any
 import pytest
 
 import convgraph as autogen
-from convgraph.agents.handoffs import (
-    AfterWork,
-    AfterWorkOption,
-    OnCondition,
-    SwarmResult,
-    a_initiate_swarm_chat,
-    initiate_swarm_chat,
-    swarm_graph,
-)
+from convgraph import AfterWork, AfterWorkOption, OnCondition, SwarmResult, a_initiate_swarm_chat, initiate_swarm_chat, swarm_graph
 from convgraph.errors import DefinitionError
 from convgraph.protocols import ModelReply, ModelRequest
 

@@ -10,6 +10,8 @@ import pytest
 import convgraph
 
 PUBLIC = [
+    "AfterWork",
+    "AfterWorkOption",
     "Agent",
     "AssistantAgent",
     "Begins",
@@ -29,6 +31,7 @@ PUBLIC = [
     "MessageHistoryLimiter",
     "MessageTokenLimiter",
     "Nested",
+    "OnCondition",
     "OpenAIChatModel",
     "OpenAIResponsesModel",
     "Parallel",
@@ -43,11 +46,13 @@ PUBLIC = [
     "START",
     "ScriptedModel",
     "SelectorPrompt",
+    "SwarmResult",
     "ToolCall",
     "TransformMessages",
     "Usage",
     "UserProxyAgent",
     "a_initiate_chats",
+    "a_initiate_swarm_chat",
     "chats_graph",
     "config_list_from_dotenv",
     "config_list_from_json",
@@ -56,9 +61,12 @@ PUBLIC = [
     "gather_usage_summary",
     "get_config_list",
     "initiate_chats",
+    "initiate_swarm_chat",
     "open_store",
     "register_function",
+    "swarm_graph",
     "tool",
+    "visualize_speaker_transitions_dict",
 ]
 HEAVY = {"cel", "dbos", "docker", "fastapi", "graphviz", "mcp", "networkx", "openai", "psycopg", "rich", "starlette", "typer", "yaml"}
 
