@@ -142,8 +142,10 @@ async def _run(chat: Chat, options: ChatOptions, store: Store, goes_on: LatestCh
     }
     openings = [] if options.run_id is None else await _openings(options.run_id, store)
     if options.run_id is not None and openings:
-        begun = openings[-1] if chat.goes_on else openings[0]
+        begun, max_turns = openings[-1] if chat.goes_on else openings[0]
         if begun[-len(chat.opening) :] == chat.opening:
+            if max_turns != chat.state.max_turns:
+                raise InputError(f"run {options.run_id!r} was begun with max_turns={max_turns}: that goes on with it")
             return await graph.aresume(options.run_id, answers=options.answers, **common)
         if not chat.goes_on:
             raise InputError(
@@ -168,16 +170,22 @@ async def recorded_opening(run_id: str | None, store: StoreLike | None, *, last:
         return None
     async with as_store(store) as opened:
         openings = await _openings(run_id, opened)
-    return None if not openings else openings[-1] if last else openings[0]
+    return None if not openings else (openings[-1] if last else openings[0])[0]
 
 
-async def _openings(run_id: str, store: Store) -> list[tuple[Message, ...]]:
-    """The messages with which the run was begun, and those with which it was gone on with since; empty where there is no such run."""
+async def _openings(run_id: str, store: Store) -> list[tuple[tuple[Message, ...], int | None]]:
+    """The messages (and `max_turns`) with which the run was begun, and gone on with since; empty where there is no such run."""
     try:
         events = [recorded.event for recorded in await store.load(run_id, steps_only=True)]
     except RunNotFound:
         return []
-    return [event.messages for event in events if isinstance(event, RunStarted) or (isinstance(event, Edited) and event.why == "continued")]
+    openings: list[tuple[tuple[Message, ...], int | None]] = []
+    for event in events:
+        if isinstance(event, RunStarted):
+            openings.append((event.messages, (event.state or {}).get("max_turns")))
+        elif isinstance(event, Edited) and event.why == "continued":
+            openings.append((event.messages, (event.update or {}).get("max_turns")))
+    return openings
 
 
 async def _ended(chat: Chat, run_id: str, store: Store) -> LatestChat:

@@ -16,7 +16,7 @@ from convgraph.agents.standalone import from_sync
 from convgraph.chat.result import ChatResult
 from convgraph.chat.sequence import OPENING, ChatInSequence, opened_messages, sequence, sequence_by_prerequisites
 from convgraph.chat.state import ChatState
-from convgraph.errors import DefinitionError, NodeFailed, RunNotFound
+from convgraph.errors import DefinitionError, InputError, NodeFailed, RunNotFound
 from convgraph.graph.machine import State
 from convgraph.journal.events import EffectFinished, Event, Stepped
 from convgraph.journal.store_url import as_store
@@ -218,7 +218,10 @@ async def _have(
         "human": how.human, "deps": how.deps, "limits": how.limits, "cache": how.cache, "listener": Console() if shown else None,
     }  # fmt: skip
     async with as_store(how.store) as store:
-        if how.run_id is not None and await _is_there(store, how.run_id):
+        goes_on = how.run_id is not None and await _is_there(store, how.run_id)
+        if how.answers is not None and not goes_on:
+            raise InputError(f"there are no chats with run_id={how.run_id!r} in this store that could wait for answers=")
+        if how.run_id is not None and goes_on:
             result = await graph.aresume(how.run_id, store=store, answers=how.answers, **common)
         else:
             result = await graph.arun(store=store, run_id=how.run_id, **common)

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from convgraph import AssistantAgent, ChatResult, ConversableAgent, ScriptedModel, UserProxyAgent, initiate_chats, open_store
+from convgraph import (
+    AssistantAgent,
+    ChatResult,
+    ConversableAgent,
+    ScriptedModel,
+    UserProxyAgent,
+    a_initiate_chats,
+    initiate_chats,
+    open_store,
+)
 from convgraph.errors import AnswerError, GraphChanged, InputError
 from convgraph.journal.store import Store
 
@@ -83,10 +92,43 @@ def test_another_message_under_the_same_run_id_is_refused(where: str) -> None:
         assert store.runs()[0].status != "finished"
 
 
+def test_another_number_of_turns_under_the_same_run_id_is_refused(where: str) -> None:
+    """It is part of what the chat was begun with; it is not passed over."""
+    killed_after_one_reply(where)
+    with pytest.raises(InputError, match="max_turns=3"):
+        user().initiate_chat(expert("x"), message="hi", max_turns=4, store=where, run_id="chat", silent=True)
+
+
+def test_answers_for_chats_that_are_not_there_are_refused(where: str) -> None:
+    chat = {"sender": user(), "recipient": expert(), "message": "hi", "max_turns": 1, "silent": True}
+    with pytest.raises(InputError, match="answers="):
+        initiate_chats([chat], answers={"user-1": "yes"}, store=where, run_id="chats")
+
+
+def test_chats_at_the_same_time_wait_for_their_people_and_go_on_with_each_answer(where: str) -> None:
+    def have(**options: Any) -> dict[Any, ChatResult]:
+        person = user(human_input_mode="ALWAYS")
+        queue = [
+            {"chat_id": n, "sender": person, "recipient": expert(f"{n} one", f"{n} two", name=n), "message": "hi", "max_turns": 2}
+            for n in ("left", "right")
+        ]
+        silent = [{**chat, "silent": True} for chat in queue]
+        return asyncio.run(a_initiate_chats(silent, store=where, run_id="chats", human="park", **options))
+
+    assert {result.status for result in have().values()} == {"waiting"}
+    with open_store(where) as store:
+        first, second = (question.id for question in store.questions("chats"))
+    half = have(answers={first: "and left?"})
+    assert (half["left"].status, half["right"].status) == ("finished", "waiting")
+    whole = have(answers={second: "and right?"})
+    assert [result.human_input for result in whole.values()] == [["and left?"], ["and right?"]]
+    assert sum(result.usage.calls for result in whole.values()) == 4
+
+
 def test_another_recipient_under_the_same_run_id_is_refused_with_the_difference(where: str) -> None:
     killed_after_one_reply(where)
     with pytest.raises(GraphChanged, match=r"node 'expert': node-(renamed|removed)"):
-        user().initiate_chat(expert("x", name="other"), message="hi", store=where, run_id="chat", silent=True)
+        user().initiate_chat(expert("x", name="other"), message="hi", max_turns=3, store=where, run_id="chat", silent=True)
 
 
 def test_a_chat_waits_for_its_person_and_goes_on_with_the_answer(where: str) -> None:
