@@ -14,7 +14,7 @@ from convgraph.agents.message_mappings import MessageMapping, from_mappings, to_
 from convgraph.chat.group import Group, end_of, everyone, group_chat, in_turn
 from convgraph.chat.seat import Seat
 from convgraph.conversation import Nested
-from convgraph.errors import DefinitionError
+from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import METHODS, START
 from convgraph.graph.guards import GuardView
 from convgraph.messages import Message
@@ -134,6 +134,16 @@ class GroupChat:
             if isinstance(inner, GroupChat):
                 nested.extend(inner.nested_agents())
         return nested
+
+    def next_agent(self, agent: Agent, agents: Sequence[Agent] | None = None) -> Agent:
+        """Who comes after `agent` in the order of the list; of `agents` only, if they are given. Raises `InputError` where nobody does."""
+        names = self.agent_names
+        order = in_turn(names, agent.name, repeating=True) if agent.name in names else names
+        among = names if agents is None else [one.name for one in agents]
+        for name in order:
+            if name in among and (found := self.agent_by_name(name)) is not None:
+                return found
+        raise InputError(f"none of {', '.join(among) or 'nobody'} is in the group ({', '.join(names)})")
 
     def to_graph(
         self, initiator: ConversableAgent | None = None, manager: GroupChatManager | None = None, summary: Summary | None = None

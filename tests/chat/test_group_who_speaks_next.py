@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import convgraph as autogen
-from convgraph.errors import AnswerError, DefinitionError
+from convgraph.errors import AnswerError, DefinitionError, InputError
 from convgraph.protocols import ModelReply
 from tests.chat.conftest import Chooser, Member, group, speaker, speakers, talk
 
@@ -88,6 +88,17 @@ def test_a_function_chooses_a_member(members: list[Member]) -> None:
     assert speakers(result) == ["user", "cleo", "anna", "cleo"]
     assert heard[0] == ("user", ["Hello."])
     assert heard[2] == ("anna", ["Hello.", "I am cleo.", "I am anna."])
+
+
+def test_a_function_may_ask_who_is_next_in_the_list(members: list[Member]) -> None:
+    anna, ben, cleo = members
+    chat = autogen.GroupChat(members)
+    assert [chat.next_agent(one) for one in members] == [ben, cleo, anna]
+    assert (chat.next_agent(anna, [anna, cleo]), chat.next_agent(speaker("user"))) == (cleo, anna)
+    manager = group(members, speaker_selection_method=lambda last, chat: chat.next_agent(last), max_round=4)
+    assert speakers(talk(ben, manager)) == ["ben", "cleo", "anna", "ben"]
+    with pytest.raises(InputError):
+        chat.next_agent(anna, [speaker("stranger")])
 
 
 async def _later(last: Any, chat: autogen.GroupChat) -> Any:
