@@ -117,13 +117,17 @@ class EffectFinished:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """An attempt at a turn failed. `cause` is `timeout` where the clock ended it, `redo` where a person asked for a new one."""
+    """An attempt at a turn failed.
+
+    `cause` is `timeout` where the clock ended it, `redo` where a person asked for a new one, `answer` where what a person (or
+    code that stood in for one) said did not fit the question: these come from outside, and are not for the code to repeat.
+    """
 
     kind: ClassVar[str] = "attempt_failed"
     path: str
     attempt: int
     error: ErrorInfo
-    cause: Literal["error", "timeout", "redo"] = "error"
+    cause: Literal["error", "timeout", "redo", "answer"] = "error"
     seconds: float = 0.0
 
 

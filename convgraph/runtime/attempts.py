@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from convgraph.errors import InternalError, StoreError
+from convgraph.errors import AnswerError, InternalError, StoreError
 from convgraph.graph.definition import Node, Retry
 from convgraph.graph.machine import ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed
@@ -24,10 +24,10 @@ Speak: TypeAlias = Callable[[Scope, Node, Turning, Context], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed: its error, and whether the node, the clock, or a person who wants a new one ended it."""
+    """Why an attempt failed: its error, and what ended it: the node, the clock, a person's answer, or the wish for a new one."""
 
     error: ErrorInfo
-    cause: Literal["error", "timeout", "redo"]
+    cause: Literal["error", "timeout", "redo", "answer"]
 
 
 async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
@@ -144,7 +144,7 @@ async def _guarded(scope: Scope, node: Node, turning: Turning, speak: Speak) -> 
             raise
         turning.closed = True
         run.failure = error if isinstance(error, Exception) else None
-        return Failure(error_info(error, node.name), "error")
+        return Failure(error_info(error, node.name), "answer" if isinstance(error, AnswerError) else "error")
 
 
 def _again(turning: Turning, path: str) -> Turning:
