@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from convgraph import (
     END,
+    AfterWork,
     AssistantAgent,
     ChatResult,
     Context,
@@ -19,10 +20,13 @@ from convgraph import (
     ConversationGraph,
     GroupChat,
     GroupChatManager,
+    OnCondition,
     ScriptedModel,
+    SwarmResult,
     UserProxyAgent,
     a_initiate_chats,
     initiate_chats,
+    initiate_swarm_chat,
 )
 from convgraph.errors import NodeFailed
 from convgraph.journal.events import Question
@@ -226,6 +230,37 @@ def selecting(evidence: Evidence) -> Have:
 
     manager = GroupChatManager(GroupChat(members, max_round=5, speaker_selection_method=choose))
     return chatting(asker(), manager, "Talk.")
+
+
+def by_model(evidence: Evidence) -> Have:
+    """A group whose next speaker a model chooses, with a group of its own for a member; a reflection sums it up."""
+
+    def choose(request: ModelRequest) -> ModelReply:
+        names = request.schema["properties"]["next"]["enum"] if request.schema else []
+        answered = [message for message in request.messages if message.sender == "(observer)"]
+        return ModelReply(names[len(request.messages) % len(names)] if answered else "somebody", (), COST)
+
+    inner = GroupChat([assistant(evidence, name) for name in ("cleo", "dora")], max_round=3, speaker_selection_method="round_robin")
+    members = [assistant(evidence, "anna"), GroupChatManager(inner, name="inner"), assistant(evidence, "ben")]
+    outer = GroupChat(members, max_round=6, allow_repeat_speaker=False)
+    manager = GroupChatManager(outer, model=ScriptedModel(choose, name="chooser"))
+    return chatting(asker(), manager, "Talk.")
+
+
+def swarm(evidence: Evidence) -> Have:
+    """Agents that hand over to each other, with a variable that one of them changes."""
+
+    def note() -> Any:
+        """Make a note."""
+        evidence.call("plain note")
+        return SwarmResult(label("note"), context_variables={"noted": True})
+
+    last = assistant(evidence, "last")
+    middle = AssistantAgent("middle", "You are middle.", model=model(evidence, "middle", [("note", "{}")]), tools=[note])
+    first = AssistantAgent("first", "You are first.", model=model(evidence, "first", [("transfer_to_middle", "{}")]))
+    first.register_hand_off(OnCondition(middle, "at once"))
+    middle.register_hand_off(AfterWork(last))
+    return lambda **how: initiate_swarm_chat(first, "Talk.", [first, middle, last], silent=True, **how)[0]
 
 
 def node(evidence: Evidence) -> Have:
