@@ -237,6 +237,7 @@ def _remembered(chat: Chat, result: ChatResult, store: StoreLike | None) -> Chat
             continue
         peer = chat.initiator if agent is chat.recipient else chat.recipient
         agent.remember(replace(latest, peer=peer))
+    chat.recipient.chat_had(latest)
     return result
 
 

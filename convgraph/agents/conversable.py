@@ -296,6 +296,9 @@ class ConversableAgent(RememberingAgent):
         """The graph of a chat that `initiator` opens with this agent."""
         return two_agents(initiator, self, summary)
 
+    def chat_had(self, latest: LatestChat) -> None:
+        """Called when a chat that was opened with this agent has stopped."""
+
     def chat_before(self, initiator: ConversableAgent, *, clear_history: bool) -> LatestChat | None:
         """What a chat that `initiator` opens with this agent goes on from: its latest one, unless that is to be forgotten."""
         return None if clear_history else initiator.latest_with(self)

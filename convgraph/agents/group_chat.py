@@ -111,7 +111,12 @@ class GroupChat:
             raise DefinitionError(
                 "who may repeat is said by the transitions (an agent that may follow itself): give no allow_repeat_speaker="
             )
-        self.transitions = self._transitions()
+        retries = self.max_retries_for_selecting_speaker
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+            raise DefinitionError(f"max_retries_for_selecting_speaker= is a whole number, 0 or more, not {retries!r}")
+        if self.role_for_select_speaker_messages not in ("system", "user"):
+            raise DefinitionError(f"role_for_select_speaker_messages= is 'system' or 'user', not {self.role_for_select_speaker_messages!r}")
+        self.transitions()
 
     @property
     def agent_names(self) -> list[str]:
@@ -164,7 +169,7 @@ class GroupChat:
             manager.name,
             members,
             manager,
-            self.transitions,
+            self.transitions(),
             self.max_round,
             self._selector(initiator or manager) if callable(method) else str(method).lower(),
             may_stop=callable(method),
@@ -221,12 +226,14 @@ class GroupChat:
         if twice:
             raise DefinitionError(f"two members of the group chat are called {', '.join(map(repr, twice))}; names are identities")
 
-    def _transitions(self) -> dict[str, list[str]]:
-        """Who may follow whom, by names, in the order in which members take turns."""
+    def transitions(self) -> dict[str, list[str]]:
+        """Who may follow whom, by names, in the order in which members take turns. Raises `DefinitionError` for who is no member."""
         names, graph = self.agent_names, self.allowed_or_disallowed_speaker_transitions
         if graph is None:
             repeat = self.allow_repeat_speaker
-            return everyone(names, names if repeat is None or repeat is True else [] if repeat is False else [one.name for one in repeat])
+            if repeat is None or isinstance(repeat, bool):
+                return everyone(names, [] if repeat is False else names)
+            return everyone(names, [self._member(one, "allow_repeat_speaker= names") for one in _listed(repeat)])
         listed = {
             self._member(source): [self._member(target) for target in _listed(targets)] for source, targets in _mapping(graph).items()
         }
@@ -237,12 +244,10 @@ class GroupChat:
             return {name: [other for other in ordered[name] if other not in listed.get(name, ())] for name in names}
         return {name: [other for other in ordered[name] if other in listed.get(name, ())] for name in names}
 
-    def _member(self, agent: Any) -> str:
+    def _member(self, agent: Any, who: str = "the speaker transitions name") -> str:
         if isinstance(agent, Agent) and agent in self.agents:
             return agent.name
-        raise DefinitionError(
-            f"the speaker transitions name {agent!r:.100}, which is no member of the group ({', '.join(self.agent_names)})"
-        )
+        raise DefinitionError(f"{who} {agent!r:.100}, which is no member of the group ({', '.join(self.agent_names)})")
 
     def _tools(self) -> dict[str, list[str]]:
         """The names of the tools that members carry out."""
@@ -315,4 +320,4 @@ def _mapping(graph: Any) -> Mapping[Any, Any]:
 def _listed(targets: Any) -> Sequence[Any]:
     if isinstance(targets, list | tuple):
         return cast("Sequence[Any]", targets)
-    raise DefinitionError(f"the speaker transitions map an agent to a list of agents, not to {targets!r:.100}")
+    raise DefinitionError(f"who may follow, or repeat, is a list of agents, not {targets!r:.100}")

@@ -93,9 +93,8 @@ class GroupChatManager(ConversableAgent):
         told = (*given, *group.introductions(self.name))
         return LatestChat(self, told) if told else None
 
-    def remember(self, latest: LatestChat) -> None:
-        """Refer to a chat as the latest with its peer, and as the group's."""
-        super().remember(latest)
+    def chat_had(self, latest: LatestChat) -> None:
+        """Refer to a chat that was opened with this manager as the group's latest."""
         self._groupchat.latest = latest
 
     def reset(self) -> None:
@@ -144,7 +143,9 @@ class GroupChatManager(ConversableAgent):
         for agent in (self, *self._groupchat.agents):
             if isinstance(agent, ConversableAgent) and agent is not self:
                 agent.remember(LatestChat(self, tuple(said[:-1])))
-        self.remember(LatestChat(speaker, tuple(said[:-1])))
+        taken_up = LatestChat(speaker, tuple(said[:-1]))
+        self.remember(taken_up)
+        self.chat_had(taken_up)
         return speaker, to_mappings([last], "")[0]
 
     async def a_resume(

@@ -124,6 +124,13 @@ def test_the_messages_of_a_group_are_those_of_its_latest_chat(members: list[Memb
     assert chat.messages == []
 
 
+def test_what_a_manager_says_elsewhere_is_not_in_its_group(members: list[Member]) -> None:
+    manager = rounds(members, 2)
+    talk(members[0], manager)
+    manager.initiate_chat(speaker("guest"), message="Who are you?", max_turns=1, silent=True)
+    assert [message["name"] for message in manager.groupchat.messages] == ["anna", "ben"]
+
+
 def test_two_chats_of_one_group_do_not_mix(members: list[Member]) -> None:
     manager = rounds(members, 3)
     results = [talk(members[0], manager, f"Number {number}.") for number in range(2)]

@@ -257,6 +257,10 @@ def test_two_members_who_may_not_repeat_take_turns_without_being_chosen() -> Non
         ),
         ({"allowed_or_disallowed_speaker_transitions": [], "speaker_transitions_type": "allowed"}, "mapping"),
         ({"enable_clear_history": True}, "enable_clear_history"),
+        ({"allow_repeat_speaker": [speaker("stranger")]}, "allow_repeat_speaker"),
+        ({"allow_repeat_speaker": "anna"}, "list of agents"),
+        ({"max_retries_for_selecting_speaker": -1}, "max_retries"),
+        ({"role_for_select_speaker_messages": "bot"}, "role_for_select_speaker_messages"),
     ],
 )
 def test_options_that_do_not_fit_together_are_refused(members: list[Member], options: dict[str, Any], words: str) -> None:
@@ -280,7 +284,7 @@ def test_options_that_do_not_fit_together_are_refused(members: list[Member], opt
 def test_transitions_between_what_is_no_member_are_refused(
     members: list[Member], kind: Any, transitions: Callable[..., dict[Any, Any]]
 ) -> None:
-    with pytest.raises(DefinitionError, match="speaker transitions"):
+    with pytest.raises(DefinitionError, match=r"speaker transitions|list of agents"):
         autogen.GroupChat(
             members, allowed_or_disallowed_speaker_transitions=transitions(members[0], members[1]), speaker_transitions_type=kind
         )
@@ -403,6 +407,12 @@ def test_members_of_members_are_found_by_name() -> None:
     assert [agent.name for agent in outer.nested_agents()] == ["anna", "chat_manager", "dora", "anna"]
     with pytest.raises(DefinitionError, match="'anna'"):
         outer.agent_by_name("anna", recursive=True, raise_on_name_conflict=True)
+
+
+def test_a_member_that_is_added_takes_part(members: list[Member]) -> None:
+    chat = autogen.GroupChat(members[:2], speaker_selection_method="round_robin", max_round=4)
+    chat.agents = members
+    assert speakers(talk(members[0], autogen.GroupChatManager(chat))) == ["anna", "ben", "cleo", "anna"]
 
 
 def followers(chat: autogen.GroupChat) -> dict[str, list[str]]:
