@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack
 
 from convgraph.agents.conversable import ConversableAgent
-from convgraph.agents.replying import AgentOptions, LlmConfig
+from convgraph.agents.definition import AgentOptions
+from convgraph.agents.llm_config import LlmConfig
 from convgraph.agents.termination import HumanInputMode
 
 DEFAULT_SYSTEM_MESSAGE = (
