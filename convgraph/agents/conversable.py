@@ -269,7 +269,7 @@ class ConversableAgent(RememberingAgent):
             raise DefinitionError(
                 f"reply_func_from_nested_chats= is 'summary_from_nested_chats' or a function, not {reply_func_from_nested_chats!r:.100}"
             )
-        from convgraph.agents.sequential import NestedChats
+        from convgraph.agents.nested_chats import NestedChats
 
         self.add_reply(trigger, NestedChats(self, chat_queue, _autogen.get("config")), position)
 

@@ -29,6 +29,7 @@ class ChatInSequence:
     """One chat of several: its node's name, its graph, how it begins, how it is summed up, and whose summaries it takes over.
 
     `plain` is what opens it, where that is no function of a user's own: it can be made again without anything happening outside.
+    `ended` is told of the conversation as it ended, where it ends in this process.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ChatInSequence:
     after: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     plain: str | None = None
+    ended: Callable[[GuardView], None] | None = None
 
 
 def sequence(name: str, chats: Sequence[ChatInSequence]) -> ConversationGraph:
@@ -97,6 +99,8 @@ async def _opening(chat: ChatInSequence, ctx: Context) -> Begins | None:
 
 
 def _closing(chat: ChatInSequence, ctx: Context, view: GuardView) -> Message:  # noqa: ARG001  # a closing is given the turn
+    if chat.ended is not None:
+        chat.ended(view)
     return Message(chat.name, chat.summary.found(view.messages, view.state))
 
 
