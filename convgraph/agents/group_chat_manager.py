@@ -11,8 +11,8 @@ from convgraph.agents.agent import Agent
 from convgraph.agents.conversable import ConversableAgent
 from convgraph.agents.group_chat import GroupChat
 from convgraph.agents.latest import LatestChat
+from convgraph.agents.llm_config import LlmConfig
 from convgraph.agents.message_mappings import MessageMapping, from_mappings, to_mappings
-from convgraph.agents.replying import LlmConfig
 from convgraph.chat.summary import Summary
 from convgraph.conversation import ConversationGraph
 from convgraph.errors import DefinitionError, InputError, NodeFailed
