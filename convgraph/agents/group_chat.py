@@ -204,12 +204,12 @@ class GroupChat:
         self.messages = []
 
     def as_node(self, manager: GroupChatManager) -> Nested:
-        """The group chat as a member of another one: it talks about that one's last message, and its own last message is the reply."""
+        """The group chat as a member of another one: it talks about that one as a whole, and its own last message is the reply."""
 
         def opening(ctx: Context) -> list[Message] | None:
-            return None if ctx.last is None else [*self.introductions(manager.name), ctx.last]
+            return [*self.introductions(manager.name), *ctx.messages] if len(ctx.messages) else None
 
-        return Nested(self.to_graph(manager=manager), opening=opening if self.send_introductions else None)
+        return Nested(self.to_graph(manager=manager), opening=opening)
 
     def _is_had_in(self, turn: Context) -> bool:
         seats = (turn.participant(name) for name in self.agent_names)

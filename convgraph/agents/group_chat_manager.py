@@ -103,16 +103,15 @@ class GroupChatManager(ConversableAgent):
         self._groupchat.reset()
 
     async def reply(self, ctx: Context, hears: Agent | None, **_: Any) -> ReplyLike:  # noqa: ARG002  # the group hears the conversation
-        """Have the group talk about the last message, as a conversation inside this turn. Its last message is the reply."""
-        last = ctx.last
-        if last is None:
+        """Have the group talk about the conversation, in one of its own inside this turn. Its last message is the reply."""
+        if ctx.last is None:
             return None
-        told = self._groupchat.introductions(self.name)
-        state = await ctx.converse(self._groupchat.to_graph(manager=self).program(), [*told, last])
+        told = [*self._groupchat.introductions(self.name), *ctx.messages]
+        state = await ctx.converse(self._groupchat.to_graph(manager=self).program(), told)
         if state.status != "finished":
             raise NodeFailed(f"the group chat of {self.name!r} ended {state.status}: {state.reason}")
         said = state.history[-1]
-        return Message(self.name, said.content) if len(state.history) > 1 + len(told) else None
+        return Message(self.name, said.content) if len(state.history) > len(told) else None
 
     def resume(
         self,
