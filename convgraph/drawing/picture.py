@@ -10,15 +10,16 @@ collapsed node is in exactly one edge's `stands_for`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from convgraph.drawing.hubs import Hub, exits_of_all, find_hubs
+from convgraph.drawing.notes import graph_notes, node_notes, own_notes
+from convgraph.drawing.ways import is_otherwise, places, together
 from convgraph.errors import InputError
-from convgraph.graph.definition import END, START, Definition, Edge, Limits, Node, NodeKind, On
+from convgraph.graph.definition import END, START, Definition, Edge, Node, NodeKind, On
 from convgraph.messages import NO_USAGE, Usage
-from convgraph.wording import counted
 
 Shape: TypeAlias = NodeKind | Literal["start", "end", "fork", "join", "hub", "everyone", "missing"]
 Style: TypeAlias = On | Literal["flow"]
@@ -161,7 +162,7 @@ def picture_of(graph: Definition, *, overlay: Overlay | None = None, depth: int 
     scene.add_graph(graph, "", "", 0)
     if unknown := sorted(scene.collapse - scene.openable):
         raise InputError(f"collapse= names {unknown}, but the nodes with something inside are {sorted(scene.openable)}")
-    return Picture(graph.name, tuple(scene.nodes), tuple(scene.edges), tuple(scene.clusters.values()), _graph_notes(graph), overlay)
+    return Picture(graph.name, tuple(scene.nodes), tuple(scene.edges), tuple(scene.clusters.values()), graph_notes(graph), overlay)
 
 
 def edge_id(path: str, index: int) -> str:
@@ -191,7 +192,7 @@ class _Scene:
         start, end = join_path(path, START), join_path(path, END)
         self.nodes.append(PictureNode(start, START, "start", cluster, activity=self._at_border(start, self._begun(graph, path))))
         for node in graph.nodes.values():
-            self.add_node(node, path, cluster, level, _node_notes(graph, node))
+            self.add_node(node, path, cluster, level, node_notes(graph, node))
         ends = dict.fromkeys([*(edge.source for edge in graph.edges), *(edge.target for edge in graph.edges)])
         for name in [*ends, *([graph.beginning] if graph.beginning else [])]:
             if name not in graph.nodes and name not in (START, END) and not self._has(join_path(path, name)):
@@ -225,11 +226,11 @@ class _Scene:
         self.clusters[here] = opened  # before what is inside it: clusters stand from the outside in
         if node.inner is not None:
             entry, exit_ = self.add_graph(node.inner, here, here, level + 1)
-            self.clusters[here] = replace(opened, entry=entry, exit=exit_, notes=(*notes, *_graph_notes(node.inner)))
+            self.clusters[here] = replace(opened, entry=entry, exit=exit_, notes=(*notes, *graph_notes(node.inner)))
             return
         self.nodes.append(PictureNode(fork, "fork", "fork", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
-            self.add_node(branch, here, here, level + 1, _own_notes(branch))
+            self.add_node(branch, here, here, level + 1, own_notes(branch))
         self.nodes.append(PictureNode(join, "join", "join", here, activity=activity and Activity(activity.visits)))
         for branch in node.branches:
             at = join_path(here, branch.name)
@@ -241,7 +242,7 @@ class _Scene:
         for number, hub in enumerate(find_hubs(graph), start=1):
             drawn |= self._add_hub(graph, hub, path, cluster, join_path(path, f":hub{number}"))
         drawn |= self._add_exits_of_all(graph, exits_of_all(graph, drawn), path, cluster, join_path(path, ":everyone"))
-        for ways in _together([edge] for edge in graph.edges if edge.index not in drawn):
+        for ways in together([edge] for edge in graph.edges if edge.index not in drawn):
             first = ways[0][0]
             self._arrow(edge_id(path, first.index), join_path(path, first.source), join_path(path, first.target), graph, path, ways)
 
@@ -259,7 +260,7 @@ class _Scene:
         for member in hub.members:
             own = [edge for edge in hub.inside if edge.source == member]
             self._arrow(f"{id}:{member}", join_path(path, member), id, graph, path, [own], both=True)
-        for ways in _together(hub.exits):
+        for ways in together(hub.exits):
             first = ways[0][0]
             self._arrow(f"{id}#{first.index}", id, join_path(path, first.target), graph, path, ways)
         for bundle in hub.entries:
@@ -293,8 +294,8 @@ class _Scene:
                 guard=guard.text if guard else "",
                 opaque=guard is not None and guard.opaque,
                 priority=shown.priority if len({edge.priority for edge in edges}) == 1 else 0,
-                order=() if several else _places(graph, edges),
-                otherwise=not both and not several and all(_is_otherwise(graph, edge) for edge in edges),
+                order=() if several else places(graph, edges),
+                otherwise=not both and not several and all(is_otherwise(graph, edge) for edge in edges),
                 both=both,
                 leaves=leaves.id if leaves else "",
                 enters=enters.id if enters else "",
@@ -315,8 +316,8 @@ class _Scene:
             shown.label,
             guard.text if guard else "",
             guard is not None and guard.opaque,
-            _places(graph, edges),
-            all(_is_otherwise(graph, edge) for edge in edges),
+            places(graph, edges),
+            all(is_otherwise(graph, edge) for edge in edges),
             len(self._taken(path, edges) or ()),
         )
 
@@ -382,93 +383,9 @@ def _count_inside(node: Node) -> int:
     return len(node.inner.nodes) if node.inner is not None else len(node.branches)
 
 
-def _in_order(graph: Definition, edge: Edge) -> bool:
-    """Whether the edges beside this one are asked one after the other, and the first whose guard holds is taken."""
-    return edge.on == "limit" or ((edge.source in graph.nodes or edge.source == START) and graph.select_at(edge.source) == "first")
-
-
-def _place(graph: Definition, edge: Edge) -> int:
-    """The place at which the edge is considered, from 1; 0 where it is the only one or the order does not matter."""
-    ways = graph.out(edge.source, edge.on)
-    return ways.index(edge) + 1 if len(ways) > 1 and _in_order(graph, edge) else 0
-
-
-def _together(ways: Iterable[Sequence[Edge]]) -> list[list[Sequence[Edge]]]:
-    """The ways, those together that one arrow can show: from and to the same, firing on the same, each with a label of its own.
-
-    Of each way the first edge counts; the others are the same for other members of a hub, whatever they come from.
-    """
-    arrows: dict[Hashable, list[Sequence[Edge]]] = {}
-    for way in ways:
-        edge = way[0]
-        source = "" if len(way) > 1 else edge.source
-        arrows.setdefault((source, edge.target, edge.on, None if edge.label else edge.index), []).append(way)
-    return list(arrows.values())
-
-
-def _places(graph: Definition, edges: Iterable[Edge]) -> tuple[int, ...]:
-    return tuple(sorted({place for edge in edges if (place := _place(graph, edge))}))
-
-
 def _said(edge: PictureEdge) -> tuple[str, tuple[tuple[str, str], ...]]:
     return edge.target, _conditions(edge.ways)
 
 
 def _conditions(ways: Iterable[Way]) -> tuple[tuple[str, str], ...]:
     return tuple((way.label, way.guard) for way in ways)
-
-
-def _is_otherwise(graph: Definition, edge: Edge) -> bool:
-    if edge.guard is not None or not _in_order(graph, edge):
-        return False
-    *before, last = graph.out(edge.source, edge.on)
-    return bool(before) and last == edge and all(way.guard is not None for way in before)
-
-
-def _node_notes(graph: Definition, node: Node) -> tuple[str, ...]:
-    notes = list(_own_notes(node))
-    if node.select is not None:
-        notes.append(f"select: {node.select}")
-    if node.fallback is not None:
-        notes.append(f"fallback: {node.fallback}")
-    limit = graph.limits.visits_of(node.name)
-    if isinstance(graph.limits.visits, Mapping) and limit is not None:
-        notes.append(f"at most {counted(limit, 'visit')}")
-    return tuple(notes)
-
-
-def _own_notes(node: Node) -> tuple[str, ...]:
-    notes: list[str] = []
-    if node.over is not None:
-        notes.append(f"for each in {node.over.text}")
-    if node.concurrency is not None:
-        notes.append(f"{node.concurrency} at a time")
-    if node.timeout is not None:
-        notes.append(f"timeout {node.timeout:g} s")
-    if node.retry is not None and node.retry.attempts > 1:
-        notes.append(f"up to {node.retry.attempts} attempts")
-    return tuple(notes)
-
-
-def _graph_notes(graph: Definition) -> tuple[str, ...]:
-    notes = [f"select: {graph.select}"]
-    if graph.fallback is not None:
-        notes.append(f"fallback: {graph.fallback}")
-    if limits := _limits_text(graph.limits):
-        notes.append(f"limits: {limits}")
-    return tuple(notes)
-
-
-def _limits_text(limits: Limits) -> str:
-    parts: list[str] = []
-    if limits.turns is not None:
-        parts.append(f"{limits.turns} turns")
-    if isinstance(limits.visits, int):
-        parts.append(f"{limits.visits} visits of a node")
-    if limits.seconds is not None:
-        parts.append(f"{limits.seconds:g} s")
-    if limits.tokens is not None:
-        parts.append(f"{limits.tokens:,} tokens")
-    if limits.usd is not None:
-        parts.append(f"${limits.usd:g}")
-    return ", ".join(parts)
