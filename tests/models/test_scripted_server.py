@@ -1,7 +1,6 @@
 """The scripted server: a stand-in that keeps count, behaves like a server, and goes away when told."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -158,16 +157,24 @@ def test_stopping_does_not_wait_for_slow_answers_and_starting_again_takes_the_sa
         assert post(url, hello())["choices"]
 
 
+def interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_it_can_be_run_by_hand(tmp_path: Path) -> None:
     replies = tmp_path / "replies.json"
     replies.write_text('["one", {"content": "two"}]')
     command = [sys.executable, "-m", "convgraph.testing", "--port", "0", "--replies", str(replies)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
+    # A shell's background job has SIGINT ignored, and so would what it starts: here it is as at a terminal.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible) as process:  # noqa: PLW1509  # it only resets a signal
         assert process.stdout is not None
         name, _, url = process.stdout.readline().strip().partition("=")
         said = [post(url, hello())["choices"][0]["message"]["content"] for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        try:
+            assert process.wait(5) == 0
+        finally:
+            process.kill()
 
     assert name == "OPENAI_BASE_URL"
     assert said == ["one", "two", "one"]
