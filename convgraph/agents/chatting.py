@@ -131,7 +131,7 @@ async def _run(chat: Chat, options: ChatOptions, store: Store, goes_on: LatestCh
     listener = None
     if not options.silent:
         silent = {agent.name for agent in (chat.initiator, *chat.others) if agent.silent}
-        listener = Console(silent, announces=chat.recipient.is_manager)
+        listener = Console(silent, announces=chat.recipient.is_manager, tells_choices=chat.recipient.tells_choices)
     common: dict[str, Any] = {
         "store": store,
         "human": options.human,

@@ -8,20 +8,25 @@ from typing import Any
 
 from convgraph.graph.definition import END
 from convgraph.journal.events import EffectFinished, Ended, Moved, Said, Stepped
-from convgraph.journal.turn_paths import is_inner
+from convgraph.journal.turn_paths import is_choice, is_inner
 from convgraph.messages import Message
 
 _LINE = "-" * 80
 
 
 class Console:
-    """Prints what is said to whom. `silent` are those who are not shown; `announces` whether the next speaker is named (in groups)."""
+    """Prints what is said to whom.
+
+    `silent` are those who are not shown, `announces` says whether the next speaker is named (in groups), `tells_choices` whether
+    what a selecting model answers is shown.
+    """
 
     deltas = False  # what a model says is shown when it has said it
 
-    def __init__(self, silent: Collection[str] = (), *, announces: bool = False) -> None:
+    def __init__(self, silent: Collection[str] = (), *, announces: bool = False, tells_choices: bool = False) -> None:
         self._silent = silent
         self._announces = announces
+        self._tells_choices = tells_choices
 
     def __call__(self, event: Any) -> None:
         if isinstance(event, Said):
@@ -31,6 +36,8 @@ class Console:
                 print_line(f"\nNext speaker: {event.target}\n")
         elif isinstance(event, EffectFinished) and event.effect == "human" and event.result == "":
             print_line("\n>>>>>>>> NO HUMAN INPUT RECEIVED.")
+        elif isinstance(event, EffectFinished) and event.effect == "model" and self._tells_choices and is_choice(event.path):
+            print_line(f"\n>>>>>>>> Who is next? {event.error.message if event.error is not None else event.result['content']}")
         elif isinstance(event, Ended) and event.status != "finished":
             print_line(f"\n>>>>>>>> The chat has stopped: {event.status}: {event.reason}")
 

@@ -58,6 +58,7 @@ class ConversableAgent(RememberingAgent):
     """
 
     is_manager = False
+    tells_choices = False
     hand_offs: tuple[Any, ...] = ()
     """To whom the agent may hand over in a swarm: see `register_hand_off`."""
 

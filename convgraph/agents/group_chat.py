@@ -279,9 +279,15 @@ class GroupChat:
     def _selector_model(self, manager: GroupChatManager) -> Model | None:
         if self.select_speaker_auto_llm_config is None:
             return manager.model
+        from convgraph.models.client_model import register_model_client
         from convgraph.models.config import model_from_config
 
-        return model_from_config(self.select_speaker_auto_llm_config)
+        model = model_from_config(self.select_speaker_auto_llm_config)
+        given = self.select_speaker_auto_model_client_cls
+        clients: Sequence[Any] = given if isinstance(given, list | tuple) else () if given is None else (given,)
+        for client in clients:
+            model = register_model_client(model, client)
+        return model
 
     def _selector_prompt(self) -> SelectorPrompt:
         given: dict[str, Any] = {

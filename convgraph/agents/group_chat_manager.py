@@ -62,6 +62,11 @@ class GroupChatManager(ConversableAgent):
         self._groupchat = groupchat
 
     @property
+    def tells_choices(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]  # a manager's group says so
+        """Whether what a selecting model answers is shown on the console."""
+        return bool(self._groupchat.select_speaker_auto_verbose)
+
+    @property
     def groupchat(self) -> GroupChat:
         """The group chat."""
         return self._groupchat
