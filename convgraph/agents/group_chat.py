@@ -284,7 +284,7 @@ class GroupChat:
 
         model = model_from_config(self.select_speaker_auto_llm_config)
         given = self.select_speaker_auto_model_client_cls
-        clients: Sequence[Any] = given if isinstance(given, list | tuple) else () if given is None else (given,)
+        clients = cast("Sequence[Any]", given if isinstance(given, list | tuple) else () if given is None else (given,))
         for client in clients:
             model = register_model_client(model, client)
         return model
