@@ -12,9 +12,10 @@ APPLICATION_ID = 0x63766772  # "cvgr"
 VERSION = 1
 OPEN_SECONDS = 10.0
 # Each run appends to pages of its own: a thousand runs at once touch a thousand pages with every commit, which
-# should neither be read again each time nor copied into the main file each time.
+# should not be read again each time.
 CACHE_KILOBYTES = 16_000
-WAL_PAGES = 4_000
+# A commit is far cheaper for the disk where it overwrites the log than where the log has to grow: so it starts over early.
+WAL_PAGES = 200
 
 # Integer keys keep rows small, and events of one run lie together: reading a run is one sweep, and a step
 # touches one page. There is no second index on events, since each would be written at every step. The file
