@@ -241,12 +241,24 @@ def advance(graph: Definition, state: State, event: Event) -> State:
     return _after_edit(graph, state, event)
 
 
+def advance_step(graph: Definition, state: State, turn: Turn, move: Move | None) -> State:
+    """The state after a turn and the transition after it: what `advance` by the one and then by the other gives, in one go.
+
+    Reading a journal does this for every step of a run.
+    """
+    if move is None or move.target == END or move.limit is not None:
+        after = _after_turn(graph, state, turn)
+        return after if move is None else _after_move(graph, after, move)
+    return _after_turn(graph, state, turn, move)
+
+
 def resumed(state: State) -> State:
     """The state of a conversation that had stopped for a while and goes on."""
     return state._replace(status=None, reason="")
 
 
-def _after_turn(graph: Definition, state: State, turn: Turn) -> State:
+def _after_turn(graph: Definition, state: State, turn: Turn, move: Move | None = None) -> State:
+    """The state after a turn, and after the move to another node that follows it, if that is given."""
     number = state.turn + 1
     data = state.data
     if turn.updates and graph.state is not None and data is not None:
@@ -259,25 +271,29 @@ def _after_turn(graph: Definition, state: State, turn: Turn) -> State:
     asked = state.asked
     if turn.asked:
         asked = {**asked, **dict.fromkeys(turn.asked, number)}
+    usage = state.usage + turn.usage if turn.usage is not NO_USAGE else state.usage
+    if move is not None and move.usage is not NO_USAGE:
+        usage = usage + move.usage
     return State(
-        turn.node,
+        turn.node if move is None else move.target,
         state.history.extend(turn.messages),
-        True,
+        move is None,
         number,
         state.schema,
         data,
         visits,
         {**state.last_turn, turn.node: number},
-        state.usage + turn.usage if turn.usage is not NO_USAGE else state.usage,
+        usage,
         state.seconds + turn.seconds,
         state.inner_turns + turn.inner_turns,
         not turn.messages and turn.error is None,
         turn.error,
-        turn.goto,
-        turn.limit,
+        turn.goto if move is None else None,
+        turn.limit if move is None else None,
         state.spent_limits,
         asked,
         why_declined=turn.reason,
+        came_by=None if move is None else move.edge,
         begun=state.begun,
     )
 

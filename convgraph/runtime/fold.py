@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
 from convgraph.graph.definition import Definition, Limits
-from convgraph.graph.machine import Edit, End, State, advance, begin, resumed
+from convgraph.graph.machine import Edit, End, State, advance, advance_step, begin, resumed
 from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.ledger import Ledger
@@ -81,9 +81,7 @@ def _after(definition: Definition, state: State, event: Any, standing: Standing)
     if isinstance(event, Stepped) and not is_inner(event.path):
         if standing.unfinished:
             standing.unfinished.clear()
-        state = advance(definition, state, event.turn())
-        move = event.move()
-        return state if move is None else advance(definition, state, move)
+        return advance_step(definition, state, event.turn(), event.move())
     if isinstance(event, Moved) and not is_inner(event.path):
         if standing.unfinished:
             standing.unfinished.clear()

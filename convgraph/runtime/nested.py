@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from convgraph.errors import NodeFailed
 from convgraph.graph.definition import Node
 from convgraph.graph.guards import GuardView
-from convgraph.graph.machine import State, advance, begin
+from convgraph.graph.machine import State, advance, advance_step, begin
 from convgraph.journal.events import Stepped
 from convgraph.messages import Message, ReplyLike, as_message, as_messages
 from convgraph.runtime.context import Context
@@ -69,12 +69,10 @@ def steps_so_far(run: Run, program: Program, state: State, turning: Turning) -> 
     definition = program.definition
     for event in run.ledger.inner_steps(turning.path):
         if isinstance(event, Stepped):
-            turn = event.turn()
-            state = advance(definition, state, turn)
-            turning.count_turns(1 + turn.inner_turns)
-        move = event.move()
-        if move is not None:
-            state = advance(definition, state, move)
+            turning.count_turns(1 + event.inner_turns)
+            state = advance_step(definition, state, event.turn(), event.move())
+        else:
+            state = advance(definition, state, event.move())
     return state
 
 
