@@ -215,8 +215,10 @@ async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop, before: 
             await journal.flush()
         raise await as_error(diverged, store, run.run_id) from None
     finally:
-        await run.let_go()
-        await _release(store, claim)
+        try:
+            await run.let_go()
+        finally:
+            await _release(store, claim)
     questions = await store.aquestions(run.run_id) if scope.state.status == "waiting" else []
     return result_of(run.run_id, scope.state, store, tuple(questions), tuple(run.warnings), run.failure)
 

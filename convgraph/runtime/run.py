@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, Effec
 from convgraph.journal.values import ValueCodec
 from convgraph.messages import Usage
 from convgraph.protocols import Model, ModelRequest
+from convgraph.runtime.held import Held
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
 from convgraph.runtime.setups import Setups
@@ -77,8 +78,7 @@ class Run:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     through: Callable[[Model], Model] | None = None
     answering: dict[int, tuple[Model, Model]] | None = None
-    held: dict[Hashable, Any] | None = None
-    exits: AsyncExitStack | None = None
+    held: Held | None = None
     setups: Setups = field(default_factory=Setups)
 
     def answering_for(self, model: Model) -> Model:
@@ -92,17 +92,14 @@ class Run:
 
     async def hold(self, key: Hashable, open: Callable[[], AbstractAsyncContextManager[T]]) -> T:
         """What `open()` gives, opened at the first call with this key and closed when this execution of the run stops."""
-        self.held = {} if self.held is None else self.held
-        self.exits = self.exits or AsyncExitStack()
-        if key not in self.held:
-            self.held[key] = await self.exits.enter_async_context(open())
-        return self.held[key]
+        self.held = self.held or Held()
+        return await self.held.get(key, open)
 
     async def let_go(self) -> None:
         """Close what is held."""
-        exits, self.held, self.exits = self.exits, None, None
-        if exits is not None:
-            await exits.aclose()
+        held, self.held = self.held, None
+        if held is not None:
+            await held.close()
 
     async def keep(self, event: EffectStarted | EffectFinished) -> None:
         """Make an effect durable, and known to a further attempt at its turn."""
