@@ -17,7 +17,8 @@ setup:
 
 setup-dev:
 	@scripts/venv dev
-	@scripts/system-packages dot:graphviz bwrap:bubblewrap
+	@scripts/embedding-model
+	@scripts/system-packages dot:graphviz bwrap:bubblewrap /usr/games/stockfish:stockfish
 
 demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs no key
 	@$(BIN)/python examples/demo.py

@@ -81,6 +81,29 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors, so that texts of similar meaning are near each other. Stateless, and may be used by several threads."""
+
+    @property
+    def name(self) -> str:
+        """Which model it is: vectors of two names cannot be compared."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a vector has."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Its identity as plain JSON. Never holds a secret."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """A vector of length 1 for each text, in order. Raises `ModelError` where they cannot be had."""
+        ...
+
+
+@runtime_checkable
 class Speaker(Protocol):
     """Something that can be a node: it is given the turn's context and says something, or declines (None)."""
 

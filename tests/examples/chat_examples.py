@@ -33,10 +33,20 @@ from convgraph.journal.store import Claim, Store
 from convgraph.testing import ScriptedServer
 
 CHATS = ("code_and_fix", "research_team", "sequential_and_nested", "student_and_expert", "three_teams", "two_comedians")
+APPLICATIONS: tuple[str, ...] = ()
+"""Chats with a folder of their own, `examples/NAME/NAME.py`, and a README there that draws the graph."""
+
 GRAPHS = ("critics_and_judge", "optiguide")
 """Examples that are run as graphs, for which the worker does the same."""
 
 FOLDER = Path(__file__).parents[2] / "examples"
+
+
+def script_of(name: str) -> Path:
+    """Where an example is."""
+    return FOLDER / name / f"{name}.py" if name in APPLICATIONS else FOLDER / f"{name}.py"
+
+
 KILLED = "killed"
 
 
@@ -133,8 +143,8 @@ def dying() -> Iterator[Dying]:
 def _serve() -> None:
     import openai  # noqa: F401  # so that children need not
 
-    sys.path.insert(0, str(FOLDER))
-    modules = {name: importlib.import_module(name) for name in (*CHATS, *GRAPHS)}
+    sys.path[:0] = [str(FOLDER), *(str(script_of(name).parent) for name in APPLICATIONS)]
+    modules = {name: importlib.import_module(name) for name in (*CHATS, *APPLICATIONS, *GRAPHS)}
     for module in modules.values():
         module.graph.check()
     for line in sys.stdin:
@@ -158,7 +168,7 @@ def _have(module: ModuleType, path: str) -> int:
     """Have the conversation, or go on with it, until it ends. Returns 0, or 1 where it fails."""
     try:
         with OneStepStore(path, synchronous="NORMAL") as store:  # kill -9 is not loss of power
-            if module.__name__ in CHATS:
+            if module.__name__ in (*CHATS, *APPLICATIONS):
                 module.chat(store=store, run_id=KILLED, human=person_of(module))
             elif store.runs():
                 module.graph.resume(KILLED, store=store)

@@ -14,9 +14,8 @@ import pytest
 from convgraph import ConversationGraph, RunResult
 from convgraph.journal.store import Store
 from convgraph.testing import ScriptedServer
-from tests.examples.chat_examples import CHATS, Dying, dying
+from tests.examples.chat_examples import APPLICATIONS, CHATS, FOLDER, Dying, dying, script_of
 
-FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("stage", *CHATS))
 
 
@@ -63,7 +62,8 @@ class Example:
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Imports an example by its name; what it writes goes into a directory of the test's own."""
-    monkeypatch.syspath_prepend(str(FOLDER))
+    for folder in (FOLDER, *(script_of(name).parent for name in APPLICATIONS)):
+        monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(tmp_path)
     return importlib.import_module
 

@@ -15,10 +15,10 @@ import pytest
 
 from convgraph import open_store
 from convgraph.journal.codec import encode_event
-from tests.examples.chat_examples import CHATS, FOLDER, KILLED, ChatExample, Dying, steps_in, transcripts
+from tests.examples.chat_examples import APPLICATIONS, CHATS, FOLDER, KILLED, ChatExample, Dying, script_of, steps_in, transcripts
 
 
-@pytest.fixture(params=CHATS)
+@pytest.fixture(params=(*CHATS, *APPLICATIONS))
 def chat(served: Any, request: pytest.FixtureRequest) -> ChatExample:
     """Each chat in turn."""
     return chat_of(served, request.param)
@@ -104,10 +104,16 @@ def test_it_is_drawn_before_it_is_had_and_after(chat: ChatExample, tmp_path: Pat
     assert "<script" not in run + sequence
 
 
-@pytest.mark.parametrize("name", CHATS)
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_the_readme_draws_the_graph_that_runs(name: str, served: Any) -> None:
+    drawing = f"```mermaid\n{served(name).module.graph.to_mermaid().rstrip()}\n```\n"
+    assert drawing in (script_of(name).parent / "README.md").read_text(encoding="utf-8"), f"examples/{name}/README.md is to have\n{drawing}"
+
+
+@pytest.mark.parametrize("name", [*CHATS, *APPLICATIONS])
 def test_it_can_be_run_as_a_script_without_a_key(name: str, load: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     monkeypatch.setattr(sys, "argv", [f"{name}.py"])
-    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    runpy.run_path(str(script_of(name)), run_name="__main__")
     printed = capfd.readouterr().out
 
     assert "stands in for the model" in printed

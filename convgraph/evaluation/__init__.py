@@ -1,0 +1,1 @@
+"""Evaluation: a graph over a table of cases, two graphs or models compared, and stored runs as tests."""

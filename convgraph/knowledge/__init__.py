@@ -1,0 +1,1 @@
+"""Knowledge: documents that can be searched, and facts that outlive a run."""
