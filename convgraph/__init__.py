@@ -41,6 +41,7 @@ _WHERE = {
     "GroupChatManager": "convgraph.agents.group_chat_manager",
     "ChatResult": "convgraph.chat.result",
     "Nested": "convgraph.conversation",
+    "SocietyOfMindAgent": "convgraph.agents.society_of_mind",
     "MessageHistoryLimiter": "convgraph.agents.transforms",
     "MessageTokenLimiter": "convgraph.agents.transforms",
     "TransformMessages": "convgraph.agents.transforms",
@@ -66,6 +67,7 @@ _WHERE = {
     "a_initiate_swarm_chat": "convgraph.agents.handoffs",
     "initiate_swarm_chat": "convgraph.agents.handoffs",
     "swarm_graph": "convgraph.agents.handoffs",
+    "View": "convgraph.graph.views",
     "visualize_speaker_transitions_dict": "convgraph.agents.transitions_drawn",
 }
 
@@ -106,11 +108,13 @@ __all__ = [
     "RunResult",
     "ScriptedModel",
     "SelectorPrompt",
+    "SocietyOfMindAgent",
     "SwarmResult",
     "ToolCall",
     "TransformMessages",
     "Usage",
     "UserProxyAgent",
+    "View",
     "a_initiate_chats",
     "a_initiate_swarm_chat",
     "chats_graph",
@@ -146,6 +150,7 @@ if TYPE_CHECKING:
     )
     from convgraph.agents.register import register_function
     from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
+    from convgraph.agents.society_of_mind import SocietyOfMindAgent
     from convgraph.agents.transforms import MessageHistoryLimiter, MessageTokenLimiter, TransformMessages
     from convgraph.agents.transitions_drawn import visualize_speaker_transitions_dict
     from convgraph.agents.usage import gather_usage_summary
@@ -156,6 +161,7 @@ if TYPE_CHECKING:
     from convgraph.graph.checks import Finding
     from convgraph.graph.definition import END, START, Limits, Retry
     from convgraph.graph.schema import Reducer
+    from convgraph.graph.views import View
     from convgraph.journal.events import Question
     from convgraph.journal.store_url import open_store
     from convgraph.messages import Message, Reply, ToolCall, Usage

@@ -92,7 +92,7 @@ class ReplyingAgent(DefinedAgent):
         `hears` is whom it replies to (None: whoever spoke last), `limit` how many replies in a row it may make by itself,
         `since` where the present chat begins among the messages. `said_to`: hooks see the reply before it is sent there.
         """
-        seen = ctx.messages
+        seen = await ctx.shown(self._model)
         if self._hooks:
             with entered(ctx):
                 seen = await hooks.seen(self._hooks, self._name, seen)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, runti
 from convgraph.agents.hooks import ALL_MESSAGES
 from convgraph.agents.message_mappings import MessageMapping
 from convgraph.errors import DefinitionError
+from convgraph.graph.views import estimated_tokens, newest, units
 
 if TYPE_CHECKING:
     from convgraph.agents.replying import ReplyingAgent
@@ -78,19 +79,10 @@ class MessageHistoryLimiter:
         """The messages to show."""
         if self.max_messages is None or len(messages) <= self.max_messages:
             return list(messages)
-        units = _units(messages)
-        first = units[:1] if self.keep_first_message and len(units) > 1 else []
+        whole = _units(messages)
+        first = whole[:1] if self.keep_first_message and len(whole) > 1 else []
         room = self.max_messages - sum(map(len, first))
-        return _joined([*first, *_newest(units[len(first) :], room, len)])
-
-
-def estimated_tokens(text: str) -> int:
-    """About how many tokens a text is for a model: one for each four bytes of it, rounded up.
-
-    A tokenizer's vocabulary would have to be downloaded. For English the estimate is rather high, for code about right, for
-    other languages within a factor of two.
-    """
-    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+        return _joined([*first, *newest(whole[len(first) :], room, len)])
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,7 @@ class MessageTokenLimiter:
         cut = list(messages) if most is None else [self._cut(message, most) for message in messages]
         if self.max_tokens is None or not cut:
             return cut
-        shown = _newest(_units(cut), self.max_tokens, self._tokens)
+        shown = newest(_units(cut), self.max_tokens, self._tokens)
         return self._cut_to_fit(shown[0], self.max_tokens) if len(shown) == 1 else _joined(shown)
 
     def _tokens(self, messages: Sequence[MessageMapping]) -> int:
@@ -218,26 +210,11 @@ class TextMessageContentName:
 
 
 def _units(messages: Sequence[MessageMapping]) -> list[_Unit]:
-    units: list[_Unit] = []
-    for message in messages:
-        if message.get("role") in _RESULTS and units:
-            units[-1].append(message)
-        else:
-            units.append([message])
-    return units
+    return units(messages, lambda message: message.get("role") in _RESULTS)
 
 
-def _newest(units: Sequence[_Unit], room: int, size: Callable[[_Unit], int]) -> list[_Unit]:
-    """The newest units that fit into `room` together; the newest one in any case."""
-    for number, unit in enumerate(reversed(units)):
-        room -= size(unit)
-        if room < 0 and number > 0:
-            return list(units[len(units) - number :])
-    return list(units)
-
-
-def _joined(units: Iterable[_Unit]) -> list[MessageMapping]:
-    return [message for unit in units for message in unit]
+def _joined(whole: Iterable[_Unit]) -> list[MessageMapping]:
+    return [message for unit in whole for message in unit]
 
 
 def _texts(content: Any) -> list[str]:

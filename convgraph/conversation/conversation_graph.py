@@ -16,6 +16,7 @@ from convgraph.errors import DefinitionError
 from convgraph.graph.definition import END, START, UNLIMITED, Builder, Definition, Edge, Limits, On, Retry, SelectMethod, check_select
 from convgraph.graph.guards import Guard, PythonGuard, as_guard
 from convgraph.graph.schema import StateSchema
+from convgraph.graph.views import View, checked_view
 from convgraph.journal.values import ValueCodec
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
@@ -82,17 +83,18 @@ class ConversationGraph(GraphRuns):
         fallback: str | None = None,
         retry: Retry | None = None,
         timeout: float | None = None,
+        view: View | None = None,
         origin: str = "",
     ) -> str:
         """Add a node: an agent, a function `(ctx) -> reply`, a graph, a `Parallel` or a `ForEach`. Returns its name.
 
         `name` defaults to the speaker's own. `description` is what a selecting model is told about it. `select`
         and `fallback` override the graph's for the choice after this node. `retry` says how often a failing turn
-        is tried, `timeout` how many seconds it may take. `origin` is where it was defined, for messages (the caller's
-        line, unless it is said). Raises `DefinitionError` for a bad or taken name.
+        is tried, `timeout` how many seconds it may take, `view` what it is shown of the conversation. `origin` is
+        where it was defined, for messages (the caller's line, unless it is said). Raises `DefinitionError` for a bad or taken name.
         """
         where = f"graph {self.name!r}"
-        options = NodeOptions(description, select, fallback, retry, timeout)
+        options = NodeOptions(description, select, fallback, retry, timeout, checked_view(view, f"{where}, node {name!r}"))
         part = assembled(speaker, name, options, where, origin or caller_origin())
         if any(graph.contains(self) for graph in part.graphs.values()):
             raise DefinitionError(f"{where}: node {part.node.name!r} would nest the graph in itself; let an edge lead back instead")
@@ -112,6 +114,7 @@ class ConversationGraph(GraphRuns):
         priority: int = 0,
         label: str = "",
         on: On = "reply",
+        view: View | None = None,
         origin: str = "",
     ) -> Edge:
         """Add a transition from `source` (a node, its name, or `START`) to `target` (a node, its name, or `END`).
@@ -121,11 +124,13 @@ class ConversationGraph(GraphRuns):
         `when` is its guard: CEL text over `last, messages, state, turn, visits, usage, error, sender, declined`, or
         a Python callable `(view) -> bool`. Higher `priority` is considered first, then the order of declaration;
         an edge without a guard is the else-edge of those above it. `on` says what it fires on: a `reply`, an
-        `error` of the node, or a `limit` that is reached. Raises `GuardError` for a guard that does not compile.
+        `error` of the node, or a `limit` that is reached. `view` says what the target is shown of the conversation when
+        this transition led to it, instead of the node's own view. Raises `GuardError` for a guard that does not compile.
         """
         where = f"graph {self.name!r}, edge {_shown(source)} -> {_shown(target)}"
         origin = origin or caller_origin()
-        edge = Edge(name_of(source, where), name_of(target, where), as_guard(when, where), priority, label, on, 0, origin)
+        ends = name_of(source, where), name_of(target, where)
+        edge = Edge(*ends, as_guard(when, where), priority, label, on, 0, origin, checked_view(view, where))
         placed = self._builder.edge(edge)
         self._changed()
         return placed

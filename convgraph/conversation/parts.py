@@ -17,6 +17,7 @@ from convgraph.errors import DefinitionError
 from convgraph.graph.definition import Node, NodeKind, Retry, check_select
 from convgraph.graph.guards import CelExpression
 from convgraph.graph.import_paths import called_at, import_path
+from convgraph.graph.views import View
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.program import Program
@@ -49,6 +50,7 @@ class NodeOptions:
     fallback: str | None = None
     retry: Retry | None = None
     timeout: float | None = None
+    view: View | None = None
 
 
 def assembled(speaker: Any, name: str | None, options: NodeOptions, where: str, origin: str) -> Part:
@@ -143,6 +145,7 @@ def _single(speaker: Any, name: str | None, options: NodeOptions, where: str, or
         "fallback": options.fallback,
         "retry": options.retry,
         "timeout": options.timeout,
+        "view": options.view,
         "origin": origin,
     }
     if isinstance(speaker, ConversationGraph):
@@ -197,6 +200,7 @@ def _group(
         fallback=options.fallback,
         retry=options.retry,
         timeout=options.timeout,
+        view=options.view,
         origin=origin,
     )
     return Part(

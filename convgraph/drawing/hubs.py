@@ -80,8 +80,8 @@ def _conditions(edge: Edge) -> Hashable:
     """What two edges must have in common for one arrow to stand for both."""
     guard = edge.guard
     if guard is None:
-        return (edge.on, edge.priority, edge.label)
-    return (edge.on, edge.priority, edge.label, guard.text, getattr(guard, "predicate", None))
+        return (edge.on, edge.priority, edge.told)
+    return (edge.on, edge.priority, edge.told, guard.text, getattr(guard, "predicate", None))
 
 
 def _largest_group(edges: Mapping[tuple[str, str], Edge], order: Mapping[str, int]) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ def own_notes(node: Node) -> tuple[str, ...]:
         notes.append(f"timeout {node.timeout:g} s")
     if node.retry is not None and node.retry.attempts > 1:
         notes.append(f"up to {node.retry.attempts} attempts")
+    if node.view is not None:
+        notes.append(str(node.view))
     return tuple(notes)
 
 

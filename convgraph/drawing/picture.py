@@ -250,8 +250,8 @@ class _Scene:
         methods = dict.fromkeys(graph.select_at(name) for name in hub.members)
         shown = hub.inside[0]
         notes = ["select: " + " / ".join("first, as declared" if method == "first" else method for method in methods)]
-        if shown.label:
-            notes.append(shown.label)
+        if shown.told:
+            notes.append(shown.told)
         if shown.guard is not None:
             notes.append(f"when {shown.guard.text}{' (opaque)' if shown.guard.opaque else ''}")
         name = "any to any" + (", or itself" if hub.with_self else "")
@@ -290,7 +290,7 @@ class _Scene:
                 source=leaves.exit if leaves else source,
                 target=enters.entry if enters else target,
                 style=shown.on,
-                label="" if several else shown.label,
+                label="" if several else shown.told,
                 guard=guard.text if guard else "",
                 opaque=guard is not None and guard.opaque,
                 priority=shown.priority if len({edge.priority for edge in edges}) == 1 else 0,
@@ -313,7 +313,7 @@ class _Scene:
         shown = edges[0]
         guard = shown.guard
         return Way(
-            shown.label,
+            shown.told,
             guard.text if guard else "",
             guard is not None and guard.opaque,
             places(graph, edges),

@@ -42,6 +42,7 @@ from convgraph.journal.turn_paths import (
     turn_path,
 )
 from convgraph.messages import Message
+from convgraph.runtime.distributions import recorded_distribution
 from convgraph.wording import counted, money
 
 _MAY_OPEN = frozenset({"tool", "code", "reply", "human", "conversation"})
@@ -215,9 +216,11 @@ class _Tale:
         elif event.effect == "human":
             self._put(event.path, Arrow(PERSON, speaker, str(event.result), kind="ask"))
         elif event.effect == "model":
-            cost = [counted(event.usage.tokens, "token")] if event.usage.tokens else []
-            cost += [money(event.usage.usd)] if event.usage.usd else []
-            self._put(event.path, Note(speaker, f"model {event.name}" + (f": {', '.join(cost)}" if cost else "")))
+            told = [counted(event.usage.tokens, "token")] if event.usage.tokens else []
+            told += [money(event.usage.usd)] if event.usage.usd else []
+            chosen = recorded_distribution(event.result)
+            told += [f"by {chosen.by}: {chosen}"] if chosen is not None else []
+            self._put(event.path, Note(speaker, f"model {event.name}" + (f": {', '.join(told)}" if told else "")))
         elif event.effect in ("tool", "code"):
             self._put(event.path, Note(speaker, f"{event.effect} {event.name}: {one_line(str(event.result))}"))
 

@@ -27,7 +27,7 @@ def together(ways: Iterable[Sequence[Edge]]) -> list[list[Sequence[Edge]]]:
     for way in ways:
         edge = way[0]
         source = "" if len(way) > 1 else edge.source
-        arrows.setdefault((source, edge.target, edge.on, None if edge.label else edge.index), []).append(way)
+        arrows.setdefault((source, edge.target, edge.on, None if edge.told else edge.index), []).append(way)
     return list(arrows.values())
 
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
 from convgraph.errors import DefinitionError
 from convgraph.graph.guards import CelExpression, Guard
 from convgraph.graph.schema import StateSchema
+from convgraph.graph.views import View
 
 START: Final = "START"
 """Where the transitions leave among which the first speaker of a conversation is chosen."""
@@ -89,8 +90,8 @@ class Node:
     import path and signature); it is what a fingerprint and a YAML file hold. `inner` is a sub-graph's
     definition, or that of the conversation that an agent has before it replies; `branches` are a parallel
     group's members, `over` is what a `ForEach` runs over.
-    `select` and `fallback` override the graph's for the choice after this node. `origin` is the file and
-    line that defined it.
+    `select` and `fallback` override the graph's for the choice after this node. `view` says what it is shown of the
+    conversation, where the edge taken to it does not. `origin` is the file and line that defined it.
     """
 
     name: str
@@ -105,12 +106,16 @@ class Node:
     fallback: str | None = None
     retry: Retry | None = None
     timeout: float | None = None
+    view: View | None = None
     origin: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A transition. `index` is its place in the order of declaration, and its identity within the graph."""
+    """A transition. `index` is its place in the order of declaration, and its identity within the graph.
+
+    `view` says what its target is shown of the conversation when it is taken.
+    """
 
     source: str
     target: str
@@ -120,6 +125,7 @@ class Edge:
     on: On = "reply"
     index: int = 0
     origin: str = field(default="", compare=False)
+    view: View | None = None
 
     @property
     def id(self) -> str:
@@ -130,6 +136,11 @@ class Edge:
     def names(self) -> set[str]:
         """What it may be called by a caller: its id, `source->target`, its label, its guard's text."""
         return {self.id, f"{self.source}->{self.target}", self.label, self.guard.text if self.guard else ""} - {""}
+
+    @property
+    def told(self) -> str:
+        """Its label, and what its target is shown: what is written on its arrow."""
+        return " · ".join(filter(None, (self.label, str(self.view or ""))))
 
     def __str__(self) -> str:
         guard = f" when {self.guard.text}" if self.guard else ""
@@ -245,7 +256,7 @@ class Builder:
             raise DefinitionError(f"{where}: on= is 'reply', 'error' or 'limit', not {edge.on!r}")
         if isinstance(edge.priority, bool) or not isinstance(edge.priority, int):
             raise DefinitionError(f"{where}: priority= is a whole number, not {edge.priority!r}")
-        placed = Edge(edge.source, edge.target, edge.guard, edge.priority, edge.label, edge.on, len(self.edges), edge.origin)
+        placed = replace(edge, index=len(self.edges))
         self.edges.append(placed)
         return placed
 

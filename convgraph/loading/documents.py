@@ -120,10 +120,20 @@ class _Loader:
                 fallback=node.fallback,
                 retry=node.retry,
                 timeout=node.timeout,
+                view=node.view,
                 origin=node.origin,
             )
         for edge in definition.edges:
-            graph.add_edge(edge.source, edge.target, edge.guard, priority=edge.priority, label=edge.label, on=edge.on, origin=edge.origin)
+            graph.add_edge(
+                edge.source,
+                edge.target,
+                edge.guard,
+                priority=edge.priority,
+                label=edge.label,
+                on=edge.on,
+                view=edge.view,
+                origin=edge.origin,
+            )
         if definition.start is not None:
             graph.set_start(definition.start)
         return graph

@@ -122,6 +122,23 @@ class Context:
         edge = None if state.came_by is None else self._turning.scope.program.definition.edge(state.came_by)
         return state.why_declined or ("" if edge is None else edge.label)
 
+    async def shown(self, model: Model | None = None) -> Sequence[Message]:
+        """What the node is shown of `messages`: by the view of the edge taken here, or else of the node; without one, all of them.
+
+        A view with a summary has `model` make it. What is stored is not changed, and tools' results are with their calls.
+        """
+        definition, state = self._turning.scope.program.definition, self._state
+        edge = None if state.came_by is None else definition.edge(state.came_by)
+        view = edge.view if edge is not None and edge.view is not None else definition.nodes[state.node].view
+        if view is None:
+            return self.messages
+        from convgraph.runtime.shown import apply_view
+
+        shown, grown = await apply_view(self, view, model)
+        if grown:
+            self._turning.update = grown
+        return shown
+
     @property
     def node(self) -> str:
         """The name of the node that has the turn."""
@@ -274,6 +291,10 @@ class SyncEffects:
     def ask(self, prompt: str, *, id: str | None = None, schema: Any = str, to: str | None = None) -> Any:
         """See `Context.ask`."""
         return self.wait(self._context.ask(prompt, id=id, schema=schema, to=to))
+
+    def shown(self, model: Model | None = None) -> Sequence[Message]:
+        """See `Context.shown`."""
+        return self.wait(self._context.shown(model))
 
     def call_model(self, model: Model, request: ModelRequest) -> ModelReply:
         """See `Context.call_model`."""

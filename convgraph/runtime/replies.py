@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import InputError
@@ -15,6 +16,8 @@ from convgraph.runtime.scope import Scope, Turning
 
 def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     """The turn that a reply makes. A bad reply is an error of the node, found before anything is written."""
+    if turning.update is not None:
+        value = _with_update(value, turning.update)
     if type(value) is str and value.isascii():
         return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
     if value is None:
@@ -28,6 +31,11 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     if turn.updates or turn.goto is not None:
         _check_turn(scope, turn)
     return turn
+
+
+def _with_update(value: Any, update: Mapping[str, Any]) -> Reply:
+    reply = value if isinstance(value, Reply) else Reply(value)
+    return replace(reply, update={**update, **(reply.update or {})})
 
 
 def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import UNLIMITED, Edge, Limits
@@ -24,7 +24,7 @@ class Turning:
     A turn inside another (of a nested conversation, of a branch) reports its cost to the outer one.
     """
 
-    __slots__ = ("asked", "carried", "closed", "ordinals", "outer", "path", "scope", "started", "turns", "usage")
+    __slots__ = ("asked", "carried", "closed", "ordinals", "outer", "path", "scope", "started", "turns", "update", "usage")
 
     def __init__(self, scope: Scope, path: str, outer: Turning | None, usage: Usage, started: float) -> None:
         self.scope = scope
@@ -36,6 +36,7 @@ class Turning:
         self.ordinals: dict[str, int] | None = None
         self.asked: tuple[str, ...] = ()
         self.closed = False
+        self.update: dict[str, Any] | None = None  # what the turn changes in the state, whatever the node says
         self.carried = NO_USAGE  # spent just before, and not part of the state yet: a turn's cost while its transition is chosen
 
     def ordinal(self, kind: str, name: str) -> int:

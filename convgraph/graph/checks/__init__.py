@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from convgraph.graph.checks import flow, joins, names
+from convgraph.graph.checks import flow, joins, names, views
 from convgraph.graph.checks.scope import Finding, Scope, scopes
 from convgraph.graph.definition import Definition
 
@@ -23,6 +23,7 @@ _CHECKS: tuple[Callable[[Scope], Iterator[Finding]], ...] = (
     names.state_keys,
     names.types,
     joins.joins,
+    views.views,
     flow.dead_ends,
     flow.traps,
     flow.unreachable,

@@ -23,7 +23,7 @@ _PARAMETERS = frozenset(
     "model models selector_model selector_prompt model_client llm_config config_list params temperature top_p seed max_tokens stop "
     "timeout retries max_retries".split()
 )
-_COMPATIBLE = frozenset({"description", "limits", "timeout", "retry"})
+_COMPATIBLE = frozenset({"description", "limits", "timeout", "retry", "label", "view"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _by_name(nodes: Sequence[Document]) -> dict[str, Document]:
 def _node_changes(old: Document, new: Document, graph: str, path: str) -> Iterator[Change]:
     where = f"{graph}, node {path + new['name']!r}"
     yield from _field_changes(
-        old, new, where, ("name", "kind", "description", "select", "fallback", "over", "concurrency", "timeout", "retry")
+        old, new, where, ("name", "kind", "description", "select", "fallback", "over", "concurrency", "timeout", "retry", "view")
     )
     yield from _detail_changes(old.get("detail", {}), new.get("detail", {}), where, "detail")
     below = f"{path}{new['name']}/"
@@ -206,9 +206,7 @@ def _one_edge_changes(old: Document, new: Document, where: str) -> Iterator[Chan
     if (old.get("when"), old.get("python")) != (new.get("when"), new.get("python")):
         moved = "python" in old and "python" in new and guard_name(old) == guard_name(new)
         yield Change("guard", where, old.get("when", old.get("python")), new.get("when", new.get("python")), moved)
-    for name in ("priority", "label", "on"):
-        if not _same(old.get(name), new.get(name)):
-            yield Change(name, where, old.get(name), new.get(name), name == "label")
+    yield from _field_changes(old, new, where, ("priority", "label", "on", "view"))
 
 
 def _walk(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

@@ -36,6 +36,7 @@ from convgraph.graph.documents.secrets import secrets_in, without_secrets
 from convgraph.graph.guards import CallableGuard, CelExpression, CelGuard, Guard, PythonGuard
 from convgraph.graph.import_paths import import_path, is_importable
 from convgraph.graph.schema import StateSchema, load_model, load_object
+from convgraph.graph.views import View
 from convgraph.json_schema import faults
 
 
@@ -127,6 +128,7 @@ def _node_document(node: Node, where: str) -> dict[str, Any]:
             "fallback": node.fallback,
             "retry": _without_defaults({**asdict(node.retry), "on": list(node.retry.on)}) if node.retry is not None else None,
             "timeout": node.timeout,
+            "view": node.view.document() if node.view is not None else None,
         }
     )
 
@@ -142,6 +144,7 @@ def _edge_document(edge: Edge) -> dict[str, Any]:
             "priority": edge.priority or None,
             "label": edge.label,
             "on": edge.on if edge.on != "reply" else None,
+            "view": edge.view.document() if edge.view is not None else None,
         }
     )
 
@@ -219,6 +222,7 @@ class _Reader:
             fallback=document.get("fallback"),
             retry=_retry(document["retry"]) if "retry" in document else None,
             timeout=document.get("timeout"),
+            view=self.view(document, path),
             origin=self.at(path),
         )
 
@@ -231,7 +235,15 @@ class _Reader:
             label=document.get("label", ""),
             on=document.get("on", "reply"),
             origin=self.at(path),
+            view=self.view(document, path),
         )
+
+    def view(self, document: Mapping[str, Any], path: str) -> View | None:
+        given: Mapping[str, Any] = document.get("view") or {}
+        try:
+            return View(**{key: _whole(value) for key, value in given.items()}) if given else None
+        except DefinitionError as error:
+            raise DefinitionError(f"{self.at(path)}.view: {error}") from None
 
     def guard(self, document: Mapping[str, Any], path: str) -> Guard | None:
         if "when" in document:

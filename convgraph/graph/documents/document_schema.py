@@ -33,6 +33,7 @@ def json_schema() -> dict[str, Any]:
             "edge": _edge(),
             "limits": _limits(),
             "retry": _retry(),
+            "view": _view(),
             "state": _state(),
         },
     }
@@ -107,6 +108,7 @@ def _node() -> dict[str, Any]:
             "fallback": _TEXT,
             "retry": {"$ref": "#/$defs/retry"},
             "timeout": {"description": "Seconds.", **_ABOVE_ZERO},
+            "view": {"$ref": "#/$defs/view"},
         },
         ["name", "kind"],
     )
@@ -123,6 +125,7 @@ def _edge() -> dict[str, Any]:
             "priority": {"type": "integer"},
             "label": _TEXT,
             "on": {"enum": list(ON)},
+            "view": {"$ref": "#/$defs/view"},
         },
         ["from", "to"],
     )
@@ -146,6 +149,18 @@ def _retry() -> dict[str, Any]:
             "wait": _NOT_NEGATIVE,
             "max_wait": _NOT_NEGATIVE,
             "on": {"description": "The names of the errors that are worth it.", "type": "array", "items": _TEXT},
+        },
+        [],
+    )
+
+
+def _view() -> dict[str, Any]:
+    return _object(
+        "What a node is shown of the conversation.",
+        {
+            **dict.fromkeys(("last", "tokens", "every"), _WHOLE_ABOVE_ZERO),
+            "keep_first": {"type": "boolean"},
+            "summary": {"description": "The field of the state that keeps a summary of what is left out.", **_TEXT},
         },
         [],
     )

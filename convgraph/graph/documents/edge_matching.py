@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -46,7 +47,7 @@ def _guard(edge: Document) -> Hashable:
 
 # From the same in everything to the same in what matters least; an edge is given to the first likeness that has one for it.
 _LIKENESSES: tuple[Callable[[Document], Hashable], ...] = (
-    lambda edge: tuple(sorted(edge.items())),
+    lambda edge: json.dumps(edge, sort_keys=True),
     lambda edge: (edge["from"], edge["to"], edge.get("on"), _guard(edge)),
     lambda edge: (edge["from"], edge["to"], edge.get("on")),
     lambda edge: (edge["from"], edge.get("on"), _guard(edge), edge.get("label")),
