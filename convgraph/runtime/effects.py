@@ -61,7 +61,8 @@ async def outside(
         await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
     started = run.clock()
     try:
-        value = await call(key, own)
+        given = run.instead(kind, name) if run.instead is not None else None
+        value = await call(key, own) if given is None else run.codec.decode(given[0])
     except (Exception, asyncio.CancelledError) as error:
         if is_stop(error):
             raise

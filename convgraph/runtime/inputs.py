@@ -42,6 +42,8 @@ class Options:
     stop: Stop = field(default_factory=Stop)
     through: Callable[[Model], Model] | None = None
     """What stands between the run and its models (a cache, say): given a model, the one that answers in its place."""
+    instead: Callable[[str, str], tuple[Any] | None] | None = None
+    """What an effect of this kind and name gives, in a tuple, without being done; None where it is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,7 +252,9 @@ async def settle(scope: Scope) -> None:
 def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:
     journal = Journal(store, claim, options.durability, options.listener)
     people = People(run_id, options.human, answers)
-    return Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups, through=options.through)
+    run = Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups, through=options.through)
+    run.instead = options.instead
+    return run
 
 
 @dataclass(frozen=True, slots=True)

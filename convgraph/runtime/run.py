@@ -77,6 +77,7 @@ class Run:
     failure: Exception | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     through: Callable[[Model], Model] | None = None
+    instead: Callable[[str, str], tuple[Any] | None] | None = None
     answering: dict[int, tuple[Model, Model]] | None = None
     held: Held | None = None
     setups: Setups = field(default_factory=Setups)
