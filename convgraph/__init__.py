@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _WHERE = {
+    "Collection": "convgraph.knowledge.collection",
+    "LocalEmbedder": "convgraph.models.local_embedder",
+    "read_documents": "convgraph.knowledge.documents",
     "END": "convgraph.graph.definition",
     "START": "convgraph.graph.definition",
     "Limits": "convgraph.graph.definition",
@@ -81,6 +84,7 @@ __all__ = [
     "Begins",
     "Cache",
     "ChatResult",
+    "Collection",
     "Context",
     "ConversableAgent",
     "ConversationGraph",
@@ -90,6 +94,7 @@ __all__ = [
     "GroupChatManager",
     "Handoff",
     "Limits",
+    "LocalEmbedder",
     "Message",
     "MessageHistoryLimiter",
     "MessageTokenLimiter",
@@ -127,6 +132,7 @@ __all__ = [
     "initiate_chats",
     "initiate_swarm_chat",
     "open_store",
+    "read_documents",
     "register_function",
     "swarm_graph",
     "tool",
@@ -164,6 +170,8 @@ if TYPE_CHECKING:
     from convgraph.graph.views import View
     from convgraph.journal.events import Question
     from convgraph.journal.store_url import open_store
+    from convgraph.knowledge.collection import Collection
+    from convgraph.knowledge.documents import read_documents
     from convgraph.messages import Message, Reply, ToolCall, Usage
     from convgraph.models.cache import Cache
     from convgraph.models.config_lists import (
@@ -173,6 +181,7 @@ if TYPE_CHECKING:
         filter_config,
         get_config_list,
     )
+    from convgraph.models.local_embedder import LocalEmbedder
     from convgraph.models.openai_chat import OpenAIChatModel
     from convgraph.models.openai_responses import OpenAIResponsesModel
     from convgraph.models.rate_limit import RateLimit
