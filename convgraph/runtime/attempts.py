@@ -144,7 +144,7 @@ async def _guarded(scope: Scope, node: Node, turning: Turning, speak: Speak) -> 
             raise
         turning.closed = True
         run.failure = error if isinstance(error, Exception) else None
-        return Failure(error_info(error, node.name), "answer" if isinstance(error, AnswerError) else "error")
+        return Failure(error_info(error, node.name, run.secrets), "answer" if isinstance(error, AnswerError) else "error")
 
 
 def _again(turning: Turning, path: str) -> Turning:

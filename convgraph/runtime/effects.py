@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable
+from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable, StoreFormat
 from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
@@ -25,6 +25,7 @@ from convgraph.runtime.ledger import doubt_about
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
 from convgraph.runtime.signals import is_stop
+from convgraph.runtime.secrets import Secrets
 
 DOUBT_SCHEMA: JsonObject = {
     "anyOf": [
@@ -43,7 +44,7 @@ async def outside(
     had stopped inside one of those, that is in doubt (or waits, or goes on), not this: it is entered again.
     """
     ordinal = turning.ordinal(kind, name)
-    digest = digest_text(request)
+    digest = digest_text(request if run.secrets is None else run.secrets.in_text(request))
     own = turning.opened(kind, name, ordinal)
     found = known(run, turning, kind, name, ordinal, digest)
     if found is not None:
@@ -66,9 +67,9 @@ async def outside(
     except (Exception, asyncio.CancelledError) as error:
         if is_stop(error):
             raise
-        failed = EffectFinished(turning.path, kind, name, ordinal, digest, error=error_info(error, name), seconds=_since(run, started))
-        await run.keep(failed)
-        raise EffectFailed(name, type(error).__name__, str(error)) from error
+        info = error_info(error, name, run.secrets)
+        await run.keep(EffectFinished(turning.path, kind, name, ordinal, digest, error=info, seconds=_since(run, started)))
+        raise EffectFailed(name, info.type, info.message) from error
     finally:
         own.closed = True
         turning.asked = (*turning.asked, *own.asked)
@@ -80,6 +81,8 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     setup = run.setup_digest(model, request)
     digest = f"{setup}.{digest_of(request.messages).hex()}"
     ordinal = turning.ordinal("model", model.name)
+    if request.remembered is not None:
+        digest = f"{digest}.{request.remembered.response_id}"
     found = known(run, turning, "model", model.name, ordinal, digest)
     if found is not None:
         return _model_reply(_result(run, found), found.usage)
@@ -95,13 +98,15 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
             raise
         misfit = _misfit(error, request)
         if misfit is None:
-            info, usage = error_info(error, model.name), _paid_for(error)
+            info, usage = error_info(error, model.name, run.secrets), _paid_for(error)
             turning.spend(usage)
             seconds = _since(run, started)
             run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, None, info, usage, seconds, asked))
             raise EffectFailed(model.name, info.type, info.message) from error
         reply = misfit
     turning.spend(reply.usage)
+    if run.secrets is not None:
+        reply = run.secrets.in_reply(reply)
     result = _reply_document(run, reply)
     seconds = _since(run, started)
     run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
@@ -130,6 +135,8 @@ def _teller(run: Run, turning: Turning, node: str) -> Callable[[str], None]:
 async def ask_person(run: Run, turning: Turning, to: str, prompt: str, schema: JsonObject, wanted_id: str | None) -> Any:
     """Ask the person called `to`, once; the answer as plain JSON. Raises `Parked` where the answer has to be waited for."""
     digest = digest_text(f"{prompt}\n{schema!r}")
+    if run.secrets is not None:
+        prompt = run.secrets.in_text(prompt)
     ordinal = turning.ordinal("human", to)
     found = known(run, turning, "human", to, ordinal, digest)
     if found is not None:
@@ -179,11 +186,13 @@ def known(run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int,
     return found
 
 
-def error_info(error: BaseException, node: str) -> ErrorInfo:
-    """An exception as data."""
+def error_info(error: BaseException, node: str, secrets: Secrets | None) -> ErrorInfo:
+    """An exception as data, without secrets."""
+    kind, message = type(error).__name__, str(error)
     if isinstance(error, EffectFailed):
-        return ErrorInfo(error.error_type, error.message, node)
-    return ErrorInfo(type(error).__name__, str(error).encode("utf-8", "backslashreplace").decode(), node)
+        kind, message = error.error_type, error.message
+    text = message.encode("utf-8", "backslashreplace").decode()
+    return ErrorInfo(kind, text if secrets is None else secrets.in_text(text), node)
 
 
 def _since(run: Run, started: float) -> float:
@@ -196,6 +205,8 @@ async def _finish(run: Run, finished: EffectFinished) -> Any:
     try:
         encoded = run.codec.encode(value, f"$.{finished.name}")
         refused = None
+        if run.secrets is not None and (told := run.secrets.in_json(encoded)) != encoded:
+            encoded, value = told, _without_secrets(run, told, finished.name)
     except NotEncodable as error:
         encoded, refused = None, error
     error = None if refused is None else ErrorInfo("NotEncodable", str(refused), refused.path)
@@ -209,6 +220,14 @@ async def _finish(run: Run, finished: EffectFinished) -> Any:
 
 
 def _result(run: Run, found: EffectFinished) -> Any:
+def _without_secrets(run: Run, encoded: Any, name: str) -> Any:
+    """The value that is left when the secrets in it were replaced. Raises `NotEncodable` where none of its type is."""
+    try:
+        return run.codec.decode(encoded)
+    except StoreFormat as error:
+        raise NotEncodable(f"the result of {name!r} holds a secret where its type has no room for '[secret …]'", name) from error
+
+
     if found.error is None:
         return run.codec.decode(found.result)
     if found.error.type == "NotEncodable":
@@ -235,7 +254,7 @@ async def _decide(run: Run, turning: Turning, kind: EffectKind, name: str, ordin
         else:
             decision = delivered[0]
             check_answer(question, decision, run.run_id)
-        await _answered(run, turning, "doubt", doubt, ordinal, digest, question, decision)
+        decision = await _answered(run, turning, "doubt", doubt, ordinal, digest, question, decision)
     else:
         decision = doubted.result
     if decision == "retry":
@@ -253,6 +272,8 @@ async def _answered(
     run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str, question: Question, answer: Any
 ) -> Any:
     await run.keep(EffectFinished(turning.path, kind, name, ordinal, digest, run.codec.encode(answer), question=question.id))
+    if run.secrets is not None:
+        answer = run.secrets.in_json(answer)
     return answer
 
 

@@ -21,6 +21,7 @@ from convgraph.protocols import Model
 from convgraph.runtime.fold import Standing
 from convgraph.runtime.people import Human, check_human
 from convgraph.runtime.program import Program
+from convgraph.runtime.secrets import Secrets, secrets_in
 
 
 @dataclass(slots=True)
@@ -59,7 +60,8 @@ class Beginning:
 def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options) -> Beginning:
     """Check what a run is to start from. Raises `InputError` for what it cannot use."""
     check_options(options)
-    messages = tuple(input_messages(said))
+    secrets = secrets_in(options.deps)
+    messages = said_to(secrets, said)
     check_state(program, state)
     limits = program.definition.limits if limits is None else limits
     check_prices(program, limits)
@@ -70,6 +72,7 @@ def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits
     except ValueError as error:  # pydantic's serialization errors are
         raise InputError(f"the initial state has no JSON form: {error}") from error
     check_json(values, "the initial state")
+    check_no_secrets(secrets, values, "state=…")
     return Beginning(name, messages, first, limits)
 
 
@@ -80,6 +83,18 @@ def input_messages(said: Any) -> list[Message]:
     if isinstance(said, Sequence) and not isinstance(said, str) and not (said and isinstance(said[0], dict) and "type" in said[0]):
         return [as_message(item, "user", "user") for item in cast("Sequence[Any]", said)]
     return [as_message(said, "user", "user")]
+
+
+def said_to(secrets: Secrets | None, said: Any) -> tuple[Message, ...]:
+    """The messages that a run starts from or goes on with, without secrets: they are recorded like all others."""
+    messages = tuple(input_messages(said))
+    return messages if secrets is None else secrets.in_messages(messages)
+
+
+def check_no_secrets(secrets: Secrets | None, values: Any, where: str) -> None:
+    """Raise `InputError` for a secret among values that would be recorded."""
+    if secrets is not None and secrets.in_json(values) != values:
+        raise InputError(f"{where} holds a secret of deps, and a state is recorded; whoever needs it is given it from deps")
 
 
 def check_step(step: Any, where: str) -> None:
@@ -138,6 +153,7 @@ def check_answers(run_id: str, answers: Mapping[str, Any], questions: Sequence[O
 
 
 def check_options(options: Options) -> None:
-    """Raise `InputError` for a way of running that there is not."""
+    """Raise `InputError` for a way of running that there is not, and for secrets that could not be kept."""
     check_human(options.human)
     check_durability(options.durability)
+    secrets_in(options.deps)

@@ -24,11 +24,12 @@ from convgraph.runtime.inputs import (
     Options,
     Stop,
     check_answers,
+    check_no_secrets,
     check_options,
     check_prices,
     check_run_id,
     check_step,
-    input_messages,
+    said_to,
 )
 from convgraph.runtime.interpreter import converse, path_of_next
 from convgraph.runtime.people import Human, People, can_be_asked
@@ -36,6 +37,7 @@ from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
+from convgraph.runtime.secrets import secrets_in
 from convgraph.runtime.signals import Diverged, Parked
 
 log = logging.getLogger("convgraph")
@@ -154,11 +156,13 @@ async def carry_on(
     program: Program, run_id: str, said: Any, store: Store, state: Mapping[str, Any] | None, limits: Limits | None, options: Options
 ) -> RunResult:
     """Go on with an ended conversation: the next message of its user, answered from where the graph begins."""
-    messages = tuple(input_messages(said))
+    secrets = secrets_in(options.deps)
+    messages = said_to(secrets, said)
     if not messages:
         raise InputError("continue_ needs the next message of the user")
     check_options(options)
     update = _checked_update(program, state)
+    check_no_secrets(secrets, update, "continue_(state=…)")
     seen = await _look(program, run_id, store)
     standing = seen.standing
     if standing.state.status not in ("finished", "stuck", "limited"):
@@ -245,8 +249,9 @@ async def settle(scope: Scope) -> None:
         state = scope.state
         path = path_of_next(scope)
         attempt = len(run.attempts(path)) + 1
-        run.attempt_failed(path, attempt, ErrorInfo(type(error).__name__, str(error), state.node), "error", 0.0)
-        scope.state = advance(definition, state, End("failed", str(error)))
+        text = str(error) if run.secrets is None else run.secrets.in_text(str(error))
+        run.attempt_failed(path, attempt, ErrorInfo(type(error).__name__, text, state.node), "error", 0.0)
+        scope.state = advance(definition, state, End("failed", text))
 
 
 def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:
@@ -254,6 +259,7 @@ def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Opt
     people = People(run_id, options.human, answers)
     run = Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups, through=options.through)
     run.instead = options.instead
+    run.secrets = secrets_in(options.deps)
     return run
 
 

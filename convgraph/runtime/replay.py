@@ -51,6 +51,7 @@ from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
+from convgraph.runtime.secrets import secrets_in
 from convgraph.runtime.signals import Diverged, EndOfRecord, Missing
 
 OUTSIDE = frozenset({"tool", "code", "reply", "human"})
@@ -226,6 +227,7 @@ async def replay(program: Program, run_id: str, store: Store, options: Options, 
     recorded = fold(program.definition, events[: part.stop], run_id)
     record = Record(events[part.start : part.stop])
     run = Run(run_id, record, program.codec, People(run_id, "park"), record.ledger, options.deps, replaying=record, sleep=_no_sleep)
+    run.secrets = secrets_in(options.deps)
     run.warnings.extend(_warnings(program, run_id, part, before.state.turn, recorded.state.turn))
     scope = Scope(run, program, before.state, limits=before.limits)
     try:

@@ -18,7 +18,7 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     """The turn that a reply makes. A bad reply is an error of the node, found before anything is written."""
     if turning.update is not None:
         value = _with_update(value, turning.update)
-    if type(value) is str and value.isascii():
+    if type(value) is str and value.isascii() and scope.run.secrets is None:
         return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
     if value is None:
         return Turn(node.name, asked=turning.asked)
@@ -27,6 +27,8 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     else:
         messages, update, goto = reply_parts(scope, node.name, value, turning.path)
         reason = value.reason if isinstance(value, Reply) and not messages else ""
+        if scope.run.secrets is not None:
+            reason = scope.run.secrets.in_text(reason)
         turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked, reason=reason)
     if turn.updates or turn.goto is not None:
         _check_turn(scope, turn)
@@ -39,13 +41,16 @@ def _with_update(value: Any, update: Mapping[str, Any]) -> Reply:
 
 
 def reply_parts(scope: Scope, name: str, value: Any, path: str) -> tuple[tuple[Message, ...], JsonObject | None, str | None]:
-    """A reply-like value as messages, an update in JSON, and a handover. Raises `InputError` for what cannot be one."""
+    """A reply-like value as messages, an update in JSON, and a handover, without secrets. Raises `InputError` for what cannot be one."""
     said, given, goto = (value.content, value.update, value.goto) if isinstance(value, Reply) else (value, None, None)
     try:
         messages = as_messages(said, name)
     except InputError as error:
         raise InputError(f"{_where(scope, name, path)}: {error}; a node returns a str, a Message, a Reply or None") from None
     update = _update(scope, given, _where(scope, name, path)) if given else None
+    secrets = scope.run.secrets
+    if secrets is not None:
+        return secrets.in_messages(messages), secrets.in_json(update), goto
     return messages, update, goto
 
 

@@ -18,6 +18,7 @@ from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.held import Held
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
+from convgraph.runtime.secrets import Secrets
 from convgraph.runtime.setups import Setups
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Run:
     instead: Callable[[str, str], tuple[Any] | None] | None = None
     answering: dict[int, tuple[Model, Model]] | None = None
     held: Held | None = None
+    secrets: Secrets | None = None
     setups: Setups = field(default_factory=Setups)
 
     def answering_for(self, model: Model) -> Model:
