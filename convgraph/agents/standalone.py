@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.agents.exchange import Exchange
 from convgraph.agents.message_mappings import from_mappings
 from convgraph.agents.reply_functions import BuiltIn, plain_reply
 from convgraph.conversation import ConversationGraph
-from convgraph.errors import InputError, NodeFailed
+from convgraph.errors import NodeFailed
 from convgraph.graph.definition import END
 from convgraph.messages import Message, Reply, ReplyLike
+from convgraph.runtime.blocking import from_sync
 from convgraph.runtime.context import Context, current_turn
-from convgraph.sync import run_sync
 
 if TYPE_CHECKING:
     from convgraph.agents.agent import Agent
     from convgraph.agents.replying import ReplyingAgent
 
-T = TypeVar("T")
+__all__ = ["answer", "from_sync", "generate_reply"]
+
 _NOT_FINAL = "the function leaves the reply to the next one"
-
-
-def from_sync(work: Coroutine[Any, Any, T]) -> T:
-    """Do what is asynchronous for a caller that is not: on its own, or, inside a turn, in the event loop of the run."""
-    turn = current_turn()
-    if turn is None:
-        return run_sync(work)
-    try:
-        effects = turn.sync
-    except InputError:
-        work.close()
-        raise InputError(
-            f"node {turn.node!r}: asynchronous code inside a conversation awaits the asynchronous method (a_initiate_chat, "
-            "a_generate_reply …); the synchronous one would wait for the event loop that it holds up"
-        ) from None
-    return effects.wait(work)
 
 
 async def generate_reply(agent: ReplyingAgent, messages: Sequence[Any], sender: Agent | None, exclude: Collection[Any]) -> Any:

@@ -150,6 +150,11 @@ class Context:
         return self._run.run_id
 
     @property
+    def path(self) -> str:
+        """Where in the run the turn (or the effect of one) is, as `convgraph.journal.turn_paths` spells it."""
+        return self._turning.path
+
+    @property
     def deps(self) -> Any:
         """The live objects given to `run(deps=…)`. Never journaled."""
         return self._run.deps

@@ -1,0 +1,159 @@
+"""The databases that facts can be in: a SQLite file (a store of runs may be in it as well), memory, or PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convgraph.errors import MissingDependency, StoreUnavailable
+from convgraph.journal.sqlite_commits import Commits
+from convgraph.journal.sqlite_schema import opened
+from convgraph.knowledge.fact_tables import Execute, make_tables
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+T = TypeVar("T")
+
+_LOCK = 0x66616374  # "fact": the number under which PostgreSQL lets one writer of facts in at a time
+_SQLITE_TYPES = {"text": "TEXT", "real": "REAL", "bytes": "BLOB"}
+# Compared byte by byte, as SQLite does: a namespace is found by a range, whatever the language of the database.
+_POSTGRES_TYPES = {"text": 'TEXT COLLATE "C"', "real": "DOUBLE PRECISION", "bytes": "BYTEA"}
+
+
+class SqliteDatabase:
+    """A SQLite file, for any number of processes on one host; `:memory:` for one that lives as long as the object.
+
+    A file with runs in it stays what it is: the tables are added to it. What is deleted is overwritten.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.place = path
+        db = _in_memory() if path == ":memory:" else opened(path, "FULL")
+        db.execute("PRAGMA secure_delete=ON")
+        self._commits = Commits(db, path)
+        self._made = False
+
+    async def write(self, work: Callable[[Execute], T]) -> T:
+        await self._make()
+        return await self._commits.transaction(lambda db: work(_executing(db)), alone=True)
+
+    async def read(self, work: Callable[[Execute], T]) -> T:
+        await self._make()
+        return self._commits.read(lambda db: work(_executing(db)))
+
+    async def forgotten(self) -> None:
+        """Have the log written into the file and emptied, as far as no other process reads it at this moment."""
+        self._commits.read(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def aclose(self) -> None:
+        self._commits.close()
+
+    async def _make(self) -> None:
+        if not self._made:
+            await self._commits.transaction(lambda db: make_tables(_executing(db), self.place, _SQLITE_TYPES), alone=True)
+            self._made = True
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, for any number of processes on any hosts. The tables are in its schema `convgraph`.
+
+    One connection, used in threads; where it was lost, the work is done once more on a new one (all of it can be).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._psycopg = _psycopg()
+        self._url = url
+        self.place = self._without_password(url)
+        self._lock = threading.Lock()
+        self._connection: Connection[Any] | None = None
+
+    async def write(self, work: Callable[[Execute], T]) -> T:
+        def alone(execute: Execute) -> T:
+            execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+            return work(execute)
+
+        return await asyncio.to_thread(self._transaction, alone)
+
+    async def read(self, work: Callable[[Execute], T]) -> T:
+        return await asyncio.to_thread(self._transaction, work)
+
+    async def forgotten(self) -> None:
+        """Nothing to do: PostgreSQL reuses the space of deleted rows when it cleans up (`VACUUM`)."""
+
+    async def aclose(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _transaction(self, work: Callable[[Execute], T]) -> T:
+        with self._lock:
+            try:
+                try:
+                    return self._attempt(work)
+                except self._psycopg.OperationalError:
+                    self._drop()
+                    return self._attempt(work)
+            except self._psycopg.Error as error:
+                self._drop()
+                raise StoreUnavailable(f"{self.place}: {str(error).strip()}") from error
+
+    def _attempt(self, work: Callable[[Execute], T]) -> T:
+        connection = self._connected()
+        with connection.transaction(), connection.cursor() as cursor:
+            return work(_executing_on(cursor))
+
+    def _connected(self) -> Connection[Any]:
+        if self._connection is None:
+            connection: Connection[Any] = self._psycopg.connect(self._url, connect_timeout=10, autocommit=True)
+            with connection.transaction(), connection.cursor() as cursor:
+                execute = _executing_on(cursor)
+                execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+                execute("CREATE SCHEMA IF NOT EXISTS convgraph", ())
+                execute("SET search_path TO convgraph", ())
+                make_tables(execute, self.place, _POSTGRES_TYPES)
+            self._connection = connection
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None and self._connection.closed:
+            self._connection = None
+
+    def _without_password(self, url: str) -> str:
+        try:
+            info = self._psycopg.conninfo.conninfo_to_dict(url)  # loaded with psycopg itself
+        except self._psycopg.ProgrammingError as error:
+            raise StoreUnavailable(f"this PostgreSQL URL cannot be read: {str(error).strip()}") from None
+        host, name = info.get("host", "localhost"), info.get("dbname", "")
+        return f"postgresql://{host}/{name}"
+
+
+def _in_memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def _executing(db: sqlite3.Connection) -> Execute:
+    def execute(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return db.execute(statement, values).fetchall()
+
+    return execute
+
+
+def _executing_on(cursor: Any) -> Execute:
+    def execute(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        cursor.execute(statement.replace("?", "%s"), values)
+        return cursor.fetchall() if cursor.description is not None else []
+
+    return execute
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise MissingDependency("facts in PostgreSQL need psycopg: pip install 'convgraph[postgres]'") from error
+    return psycopg
