@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from convgraph.errors import ModelConfigError
+from convgraph.models.settings import checked
+
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
+
+DEFAULT_URL = "https://api.openai.com/v1"
 
 
 class Azure(NamedTuple):
@@ -41,6 +47,18 @@ class Endpoint:
     def shown_url(self) -> str:
         """The address without what may be a secret in it."""
         return without_credentials(self.base_url)
+
+
+def endpoint_for(model: str, api_key: str | None, base_url: str | None, timeout: float) -> Endpoint:
+    """Where `model` is served: what is not given is looked up in `OPENAI_API_KEY` and `OPENAI_BASE_URL`. Raises `ModelConfigError`."""
+    base_url = base_url or checked("base_url", os.environ.get("OPENAI_BASE_URL")) or ""
+    api_key = (api_key or checked("api_key", os.environ.get("OPENAI_API_KEY")) or "").strip()
+    if not api_key and not base_url:
+        raise ModelConfigError(
+            f"there is no API key for {model!r}: set OPENAI_API_KEY or pass api_key=; "
+            "for a server that needs none, set OPENAI_BASE_URL or pass base_url="
+        )
+    return Endpoint(base_url or DEFAULT_URL, api_key, timeout)
 
 
 def without_credentials(address: str) -> str:

@@ -91,6 +91,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "price": (_is_price, "US dollars for 1,000 tokens: [input, output], or one number for both"),
     "timeout": (lambda value: _is_amount(value) and value > 0, "a number of seconds above 0"),
     "max_retries": (lambda value: isinstance(value, int) and value >= 0, "a whole number from 0"),
+    "dimensions": (lambda value: isinstance(value, int) and value > 0, "a whole number from 1"),
     "stream": (lambda value: isinstance(value, bool), "True, False or None"),
     "rate_limit": (lambda value: isinstance(value, RateLimit), "a RateLimit"),
     "organization": (_is_key, "an organization's id"),
