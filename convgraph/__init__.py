@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "Collection": "convgraph.knowledge.collection",
     "LocalEmbedder": "convgraph.models.local_embedder",
+    "OpenAIEmbedder": "convgraph.models.openai_embedder",
     "read_documents": "convgraph.knowledge.documents",
     "END": "convgraph.graph.definition",
     "START": "convgraph.graph.definition",
@@ -101,6 +102,7 @@ __all__ = [
     "Nested",
     "OnCondition",
     "OpenAIChatModel",
+    "OpenAIEmbedder",
     "OpenAIResponsesModel",
     "Parallel",
     "Question",
@@ -183,6 +185,7 @@ if TYPE_CHECKING:
     )
     from convgraph.models.local_embedder import LocalEmbedder
     from convgraph.models.openai_chat import OpenAIChatModel
+    from convgraph.models.openai_embedder import OpenAIEmbedder
     from convgraph.models.openai_responses import OpenAIResponsesModel
     from convgraph.models.rate_limit import RateLimit
     from convgraph.models.scripted import ScriptedModel

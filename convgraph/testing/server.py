@@ -24,6 +24,7 @@ from convgraph.testing.answers import (
     output_tokens,
     pieces,
 )
+from convgraph.testing.embeddings import embeddings_body
 from convgraph.testing.responses import opening, response_body, response_events, text_events
 
 
@@ -51,6 +52,9 @@ class ScriptedServer:
     request's JSON. `latency` is added to each answer, in seconds. `log` holds each exchange in order of arrival;
     `usage` adds up the calls and tokens that clients have been told of; `connections` counts what they opened.
     Use it as a context manager, or call `start()` and `stop()`. Port 0 takes a free one.
+
+    `POST …/embeddings` needs no script: texts that share words get vectors that are near each other, always the same. What is
+    in `embedding_faults` goes wrong first, in order.
     """
 
     script: Script
@@ -58,6 +62,7 @@ class ScriptedServer:
     port: int = 0
     model: str = "scripted"
     repeat: bool = False
+    embedding_faults: Sequence[HttpError | RawBody | Drop] = ()
     log: list[Exchange] = field(default_factory=list[Exchange])
 
     connections: int = field(default=0, init=False)
@@ -65,6 +70,7 @@ class ScriptedServer:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._given = 0
+        self._embedded = 0
         self._stopping = threading.Event()
         self._http: _HttpServer | None = None
         self._thread: threading.Thread | None = None
@@ -115,6 +121,10 @@ class ScriptedServer:
         """Log the exchange and give the script's answer to it."""
         with self._lock:
             self.log.append(exchange)
+            if _is_for_embeddings(exchange):
+                position = self._embedded
+                self._embedded += 1
+                return self.embedding_faults[position] if position < len(self.embedding_faults) else Answer()
             position = self._given
             self._given += 1
         if callable(self.script):
@@ -166,7 +176,7 @@ class _HttpServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-_ASKED = {"/chat/completions": "messages", "/responses": "input"}
+_ASKED = {"/chat/completions": "messages", "/responses": "input", "/embeddings": "input"}
 """The interfaces, and where each has what is said."""
 
 
@@ -238,6 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _whole(self, exchange: Exchange, answer: Answer) -> dict[str, Any]:
         if _is_response(exchange):
             return response_body(answer, self._scripted.model, _response_report(exchange, answer))
+        if _is_for_embeddings(exchange):
+            return embeddings_body(exchange.request, self._scripted.model)
         message = {"role": "assistant", "content": answer.content or None, **answer.extra}
         if answer.tool_calls:
             message["tool_calls"] = answer.calls
@@ -323,6 +335,10 @@ def _report(exchange: Exchange, answer: Answer) -> dict[str, Any]:
     if answer.cached or answer.written:
         report["prompt_tokens_details"] = {"cached_tokens": answer.cached, "cache_write_tokens": answer.written}
     return report
+
+
+def _is_for_embeddings(exchange: Exchange) -> bool:
+    return exchange.path.split("?")[0].endswith("/embeddings")
 
 
 def _is_response(exchange: Exchange) -> bool:

@@ -35,6 +35,7 @@ PUBLIC = [
     "Nested",
     "OnCondition",
     "OpenAIChatModel",
+    "OpenAIEmbedder",
     "OpenAIResponsesModel",
     "Parallel",
     "Question",
