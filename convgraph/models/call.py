@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from openai import AsyncAzureOpenAI, AsyncOpenAI, AsyncStream, OpenAIError
+from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE
@@ -19,6 +19,7 @@ from convgraph.models.pool import ConnectionPool, Endpoint
 from convgraph.models.prices import Price
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.retry import Sleep, as_model_error, retried
+from convgraph.models.sdk_client import sdk_client
 from convgraph.protocols import ModelReply
 
 BYTES_PER_TOKEN = 4
@@ -84,7 +85,7 @@ class Call:
         return reply
 
     async def _asked_once(self) -> ModelReply:
-        client = await self._client()
+        client = await sdk_client(self._endpoint, self._pool)
         try:
             return await (self._streamed(client) if self._stream else self._whole(client))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -93,21 +94,6 @@ class Call:
             if error.reply is not None:
                 self._spent += error.reply.usage
             raise
-
-    async def _client(self) -> AsyncOpenAI:
-        endpoint, azure = self._endpoint, self._endpoint.azure
-        common: Any = {"timeout": endpoint.timeout, "max_retries": 0, "http_client": await self._pool.client()}
-        if not azure.endpoint:
-            return AsyncOpenAI(api_key=endpoint.api_key or "none-needed", base_url=endpoint.base_url, **common)
-        return AsyncAzureOpenAI(
-            azure_endpoint=azure.endpoint,
-            azure_deployment=azure.deployment,
-            api_version=azure.version,
-            api_key=endpoint.api_key or None,
-            azure_ad_token=azure.ad_token,
-            azure_ad_token_provider=azure.ad_token_provider,
-            **common,
-        )
 
     async def _whole(self, client: AsyncOpenAI) -> ModelReply:
         # `cast_to=object` gives the JSON as it came: the SDK's typed results hide what is missing or malformed.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convgraph.errors import ModelConfigError
 from convgraph.models.dialect import Dialect
-from convgraph.models.pool import Azure, ConnectionPool, Endpoint, without_credentials
+from convgraph.models.pool import DEFAULT_URL, Azure, ConnectionPool, Endpoint, endpoint_for, without_credentials
 from convgraph.models.prices import as_price, price_for
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.settings import checked, json_params, required
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from convgraph.models.retry import Sleep
 
 DEFAULT_MODEL = "gpt-5.5"
-DEFAULT_URL = "https://api.openai.com/v1"
 
 _TRANSPORT = ("extra_headers", "extra_query")
 """Parameters that travel outside the body. They may carry credentials and are no part of a model's identity."""
@@ -160,14 +159,7 @@ class OpenAIModel:
     def _endpoint(self) -> Endpoint:
         if self._azure.endpoint:
             return self._azure_endpoint()
-        base_url = self._base_url or checked("base_url", os.environ.get("OPENAI_BASE_URL")) or ""
-        api_key = (self._api_key or checked("api_key", os.environ.get("OPENAI_API_KEY")) or "").strip()
-        if not api_key and not base_url:
-            raise ModelConfigError(
-                f"there is no API key for {self.name!r}: set OPENAI_API_KEY or pass api_key=; "
-                "for a server that needs none, set OPENAI_BASE_URL or pass base_url="
-            )
-        return Endpoint(base_url or DEFAULT_URL, api_key, self._timeout)
+        return endpoint_for(self.name, self._api_key, self._base_url, self._timeout)
 
     def _azure_endpoint(self) -> Endpoint:
         version = self._azure.version or os.environ.get("OPENAI_API_VERSION")
