@@ -64,6 +64,8 @@ _WHERE = {
     "get_config_list": "convgraph.models.config_lists",
     "OpenAIResponsesModel": "convgraph.models.openai_responses",
     "RateLimit": "convgraph.models.rate_limit",
+    "SimilarityModel": "convgraph.models.similarity",
+    "OpenAIDecisionsModel": "convgraph.models.decisions",
     "AfterWork": "convgraph.agents.handoffs",
     "AfterWorkOption": "convgraph.agents.handoffs",
     "OnCondition": "convgraph.agents.handoffs",
@@ -102,6 +104,7 @@ __all__ = [
     "Nested",
     "OnCondition",
     "OpenAIChatModel",
+    "OpenAIDecisionsModel",
     "OpenAIEmbedder",
     "OpenAIResponsesModel",
     "Parallel",
@@ -115,6 +118,7 @@ __all__ = [
     "RunResult",
     "ScriptedModel",
     "SelectorPrompt",
+    "SimilarityModel",
     "SocietyOfMindAgent",
     "SwarmResult",
     "ToolCall",
@@ -183,12 +187,14 @@ if TYPE_CHECKING:
         filter_config,
         get_config_list,
     )
+    from convgraph.models.decisions import OpenAIDecisionsModel
     from convgraph.models.local_embedder import LocalEmbedder
     from convgraph.models.openai_chat import OpenAIChatModel
     from convgraph.models.openai_embedder import OpenAIEmbedder
     from convgraph.models.openai_responses import OpenAIResponsesModel
     from convgraph.models.rate_limit import RateLimit
     from convgraph.models.scripted import ScriptedModel
+    from convgraph.models.similarity import SimilarityModel
     from convgraph.runtime.context import Context
     from convgraph.runtime.nested import Begins
     from convgraph.runtime.result import RunResult

@@ -4,12 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE, Message, ReplyLike, ToolCall, Usage
 
 if TYPE_CHECKING:
     from convgraph.runtime.context import Context
+
+Basis: TypeAlias = Literal["decision", "similarity", "logprobs", "votes", "stated"]
+"""Where a distribution comes from: a model's own verdict, how near meanings are, the probabilities of the tokens that were
+written, several answers to one question, or a single answer, which says nothing of what else it might have been."""
+
+_ROUNDING = 0.02
+"""By how much probabilities may miss 1: providers round them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A closed choice, for models that choose rather than write.
+
+    `described` are the choices' names with what is said of each, `question` is what is to be chosen, and `messages` the
+    conversation to choose by. A model that writes finds the same in the request's own fields. Digests are taken over those
+    alone: what is chosen from is no part of what makes one request another.
+    """
+
+    described: Mapping[str, str]
+    question: str = ""
+    messages: Sequence[Message] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How probable each choice was, by name. The probabilities add up to 1.
+
+    Raises `ModelOutputError` for numbers that are no probabilities, or miss 1 by more than providers round.
+    """
+
+    of: Mapping[str, float]
+    by: Basis
+
+    def __post_init__(self) -> None:
+        numbers = list(self.of.values())
+        total = sum(numbers)
+        if not numbers or not all(isfinite(number) and number >= 0 for number in numbers) or abs(total - 1) > _ROUNDING:
+            raise ModelOutputError(f"these are no probabilities of choices, which are from 0 and add up to 1: {dict(self.of)!r:.200}")
+
+    def __str__(self) -> str:
+        ranked = sorted(self.of.items(), key=lambda pair: -pair[1])
+        return ", ".join(f"{name} {probability:.2f}" for name, probability in ranked)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """How much of a request's conversation the endpoint knows already: the first `messages`, under the id of its own answer."""
+
+    response_id: str
+    messages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +73,9 @@ class ModelRequest:
     format is the client's, and happens only when a request is really sent: a request costs nothing to make,
     however long the conversation. `tools` are function schemas in OpenAI's form, `schema` a JSON schema that
     the answer must fit, `params` what the caller set (temperature, seed …): nothing else is sent. With `checked`
-    off, the schema is sent all the same, but the answer comes back as it is: the asker judges its text.
+    off, the schema is sent all the same, but the answer comes back as it is: the asker judges its text. `choices` are there
+    where one of several names is to be chosen. With `remembered`, the endpoint is told only what comes after that; a model
+    whose endpoint remembers nothing refuses it, and one whose endpoint has forgotten raises `ResponseForgotten`.
     """
 
     messages: Sequence[Message]
@@ -32,6 +86,16 @@ class ModelRequest:
     schema_name: str = "answer"
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     checked: bool = True
+    choices: Choices | None = None
+    remembered: Remembered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOdds:
+    """A token that a model wrote, and the logarithms of the probabilities of what might have stood there, itself included."""
+
+    text: str
+    logprobs: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +104,11 @@ class ModelReply:
 
     `data` is the parsed answer where the request had a schema, and `misfit` says why there is none: the answer
     does not fit it. Such an answer is paid for all the same; whoever asked decides what becomes of it. Where a cache
-    gave the answer, `usage` is nothing, and `saved` what the answer had cost when the model gave it.
+    gave the answer, `usage` is nothing, and `saved` what the answer had cost when the model gave it. `distribution` says how
+    probable each of the request's choices was, where the model knows; `odds`, where they were asked for, what each token of
+    the answer might have been (they are not recorded: the distribution that follows from them is).
+    `response_id` is under which name the endpoint remembers the answer, if it does, and `items` are what it tells besides in
+    its own words: searches, code that it has run, what it quotes from where.
     """
 
     content: str = ""
@@ -51,6 +119,10 @@ class ModelReply:
     data: Any = None
     misfit: str = ""
     saved: Usage = NO_USAGE
+    distribution: Distribution | None = None
+    odds: tuple[TokenOdds, ...] = ()
+    response_id: str = ""
+    items: tuple[Mapping[str, Any], ...] = ()
 
 
 @runtime_checkable

@@ -93,8 +93,10 @@ def explain(
 ) -> int:
     """Say why a run went where it went.
 
-    For a step: every guard's value, who chose, and what a selecting model or person answered.
+    For a step: every guard's value, who chose, what a selecting model or person answered, and how probable that made each choice.
     """
+    from convgraph.runtime.distributions import distribution_document
+
     output = Output(as_json=as_json)
     with existing(store) as opened:
         loaded = graph_of(asyncio.run(opened.info(run_id)), graph, allow)
@@ -120,6 +122,7 @@ def explain(
             "edge": explained.edge.id if explained.edge else None,
             "chosen_by": explained.chosen_by,
             "answers": list(explained.answers),
+            "distribution": distribution_document(explained.distribution) if explained.distribution else None,
             "reason": explained.reason,
             "error": explained.error,
         }

@@ -16,6 +16,8 @@ _OF_AN_ENDPOINT = tuple(
 _OF_A_MODEL: Mapping[str, Sequence[str]] = {
     "openai_chat": _OF_AN_ENDPOINT,
     "openai_responses": _OF_AN_ENDPOINT,
+    "openai_decisions": (*(key for key in _OF_AN_ENDPOINT if key != "stream"), "unsure_below"),
+    "similarity": ("type", "embedder", "temperature", "unsure_below", "messages"),
     "fallback": ("type", "models"),
     "cached": ("type", "model", "cache"),
     "structured": ("type", "model", "schema", "schema_name"),
@@ -48,6 +50,7 @@ def model_of(described: Any, place: str) -> Model:
 
 
 def _openai(kind: str, settings: dict[str, Any], place: str) -> Model:
+    from convgraph.models.decisions import OpenAIDecisionsModel
     from convgraph.models.openai_chat import OpenAIChatModel
     from convgraph.models.openai_responses import OpenAIResponsesModel
 
@@ -55,8 +58,21 @@ def _openai(kind: str, settings: dict[str, Any], place: str) -> Model:
     params = settings.pop("params", {})
     if not isinstance(params, Mapping):
         raise DefinitionError(f"{place}.params: they are a mapping, such as {{temperature: 0}}, not {params!r:.80}")
-    make = OpenAIResponsesModel if kind == "openai_responses" else OpenAIChatModel
-    return make(name, **settings, **cast(Mapping[str, Any], params))
+    kinds = {"openai_chat": OpenAIChatModel, "openai_responses": OpenAIResponsesModel, "openai_decisions": OpenAIDecisionsModel}
+    return kinds[kind](name, **settings, **cast(Mapping[str, Any], params))
+
+
+def _similarity(settings: dict[str, Any], place: str) -> Model:
+    from convgraph.models.local_embedder import INSTALLED, LocalEmbedder
+    from convgraph.models.similarity import SimilarityModel
+
+    embedder = settings.pop("embedder", {"type": "local"})
+    if embedder not in ({"type": "local"}, {"type": "local", "model": INSTALLED}):
+        raise DefinitionError(
+            f"{place}.embedder: a document can name {{type: local, model: {INSTALLED}}}, not {embedder!r:.80}; "
+            "pass the model that selects as selector_model="
+        )
+    return SimilarityModel(LocalEmbedder(), **settings)
 
 
 def _fallback(settings: dict[str, Any], place: str) -> Model:
@@ -114,6 +130,8 @@ def _scripted(settings: dict[str, Any], place: str) -> Model:
 _MODELS: Mapping[str, Callable[[dict[str, Any], str], Model]] = {
     "openai_chat": partial(_openai, "openai_chat"),
     "openai_responses": partial(_openai, "openai_responses"),
+    "openai_decisions": partial(_openai, "openai_decisions"),
+    "similarity": _similarity,
     "fallback": _fallback,
     "cached": _cached,
     "structured": _structured,

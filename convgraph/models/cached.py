@@ -17,6 +17,7 @@ from convgraph.models.cache import Cache
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.sent import cacheable, sent_by
 from convgraph.protocols import Model, ModelReply, ModelRequest
+from convgraph.runtime.distributions import distribution_document, recorded_distribution
 
 
 class CachedModel:

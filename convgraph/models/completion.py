@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import ToolCall
-from convgraph.models.json_fields import count_in, items_in, mapping_in, text_in
+from convgraph.models.json_fields import count_in, items_in, mapping_in, number_in, text_in
 from convgraph.models.prices import Counted, Price, usage_of
 from convgraph.models.text import Pieces, sound, sound_json
-from convgraph.protocols import ModelReply
+from convgraph.protocols import ModelReply, TokenOdds
 
 
 def read_completion(body: Any, model: str, price: Price | None) -> ModelReply:
@@ -29,6 +29,7 @@ def read_completion(body: Any, model: str, price: Price | None) -> ModelReply:
     if not isinstance(message, Mapping):
         raise ModelOutputError(f"{model!r} answered without a message: {answer!r:.200}", collected.reply(price))
     collected.add_message(cast("Mapping[str, Any]", message))
+    collected.add_odds(choice)
     # The body came whole, so an endpoint that does not say why it ended has simply ended.
     collected.finish_reason = text_in(choice, "finish_reason") or "stop"
     return collected.reply(price)
@@ -44,6 +45,7 @@ class Collected:
     _text: list[str] = field(default_factory=list[str])
     _refusal: list[str] = field(default_factory=list[str])
     _calls: dict[int, dict[str, str]] = field(default_factory=dict[int, dict[str, str]])
+    _odds: list[TokenOdds] = field(default_factory=list[TokenOdds])
     _counted: Counted | None = None
     _pieces: Pieces = field(init=False)
 
@@ -58,6 +60,7 @@ class Collected:
         self.add_envelope(event)
         choice = _first_choice(event)
         self.add_message(mapping_in(choice, "delta"))
+        self.add_odds(choice)
         self.finish_reason = text_in(choice, "finish_reason") or self.finish_reason
 
     def add_envelope(self, body: Mapping[str, Any]) -> None:
@@ -72,6 +75,9 @@ class Collected:
         self._refusal.append(text_in(message, "refusal"))
         for position, call in enumerate(items_in(message, "tool_calls")):
             self._add_call(call, position)
+
+    def add_odds(self, choice: Mapping[str, Any]) -> None:
+        self._odds.extend(map(_odds_of, items_in(mapping_in(choice, "logprobs"), "content")))
 
     def _add_call(self, call: Mapping[str, Any], position: int) -> None:
         index, function = call.get("index"), mapping_in(call, "function")
@@ -96,7 +102,15 @@ class Collected:
             usage=usage_of(self._counted, price, self.model),
             model=self.model,
             finish_reason="refusal" if refusal else self.finish_reason,
+            odds=tuple(self._odds),
         )
+
+
+def _odds_of(token: Mapping[str, Any]) -> TokenOdds:
+    """A token and what might have stood in its place, as far as these are logarithms of probabilities."""
+    weighed = [*items_in(token, "top_logprobs"), token]
+    logprobs = {text_in(each, "token"): number_in(each, "logprob") for each in weighed}
+    return TokenOdds(text_in(token, "token"), {text: value for text, value in logprobs.items() if value is not None and value <= 0})
 
 
 def _counted(usage: Mapping[str, Any]) -> Counted:

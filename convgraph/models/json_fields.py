@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, cast
 
 
@@ -16,6 +17,12 @@ def count_in(holder: Mapping[str, Any], key: str) -> int:
     """The number from 0 under `key`, or 0."""
     value = holder.get(key)
     return value if isinstance(value, int) and value >= 0 else 0
+
+
+def number_in(holder: Mapping[str, Any], key: str) -> float | None:
+    """The finite number under `key`, or None."""
+    value = holder.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
 
 
 def mapping_in(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:

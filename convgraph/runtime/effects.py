@@ -21,11 +21,12 @@ from convgraph.journal.turn_paths import turn_path, without_attempts
 from convgraph.journal.values import digest_text
 from convgraph.messages import NO_USAGE, ToolCall, Usage, digest_of
 from convgraph.protocols import Model, ModelReply, ModelRequest
+from convgraph.runtime.distributions import distribution_document, recorded_distribution
 from convgraph.runtime.ledger import doubt_about
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
-from convgraph.runtime.signals import is_stop
 from convgraph.runtime.secrets import Secrets
+from convgraph.runtime.signals import is_stop
 
 DOUBT_SCHEMA: JsonObject = {
     "anyOf": [
@@ -80,9 +81,9 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     """Ask a model, once. The answer is recorded without waiting for the disk: the next commit takes it along."""
     setup = run.setup_digest(model, request)
     digest = f"{setup}.{digest_of(request.messages).hex()}"
-    ordinal = turning.ordinal("model", model.name)
     if request.remembered is not None:
         digest = f"{digest}.{request.remembered.response_id}"
+    ordinal = turning.ordinal("model", model.name)
     found = known(run, turning, "model", model.name, ordinal, digest)
     if found is not None:
         return _model_reply(_result(run, found), found.usage)
@@ -104,9 +105,9 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
             run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, None, info, usage, seconds, asked))
             raise EffectFailed(model.name, info.type, info.message) from error
         reply = misfit
-    turning.spend(reply.usage)
     if run.secrets is not None:
         reply = run.secrets.in_reply(reply)
+    turning.spend(reply.usage)
     result = _reply_document(run, reply)
     seconds = _since(run, started)
     run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
@@ -134,9 +135,9 @@ def _teller(run: Run, turning: Turning, node: str) -> Callable[[str], None]:
 
 async def ask_person(run: Run, turning: Turning, to: str, prompt: str, schema: JsonObject, wanted_id: str | None) -> Any:
     """Ask the person called `to`, once; the answer as plain JSON. Raises `Parked` where the answer has to be waited for."""
-    digest = digest_text(f"{prompt}\n{schema!r}")
     if run.secrets is not None:
         prompt = run.secrets.in_text(prompt)
+    digest = digest_text(f"{prompt}\n{schema!r}")
     ordinal = turning.ordinal("human", to)
     found = known(run, turning, "human", to, ordinal, digest)
     if found is not None:
@@ -204,9 +205,9 @@ async def _finish(run: Run, finished: EffectFinished) -> Any:
     value = finished.result
     try:
         encoded = run.codec.encode(value, f"$.{finished.name}")
-        refused = None
         if run.secrets is not None and (told := run.secrets.in_json(encoded)) != encoded:
             encoded, value = told, _without_secrets(run, told, finished.name)
+        refused = None
     except NotEncodable as error:
         encoded, refused = None, error
     error = None if refused is None else ErrorInfo("NotEncodable", str(refused), refused.path)
@@ -219,7 +220,6 @@ async def _finish(run: Run, finished: EffectFinished) -> Any:
     return value
 
 
-def _result(run: Run, found: EffectFinished) -> Any:
 def _without_secrets(run: Run, encoded: Any, name: str) -> Any:
     """The value that is left when the secrets in it were replaced. Raises `NotEncodable` where none of its type is."""
     try:
@@ -228,6 +228,7 @@ def _without_secrets(run: Run, encoded: Any, name: str) -> Any:
         raise NotEncodable(f"the result of {name!r} holds a secret where its type has no room for '[secret …]'", name) from error
 
 
+def _result(run: Run, found: EffectFinished) -> Any:
     if found.error is None:
         return run.codec.decode(found.result)
     if found.error.type == "NotEncodable":
@@ -271,9 +272,9 @@ async def _decide(run: Run, turning: Turning, kind: EffectKind, name: str, ordin
 async def _answered(
     run: Run, turning: Turning, kind: EffectKind, name: str, ordinal: int, digest: str, question: Question, answer: Any
 ) -> Any:
-    await run.keep(EffectFinished(turning.path, kind, name, ordinal, digest, run.codec.encode(answer), question=question.id))
     if run.secrets is not None:
         answer = run.secrets.in_json(answer)
+    await run.keep(EffectFinished(turning.path, kind, name, ordinal, digest, run.codec.encode(answer), question=question.id))
     return answer
 
 
@@ -304,6 +305,12 @@ def _reply_document(run: Run, reply: ModelReply) -> JsonObject:
         document["misfit"] = reply.misfit
     if any(reply.saved):
         document["saved"] = list(reply.saved)
+    if reply.response_id:
+        document["response_id"] = reply.response_id
+    if reply.items:
+        document["items"] = list(reply.items)
+    if reply.distribution is not None:
+        document["distribution"] = distribution_document(reply.distribution)
     return document
 
 
@@ -317,4 +324,7 @@ def _model_reply(document: JsonObject, usage: Usage) -> ModelReply:
         document.get("data"),
         document.get("misfit", ""),
         Usage(*document.get("saved", ())),
+        recorded_distribution(document),
+        response_id=document.get("response_id", ""),
+        items=tuple(document.get("items", ())),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,6 +12,8 @@ from convgraph.graph.machine import Evaluate, GuardValue, State, advance, guard_
 from convgraph.journal.events import EffectFinished, Moved, Recorded, Stepped
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import beginning_path, choice_path, is_inner, without_attempts
+from convgraph.protocols import Distribution
+from convgraph.runtime.distributions import recorded_distribution, weighed
 from convgraph.runtime.fold import fold
 from convgraph.runtime.inputs import check_step
 from convgraph.runtime.program import Program
@@ -22,7 +24,8 @@ class Explanation:
     """One step explained: who spoke, every way out with its guard's value, which was taken, and who chose it.
 
     Step 0 is the choice of who begins, after START.
-    `answers` are what a selecting model or person answered, in order. `reason` says why the run stopped here, if it did.
+    `answers` are what a selecting model or person answered, in order, and `distribution` is how probable that made each of the
+    enabled targets, where a model was asked. `reason` says why the run stopped here, if it did.
     """
 
     run_id: str
@@ -36,6 +39,7 @@ class Explanation:
     reason: str = ""
     error: str = ""
     said: tuple[str, ...] = field(default=())
+    distribution: Distribution | None = None
 
     @property
     def enabled(self) -> tuple[Edge, ...]:
@@ -52,6 +56,8 @@ class Explanation:
             why = "taken" if taken else "enabled, not chosen" if guard.value is True else "not enabled"
             lines.append(f"  {'->' if taken else '  '} {guard} [{why}]")
         lines.extend(f"     the selector was answered: {answer!r}" for answer in self.answers)
+        if self.distribution is not None and self.distribution.by != "stated":
+            lines.append(f"     by {self.distribution.by}: {self.distribution}")
         lines.append(f"  next: {self.target}, chosen by {self.chosen_by!r}" if self.target else f"  the run stopped: {self.reason}")
         return "\n".join(lines)
 
@@ -69,11 +75,12 @@ async def explain(program: Program, run_id: str, store: Store, step: int) -> Exp
     before = fold(definition, events[:-1], run_id).state._replace(status=None)
     after = advance(definition, before, last.turn())
     on = "limit" if last.move_limit else outcome(after)
+    guards = guard_values(definition, after, on, _as_recorded(last.guards))
     return Explanation(
         run_id,
         step,
         last.node,
-        guard_values(definition, after, on, _as_recorded(last.guards)),
+        guards,
         last.target,
         _edge(program, last.edge),
         last.chosen_by,
@@ -81,6 +88,7 @@ async def explain(program: Program, run_id: str, store: Store, step: int) -> Exp
         "" if last.target else await _stop_reason(store, run_id, step),
         f"{last.error.type}: {last.error.message}" if last.error else "",
         tuple(message.text for message in last.messages),
+        _distribution(events, last.path, guards),
     )
 
 
@@ -99,16 +107,18 @@ async def _beginning(program: Program, run_id: str, store: Store) -> Explanation
     before = fold(definition, events[:end], run_id).state._replace(status=None)
     if before.node != START:
         raise InputError(f"run {run_id!r} began with {definition.start!r}, as its graph says; nothing was chosen before step 1")
+    guards = guard_values(definition, before, evaluate=_as_recorded(moved.guards if moved else None))
     return Explanation(
         run_id,
         0,
         START,
-        guard_values(definition, before, evaluate=_as_recorded(moved.guards if moved else None)),
+        guards,
         moved.target if moved else None,
         _edge(program, moved.edge if moved else None),
         moved.chosen_by if moved else "",
         _answers(events, place),
         "" if moved else await _stop_reason(store, run_id, 0),
+        distribution=_distribution(events, place, guards),
     )
 
 
@@ -129,16 +139,26 @@ def _as_recorded(opaque: Mapping[str, bool] | None) -> Evaluate:
 
 
 def _answers(events: list[Recorded], path: str) -> tuple[str, ...]:
-    answers: list[str] = []
+    return tuple(f"error: {event.error.message}" if event.error else _text(event.result) for event in _asked(events, path))
+
+
+def _asked(events: list[Recorded], path: str) -> Iterator[EffectFinished]:
+    """What was asked for the choice after the turn at `path`."""
     for recorded in events:
         event = recorded.event
         if isinstance(event, EffectFinished) and without_attempts(event.path) == choice_path(path) and not is_inner(path):
-            answers.append(f"error: {event.error.message}" if event.error else _text(event.result))
-    return tuple(answers)
+            yield event
 
 
 def _text(result: Any) -> str:
-    return str(cast("dict[str, Any]", result).get("content", "")) if isinstance(result, dict) else str(result)
+    answer = cast("dict[str, Any]", result) if isinstance(result, dict) else {"content": result}
+    return str(answer.get("content", "") or answer.get("misfit", ""))
+
+
+def _distribution(events: list[Recorded], path: str, guards: tuple[GuardValue, ...]) -> Distribution | None:
+    replies = [event.result for event in _asked(events, path) if event.effect == "model" and event.error is None]
+    answers = [(reply["content"], recorded_distribution(reply)) for reply in replies]
+    return weighed(answers, (guard.edge.target for guard in guards if guard.value is True))
 
 
 async def _stop_reason(store: Store, run_id: str, step: int) -> str:

@@ -12,8 +12,8 @@ from convgraph.graph.definition import END, METHODS, START, Edge
 from convgraph.graph.guards import GuardView
 from convgraph.graph.machine import State
 from convgraph.graph.round_robin import longest_waiting
-from convgraph.messages import NO_USAGE, Joined, Message, Usage
-from convgraph.protocols import Model, ModelRequest
+from convgraph.messages import NO_USAGE, Joined, Message, Usage, as_texts
+from convgraph.protocols import Choices, Model, ModelRequest
 from convgraph.runtime.context import Context, entered
 from convgraph.runtime.effects import ask_model, ask_person, instant
 from convgraph.runtime.selector_prompt import choice_schema, filled, picked_name
@@ -108,7 +108,8 @@ def _place(state: State) -> str:
 async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: State, edges: tuple[Edge, ...]) -> Edge | str:
     """Ask the model, a bounded number of times, for one of the targets. An exact answer counts, nothing else.
 
-    Returns the transition, or, where there is none, what came of asking.
+    Of several votes, the target that was named most often is taken, the first declared of those. Returns the transition, or,
+    where there is none, what came of asking.
     """
     model, prompt = _selecting_model(scope), scope.program.selector_prompt
     if model is None:
@@ -116,26 +117,35 @@ async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: 
     by_name = {edge.target: edge for edge in edges}
     roles = _roles(scope, edges)
     request = _selection_request(scope, state, roles)
-    seen = state.history if prompt.view is None else prompt.view(state.history)
+    seen = as_texts(state.history if prompt.view is None else prompt.view(state.history))
     said: tuple[Message, ...] = ()
     if prompt.question:
         said = (Message("user", filled(prompt.question, roles), prompt.question_role),)
+    choices = Choices(roles, prompt.asked(roles), seen)
+    votes: list[str] = []
     heard = ""
-    for _ in range(prompt.attempts):
+    for _ in range(prompt.attempts + prompt.votes - 1):
         try:
-            reply = await ask_model(run, turning, "select", model, replace(request, messages=Joined(seen, said) if said else seen))
+            asked = replace(request, messages=Joined(seen, said) if said else seen, choices=choices)
+            reply = await ask_model(run, turning, "select", model, asked)
         except EffectFailed as error:
-            return f"the model could not be asked: {error}"
+            heard = f"the model could not be asked: {error}"
+            break
         picked = picked_name(reply.content, by_name)
         if picked is not None:
-            return by_name[picked]
-        heard = f"the model last said {reply.content!r:.200}"
+            votes.append(picked)
+            if len(votes) == prompt.votes:
+                break
+            continue
+        heard = reply.misfit or f"the model last said {reply.content!r:.200}"
+        if reply.distribution is not None:  # it has weighed every choice: asking again would tell nothing new
+            break
         said = (
             *said,
             Message(_OBSERVER, reply.content, "assistant"),
             Message("user", prompt.again(reply.content, roles), "user"),
         )
-    return heard
+    return max(by_name.values(), key=lambda edge: votes.count(edge.target)) if votes else heard
 
 
 def _selecting_model(scope: Scope) -> Model | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
+from convgraph.errors import DefinitionError
 from convgraph.graph.import_paths import called_at
 from convgraph.messages import Message
 
@@ -27,8 +28,9 @@ class SelectorPrompt:
     In the texts `{roles}` stands for the choices with their descriptions, a line each, and `{agentlist}` for their names;
     nothing else in braces is touched. `instruction` is the system message, `question` is said after the conversation
     (empty: nothing is), by a message of the role `question_role`. A model whose answer is none of the choices is told
-    `if_none`, or `if_several` where it named more than one, and asked again, up to `attempts` times in all. `view` makes
-    what the model sees of the messages; it must depend on them alone.
+    `if_none`, or `if_several` where it named more than one, and asked again, up to `attempts` times in all. With `votes`, it
+    is asked until it has given so many usable answers (`attempts` then bounds those that are not), and the choice is what most
+    of them name. `view` makes what the model sees of the messages; it must depend on them alone.
     """
 
     instruction: str = INSTRUCTION
@@ -38,6 +40,11 @@ class SelectorPrompt:
     if_none: str = _AGAIN
     if_several: str = _AGAIN
     view: Callable[[Sequence[Message]], Sequence[Message]] | None = None
+    votes: int = 1
+
+    def __post_init__(self) -> None:
+        if type(self.votes) is not int or self.votes < 1:
+            raise DefinitionError(f"SelectorPrompt(votes=…) is how many answers are counted, from 1, not {self.votes!r:.80}")
 
     def describe(self) -> dict[str, Any]:
         """What differs from the usual, as plain JSON; the view as the function that it is."""
@@ -47,6 +54,10 @@ class SelectorPrompt:
     def system(self, roles: Mapping[str, str]) -> str:
         """The system message for these choices: their names, with what is said of each."""
         return f"{filled(self.instruction, roles)}\n{_FORM}"
+
+    def asked(self, roles: Mapping[str, str]) -> str:
+        """What is asked, for a model that does not write its answer: instruction and question."""
+        return "\n".join(filled(text, roles) for text in (self.instruction, self.question) if text)
 
     def again(self, answer: str, roles: Mapping[str, str]) -> str:
         """What a model is told whose answer is none of the choices."""

@@ -1,4 +1,4 @@
-"""The server: OpenAI's chat completions and responses over real HTTP, answered from a script."""
+"""The server: OpenAI's chat completions, responses and decisions over real HTTP, answered from a script."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from convgraph.testing.answers import (
     output_tokens,
     pieces,
 )
+from convgraph.testing.decisions import decision_body, wrong_with
 from convgraph.testing.embeddings import embeddings_body
 from convgraph.testing.responses import opening, response_body, response_events, text_events
 
@@ -46,7 +47,7 @@ class Exchange:
 
 @dataclass
 class ScriptedServer:
-    """An OpenAI-compatible server on 127.0.0.1 that answers `POST …/chat/completions` and `…/responses` from `script`.
+    """An OpenAI-compatible server on 127.0.0.1 that answers `POST …/chat/completions`, `…/responses` and `…/decisions` from `script`.
 
     `script` is a list, whose lines are given in order (and then status 500, unless `repeat`), or a function of the
     request's JSON. `latency` is added to each answer, in seconds. `log` holds each exchange in order of arrival;
@@ -224,6 +225,10 @@ class _Handler(BaseHTTPRequestHandler):
         streaming = bool(exchange.request.get("stream"))
         match answer:
             case HttpError():
+        wrong = wrong_with(request) if path.endswith("/decisions") else ""
+        if wrong:
+            self._send_error(HttpError(400, wrong))
+            return
                 exchange.status = answer.status
                 self._send_error(answer)
             case RawBody():
