@@ -7,7 +7,6 @@ within one turn of the loop shares a commit (`sqlite_commits`).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sqlite3
@@ -17,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreCorrupt, StoreError
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
+from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
+from convgraph.journal.rows import fenced, is_notable, open_question, run_info
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
@@ -33,7 +34,7 @@ Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 log = logging.getLogger("convgraph")
 
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
-_LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target FROM runs"
+_LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target, lease FROM runs"
 # What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
 # are read as bytes, so that one that is no valid text can be told by its run and number.
 _LOAD = (
@@ -59,8 +60,7 @@ class SqliteStore(Store):
         self._lease = lease
         self._owner = new_owner()
         self._commits = Commits(opened(self.path, synchronous), self.path)
-        self._claims: dict[int, Claim] = {}
-        self._renewals: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
+        self._claims = HeldClaims(self.path, lease, lambda: self._transaction(self._extend_leases))
 
     async def create(
         self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
@@ -68,7 +68,7 @@ class SqliteStore(Store):
         first = run.parent_seq + 1 if run.parent else 0
         taken = Claim(run.run_id, 0, 1, first)
         bodies = [(row_kind(event), encode_event(event)) for event in events]
-        notable = [event for event in events if _is_notable(event)]
+        notable = [event for event in events if is_notable(event)]
 
         def work(db: sqlite3.Connection) -> None:
             now = time.time()
@@ -102,7 +102,7 @@ class SqliteStore(Store):
         await self._transaction(work)
         taken.next_seq = first + len(bodies)
         if claim:
-            self._keep(taken)
+            self._claims.keep(taken)
         return taken
 
     async def claim(self, run_id: str) -> Claim:
@@ -122,35 +122,35 @@ class SqliteStore(Store):
             return Claim(run_id, key, epoch + 1, first if last is None else last + 1)
 
         claim = await self._transaction(work)
-        self._keep(claim)
+        self._claims.keep(claim)
         return claim
 
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
-        notable = [event for event in events if _is_notable(event)]
+        notable = [event for event in events if is_notable(event)]
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
         del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
             await self._transaction(_Append(claim, rows, now, notable, contents))
         except Fenced:
-            self._drop(claim)
+            self._claims.drop(claim)
             raise
         if notable and isinstance(notable[-1], Ended):
-            self._drop(claim)
+            self._claims.drop(claim)
 
     async def confirm(self, claim: Claim) -> None:
         if time.monotonic() - claim.renewed < self._lease:
             return
         owner = self._commits.read(lambda db: db.execute("SELECT 1 FROM runs WHERE id=? AND epoch=?", (claim.key, claim.epoch)).fetchone())
         if owner is None:
-            self._drop(claim)
-            raise _fenced(claim)
+            self._claims.drop(claim)
+            raise fenced(claim)
 
     async def release(self, claim: Claim) -> None:
-        if self._claims.get(claim.key) is not claim:
+        if not self._claims.holds(claim):
             return
-        self._drop(claim)
+        self._claims.drop(claim)
         await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
 
     async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
@@ -185,7 +185,7 @@ class SqliteStore(Store):
                 (stored, graph, parent, since),
             ).fetchall()
         )
-        found = [info for info in map(_run_info, rows) if status is None or info.status == status]
+        found = [info for info in (_run_info(row) for row in rows) if status is None or info.status == status]
         return found[:limit]
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
@@ -198,7 +198,7 @@ class SqliteStore(Store):
                 (run_id, to),
             ).fetchall()
         )
-        return [_open_question(row) for row in rows]
+        return [open_question(row) for row in rows]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
@@ -230,7 +230,7 @@ class SqliteStore(Store):
         await self._transaction(work)
 
     async def aclose(self) -> None:
-        for claim in list(self._claims.values()):
+        for claim in self._claims:
             await self.release(claim)
         self._commits.close()
 
@@ -253,35 +253,9 @@ class SqliteStore(Store):
         rows = db.execute(_LOAD, (key, end, after)).fetchall()
         return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
 
-    def _keep(self, claim: Claim) -> None:
-        """Hold the claim, and renew its lease as long as the loop that took it runs."""
-        self._claims[claim.key] = claim
-        loop = asyncio.get_running_loop()
-        renewal = self._renewals.get(loop)
-        if renewal is None or renewal.done():
-            self._renewals = {other: task for other, task in self._renewals.items() if not other.is_closed()}
-            self._renewals[loop] = loop.create_task(self._renew(), name="convgraph-leases")
-
-    def _drop(self, claim: Claim) -> None:
-        if self._claims.get(claim.key) is claim:  # a later claim of this very store may stand there
-            del self._claims[claim.key]
-        if not self._claims:
-            for loop, task in list(self._renewals.items()):
-                if loop is asyncio.get_running_loop():
-                    task.cancel()
-                    del self._renewals[loop]
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 3)
-            try:
-                await self._transaction(self._extend_leases)
-            except StoreError as error:  # whoever appends next is told; a lease that may be late is still worth having
-                log.debug("%s: the leases could not be renewed: %s", self.path, error)
-
     def _extend_leases(self, db: sqlite3.Connection) -> None:
         until, now = time.time() + self._lease, time.monotonic()
-        for claim in self._claims.values():
+        for claim in self._claims:
             if db.execute("UPDATE runs SET lease=? WHERE id=? AND epoch=?", (until, claim.key, claim.epoch)).rowcount:
                 claim.renewed = now
 
@@ -305,27 +279,17 @@ class _Append:
         except sqlite3.IntegrityError as error:
             if "fenced" not in str(error):
                 raise
-            raise _fenced(self.claim) from None
+            raise fenced(self.claim) from None
         if self.contents:
             _put(db, self.contents)
         if self.notable:
             _note(db, self.claim.key, self.now, self.notable)
 
 
-def _fenced(claim: Claim) -> Fenced:
-    return Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
-
-
 def _put(db: sqlite3.Connection, contents: Mapping[str, str] | None) -> None:
     """Keep texts that events refer to by their digests, each once."""
     if contents:
         db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(contents.items()))
-
-
-def _is_notable(event: Event) -> bool:
-    """Whether the listing or the open questions have to know of the event."""
-    kind = type(event)
-    return kind is Ended or ((kind is EffectStarted or kind is EffectFinished) and event.question is not None)  # type: ignore[union-attr]
 
 
 def _note(db: sqlite3.Connection, key: int, now: float, events: Sequence[Event]) -> None:
@@ -347,17 +311,6 @@ def _note(db: sqlite3.Connection, key: int, now: float, events: Sequence[Event])
                 db.execute("DELETE FROM questions WHERE run=?", (key,))
 
 
-def _open_question(row: tuple[Any, ...]) -> OpenQuestion:
-    run_id, name, prompt, schema, node, path, asked, answer = row
-    try:
-        given = None if answer is None else json.loads(answer)
-        return OpenQuestion(run_id, name, prompt, json.loads(schema), node, path, asked, answer is not None, given)
-    except ValueError as error:
-        raise StoreCorrupt(f"question {name!r} of run {run_id!r} cannot be read: {error}", run_id) from error
-
-
 def _run_info(row: tuple[Any, ...]) -> RunInfo:
-    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent, parent_step, target = row
-    if status == "running" and (not owner or has_died(owner) or lease < time.time()):
-        status = "interrupted"
-    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target)
+    *listed, lease = row
+    return run_info(listed, expired=lease < time.time())

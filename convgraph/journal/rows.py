@@ -1,0 +1,41 @@
+"""Between rows of a database and what a store gives: the same for every database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from convgraph.errors import Fenced, StoreCorrupt
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
+from convgraph.journal.ownership import has_died
+from convgraph.journal.store import Claim, OpenQuestion, RunInfo
+
+
+def is_notable(event: Event) -> bool:
+    """Whether the listing or the open questions have to know of the event."""
+    kind = type(event)
+    return kind is Ended or ((kind is EffectStarted or kind is EffectFinished) and event.question is not None)  # type: ignore[union-attr]
+
+
+def run_info(row: Sequence[Any], *, expired: bool) -> RunInfo:
+    """A run as it is listed. `expired`: whether its owner's lease has run out."""
+    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target = row
+    if status == "running" and (not owner or expired or has_died(owner)):
+        status = "interrupted"
+    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target)
+
+
+def open_question(row: Sequence[Any]) -> OpenQuestion:
+    """A question as it is listed. Raises `StoreCorrupt` for one that cannot be read."""
+    run_id, name, prompt, schema, node, path, asked, answer = row
+    try:
+        given = None if answer is None else json.loads(answer)
+        return OpenQuestion(run_id, name, prompt, json.loads(schema), node, path, asked, answer is not None, given)
+    except ValueError as error:
+        raise StoreCorrupt(f"question {name!r} of run {run_id!r} cannot be read: {error}", run_id) from error
+
+
+def fenced(claim: Claim) -> Fenced:
+    """What an owner is told that was replaced."""
+    return Fenced(f"run {claim.run_id!r} was taken over by another owner; this one has stopped and written nothing")
