@@ -21,6 +21,7 @@ from convgraph.knowledge.fact_tables import Database, check_limit
 from convgraph.protocols import Embedder
 from convgraph.runtime.blocking import from_sync
 from convgraph.runtime.context import Context, current_turn
+from convgraph.runtime.secrets import secrets_in
 
 T = TypeVar("T")
 Facts: TypeAlias = list[Fact]
@@ -74,7 +75,9 @@ class FactStore:
 
         async def remember(document: dict[str, Any], supersedes: str | None, idempotency_key: str) -> dict[str, Any]:
             known_by = hashlib.sha256(idempotency_key.encode()).hexdigest()[:20]
-            fact = fact_of({**document, "id": f"fact-{known_by}", "created": time.time()})
+            secrets = None if turn is None else secrets_in(turn.deps)
+            told = document if secrets is None else secrets.in_json(document)
+            fact = fact_of({**told, "id": f"fact-{known_by}", "created": time.time()})
             return document_of(await self._db().write(lambda execute: tables.put(execute, fact, supersedes)))
 
         if turn is None:
