@@ -45,6 +45,7 @@ _WHERE = {
     "GroupChatManager": "convgraph.agents.group_chat_manager",
     "ChatResult": "convgraph.chat.result",
     "Nested": "convgraph.conversation",
+    "GPTAssistantAgent": "convgraph.agents.gpt_assistant",
     "SocietyOfMindAgent": "convgraph.agents.society_of_mind",
     "MessageHistoryLimiter": "convgraph.agents.transforms",
     "MessageTokenLimiter": "convgraph.agents.transforms",
@@ -56,6 +57,10 @@ _WHERE = {
     "chats_graph": "convgraph.agents.sequential",
     "register_function": "convgraph.agents.register",
     "gather_usage_summary": "convgraph.agents.usage",
+    "MultimodalConversableAgent": "convgraph.agents.multimodal",
+    "VisionCapability": "convgraph.agents.vision",
+    "image": "convgraph.content_parts",
+    "message_parts": "convgraph.content_parts",
     "Handoff": "convgraph.tools.results",
     "tool": "convgraph.tools.definition",
     "Cache": "convgraph.models.cache",
@@ -93,6 +98,7 @@ __all__ = [
     "ConversationGraph",
     "Finding",
     "ForEach",
+    "GPTAssistantAgent",
     "GroupChat",
     "GroupChatManager",
     "Handoff",
@@ -101,6 +107,7 @@ __all__ = [
     "Message",
     "MessageHistoryLimiter",
     "MessageTokenLimiter",
+    "MultimodalConversableAgent",
     "Nested",
     "OnCondition",
     "OpenAIChatModel",
@@ -126,6 +133,7 @@ __all__ = [
     "Usage",
     "UserProxyAgent",
     "View",
+    "VisionCapability",
     "a_initiate_chats",
     "a_initiate_swarm_chat",
     "chats_graph",
@@ -135,8 +143,10 @@ __all__ = [
     "filter_config",
     "gather_usage_summary",
     "get_config_list",
+    "image",
     "initiate_chats",
     "initiate_swarm_chat",
+    "message_parts",
     "open_store",
     "read_documents",
     "register_function",
@@ -149,6 +159,7 @@ if TYPE_CHECKING:
     from convgraph.agents.agent import Agent
     from convgraph.agents.assistant import AssistantAgent
     from convgraph.agents.conversable import ConversableAgent
+    from convgraph.agents.gpt_assistant import GPTAssistantAgent
     from convgraph.agents.group_chat import GroupChat
     from convgraph.agents.group_chat_manager import GroupChatManager
     from convgraph.agents.handoffs import (
@@ -160,6 +171,7 @@ if TYPE_CHECKING:
         initiate_swarm_chat,
         swarm_graph,
     )
+    from convgraph.agents.multimodal import MultimodalConversableAgent
     from convgraph.agents.register import register_function
     from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
     from convgraph.agents.society_of_mind import SocietyOfMindAgent
@@ -167,7 +179,9 @@ if TYPE_CHECKING:
     from convgraph.agents.transitions_drawn import visualize_speaker_transitions_dict
     from convgraph.agents.usage import gather_usage_summary
     from convgraph.agents.user_proxy import UserProxyAgent
+    from convgraph.agents.vision import VisionCapability
     from convgraph.chat.result import ChatResult
+    from convgraph.content_parts import image, message_parts
     from convgraph.conversation import ConversationGraph, ForEach, Nested, Parallel
     from convgraph.errors import ReplayDivergence, RunBusy
     from convgraph.graph.checks import Finding

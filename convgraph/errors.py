@@ -25,6 +25,7 @@
     │   └── Fenced           another owner has taken the run over: stop, and touch nothing
     ├── ModelError           a model endpoint failed
     │   ├── ModelConfigError the model's configuration is wrong: fix it, a retry will not help
+    │   ├── ResponseForgotten the endpoint no longer knows the response to go on from: tell it the whole conversation
     │   ├── ModelUnavailable transport, rate limit or server error that outlived its retries
     │   └── ModelOutputError the endpoint answered with something that is not an answer
     ├── DrawingError         a picture cannot be made (most often: the `dot` program is missing)
@@ -175,6 +176,10 @@ class ModelError(ConvgraphError):
 
 class ModelConfigError(ModelError, ValueError):
     """The model's configuration is wrong. A retry will not help."""
+
+
+class ResponseForgotten(ModelError):
+    """The endpoint no longer knows the response that a request goes on from. Tell it the whole conversation."""
 
 
 class ModelUnavailable(ModelError):

@@ -239,9 +239,9 @@ class History(Sequence[Message]):
         """This history with its last message replaced: what a fork with an edited message starts from."""
         return History([*self._items[: self._size - 1], message])
 
-    def digest(self) -> bytes:
-        """A hash over all messages. Each message is hashed once, however often the digest is asked for."""
-        chain, size = self._chain, self._size
+    def digest(self, size: int | None = None) -> bytes:
+        """A hash over all messages, or the first `size`. Each message is hashed once, however often the digest is asked for."""
+        chain, size = self._chain, self._size if size is None else size
         for position in range(len(chain), size):
             previous = chain[position - 1] if position else b""
             chain.append(hashlib.blake2b(previous + message_bytes(self._items[position]), digest_size=16).digest())
@@ -286,8 +286,11 @@ class Joined(Sequence[Message]):
         self._history = history
         self._added = added
 
-    def digest(self) -> bytes:
-        """A hash over all messages, equal to that of a history that holds the same."""
+    def digest(self, size: int | None = None) -> bytes:
+        """A hash over all messages, or the first `size`, equal to that of a history that holds the same."""
+        before = len(self._history)
+        if size is not None and size <= before:
+            return digest_of(self._history, size)
         digest = digest_of(self._history)
         for message in self._added:
             digest = hashlib.blake2b(digest + message_bytes(message), digest_size=16).digest()
@@ -316,11 +319,11 @@ class Joined(Sequence[Message]):
         return f"Joined({len(self._history)} + {len(self._added)} messages)"
 
 
-def digest_of(messages: Sequence[Message]) -> bytes:
-    """A hash over `messages`: chained, so that a history costs only what it has grown by."""
+def digest_of(messages: Sequence[Message], size: int | None = None) -> bytes:
+    """A hash over `messages`, or the first `size`: chained, so that a history costs only what it has grown by."""
     if isinstance(messages, History | Joined):
-        return messages.digest()
-    return History(messages).digest()
+        return messages.digest(size)
+    return History(messages).digest(size)
 
 
 def message_bytes(message: Message) -> bytes:

@@ -107,10 +107,10 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
     update: dict[str, Any] = {}
     for _ in range(TOOL_ROUNDS):
         messages = Joined(exchange.messages, said) if said else exchange.messages
-        reply = await exchange.ctx.call_model(model, agent.request(messages))
+        reply = await agent.ask_model(exchange.ctx, model, messages)
         if reply.misfit:
             reply = await _corrected(agent, exchange, model, said, reply)
-        message = Message(agent.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
+        message = agent.answer(reply, messages)
         if not reply.tool_calls or not all(agent.can_execute(call.name) for call in reply.tool_calls):
             return True, message if not said else Reply([*said, message], update or None)
         from convgraph.tools import run_tool_calls
@@ -129,9 +129,9 @@ async def _corrected(agent: ReplyingAgent, exchange: Exchange, model: Model, sai
     for _ in range(CORRECTIONS):
         wrong = Message("user", f"That does not fit: {reply.misfit}. Answer again.", "user")
         shown = Joined(exchange.messages, (*said, Message(agent.name, reply.content), wrong))
-        reply = await exchange.ctx.call_model(model, agent.request(shown))
+        reply = await agent.ask_model(exchange.ctx, model, shown)
         if not reply.misfit:
-            return reply
+            return replace(reply, response_id="")  # the endpoint remembers what was wrong as well, and the conversation does not
     raise ModelOutputError(f"agent {agent.name!r}: no answer fits {agent.schema_name!r} after {1 + CORRECTIONS} tries: {reply.misfit}")
 
 

@@ -90,6 +90,9 @@ def _document(reply: ModelReply) -> dict[str, Any]:
         "finish_reason": reply.finish_reason,
         "data": reply.data,
         "usage": list(cost),
+        "response_id": reply.response_id,
+        "items": list(reply.items),
+        **({"distribution": distribution_document(reply.distribution)} if reply.distribution is not None else {}),
     }
 
 
@@ -102,4 +105,7 @@ def _reply(document: Mapping[str, Any]) -> ModelReply:
         finish_reason=document["finish_reason"],
         data=document["data"],
         saved=Usage(*document["usage"]),
+        distribution=recorded_distribution(document),
+        response_id=document.get("response_id", ""),
+        items=tuple(document.get("items", ())),
     )

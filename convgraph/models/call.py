@@ -59,7 +59,8 @@ class Call:
         try:
             reply = await retried(self._attempt, max_retries=max_retries, sleep=sleep, still_allowed=lambda: not self._handed_out)
         except OpenAIError as error:
-            raise as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.secrets) from error
+            goes_on = "previous_response_id" in self._body
+            raise as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.secrets, goes_on=goes_on) from error
         except ModelOutputError as error:
             if error.reply is not None:
                 error.reply = replace(error.reply, usage=self._spent)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from convgraph.errors import ModelConfigError, ModelError, ModelUnavailable
+from convgraph.errors import ModelConfigError, ModelError, ModelUnavailable, ResponseForgotten
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.sent import sent_by
 from convgraph.protocols import Model, ModelReply, ModelRequest
@@ -53,6 +53,9 @@ class FallbackModel:
         for model in self.models:
             try:
                 reply = await model.respond(request, on_delta)
+            except ResponseForgotten as error:  # the asker is to tell all of them the whole conversation
+                error.reply = ModelReply(usage=spent) if any(spent) else None
+                raise
             except ModelError as error:
                 logger.warning("model %r failed, falling back: %s", model.name, error)
                 failures.append(error)

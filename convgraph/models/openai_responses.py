@@ -15,8 +15,9 @@ RESPONSES = Dialect(kind="openai_responses", path="/responses", write=responses_
 class OpenAIResponsesModel(OpenAIModel):
     """A model that is asked through the Responses interface. Its settings are those of `OpenAIModel`.
 
-    The endpoint is asked to store nothing and is told the whole conversation each time; a model's reasoning is not
-    carried from one request to the next. Messages have no names here: others' words begin with their sender's.
+    Unless a request says what the endpoint remembers (as those of a `GPTAssistantAgent` do), it is asked to store nothing and told
+    the whole conversation each time; a model's reasoning is then not carried from one request to the next. Messages have no
+    names here: others' words begin with their sender's.
     """
 
     dialect: ClassVar[Dialect] = RESPONSES

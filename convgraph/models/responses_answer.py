@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -48,6 +49,8 @@ class CollectedResponse:
     model: str
     on_text: Callable[[str], None] | None = None
     _items: dict[str, _Item] = field(default_factory=dict[str, _Item])
+    _told: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    _id: str = ""
     _counted: Counted | None = None
     _finish_reason: str = ""
     _pieces: Pieces = field(init=False)
@@ -80,6 +83,7 @@ class CollectedResponse:
     def finish(self, response: Mapping[str, Any]) -> None:
         """Take in the whole response, as it comes at the end. What it leaves out is as it was streamed."""
         self.model = text_in(response, "model") or self.model
+        self._id = "" if response.get("store") is False else text_in(response, "id")
         usage = mapping_in(response, "usage")
         if usage:
             details = mapping_in(usage, "input_tokens_details")
@@ -95,6 +99,7 @@ class CollectedResponse:
         for position, item in enumerate(items_in(response, "output")):
             whole._take(str(position), item)
         self._items = whole._items or self._items
+        self._told = whole._told or self._told
         reason = text_in(mapping_in(response, "incomplete_details"), "reason")
         calls = any(item.kind == "function_call" for item in self._items.values())
         self._finish_reason = _CUT_OFF.get(reason, reason) or ("tool_calls" if calls else "stop")
@@ -118,8 +123,10 @@ class CollectedResponse:
             usage=usage_of(self._counted, price, self.model),
             model=self.model,
             finish_reason="refusal" if refusal else self._finish_reason,
+            response_id=self._id,
+            items=tuple(self._told.values()),
         )
-        if self._finish_reason == "stop" and not items:
+        if self._finish_reason == "stop" and not items and not self._told:
             raise ModelOutputError(f"{self.model!r} answered without any output. Does base_url have the Responses interface?", reply)
         return reply
 
@@ -127,8 +134,10 @@ class CollectedResponse:
         return self._items.setdefault(_key(event, {}), _Item(kind))
 
     def _take(self, key: str, item: Mapping[str, Any]) -> None:
-        """An item as it is announced, or as it is when it is done; kinds that say nothing (reasoning, searches) are left out."""
+        """An item as it is announced, or as it is when it is done. Reasoning is left out: it is the endpoint's own."""
         kind = text_in(item, "type")
+        if kind not in ("function_call", "reasoning", "") and (kind != "message" or _quotes(item)):
+            self._told[key] = _sound(item)
         if kind not in ("message", "function_call"):
             return
         known = self._items.setdefault(key, _Item(kind))
@@ -144,6 +153,16 @@ def _key(event: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     """What tells an item from the others: its place in the output, or its id where a server does not number them."""
     index = event.get("output_index")
     return str(index) if isinstance(index, int) else text_in(event, "item_id") or text_in(item, "id")
+
+
+def _sound(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The item as JSON that can be written anywhere: without halves of characters, and numbers that are none."""
+    return json.loads(sound_json(json.dumps(item)), parse_constant=lambda _: None)
+
+
+def _quotes(message: Mapping[str, Any]) -> bool:
+    """Whether a message says where it has something from."""
+    return any(items_in(part, "annotations") for part in items_in(message, "content"))
 
 
 def _failure(model: str, error: Mapping[str, Any]) -> ModelConfigError | ModelUnavailable:

@@ -1,7 +1,6 @@
 """From a `ModelRequest` to the body of a request to OpenAI's Responses interface.
 
-Nothing is left with the endpoint: each request tells the whole conversation and asks that it not be stored, so that a run
-can be resumed, forked and replayed whatever the endpoint remembers.
+Unless the request says otherwise, nothing is left with the endpoint: it is told the whole conversation and asked not to store it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,10 @@ def responses_body(request: ModelRequest, model: str, params: Mapping[str, Any])
     given: dict[str, Any] = {_RENAMED.get(key, key): value for key, value in {**params, **request.params}.items()}
     for key in _REMEMBERED:
         if given.get(key):
-            raise ModelConfigError(f"{key}= relies on what the endpoint remembers; convgraph tells it the whole conversation: leave it out")
+            raise ModelConfigError(
+                f"{key}= relies on what the endpoint remembers, and here it is told the whole conversation: leave it out, or use a "
+                "GPTAssistantAgent, which goes on from its own last answer"
+            )
     # Here functions are strict unless one says otherwise, and most schemas are not meant to be.
     tools = [
         _function(tool, parameters={"type": "object", "properties": {}}, strict=False)
@@ -42,6 +44,8 @@ def responses_body(request: ModelRequest, model: str, params: Mapping[str, Any])
     body: dict[str, Any] = {"model": model, **_conversation(request), "store": False, **given}
     told: dict[str, Any] = {"tools": tools, "text": text, "reasoning": reasoning}
     body |= {key: value for key, value in told.items() if value}
+    if request.remembered is not None:
+        body["previous_response_id"] = request.remembered.response_id
     if isinstance(body.get("tool_choice"), Mapping):
         body["tool_choice"] = _function(body["tool_choice"])
     return body

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
-from convgraph.errors import ModelConfigError, ModelError, ModelOutputError, ModelUnavailable
+from convgraph.errors import ModelConfigError, ModelError, ModelOutputError, ModelUnavailable, ResponseForgotten
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,11 @@ def _log(state: RetryCallState) -> None:
     logger.info("attempt %d failed (%s); the next in %.1f s", state.attempt_number, type(error).__name__, state.upcoming_sleep)
 
 
-def as_model_error(error: openai.OpenAIError, model: str, url: str, secrets: Sequence[str]) -> ModelError:
-    """The SDK's error in convgraph's terms, saying who failed and what can be done, with the key cut out of it."""
+def as_model_error(error: openai.OpenAIError, model: str, url: str, secrets: Sequence[str], *, goes_on: bool = False) -> ModelError:
+    """The SDK's error in convgraph's terms, saying who failed and what can be done, with the key cut out of it.
+
+    `goes_on` says that the request relied on what the endpoint remembers.
+    """
     cause = error.__cause__ if isinstance(error, openai.APIConnectionError) and error.__cause__ else error
     said = str(cause)
     for secret in secrets:
@@ -111,10 +114,16 @@ def as_model_error(error: openai.OpenAIError, model: str, url: str, secrets: Seq
     if isinstance(error, openai.APIConnectionError):
         return ModelUnavailable(f"{who} cannot be reached, or hung up: {said}")
     if isinstance(error, openai.APIStatusError):
+        if goes_on and _has_forgotten(error):
+            return ResponseForgotten(f"{who} no longer knows the response that this goes on from: {said}")
         return _status_error(error, f"{who} answered {error.status_code}: {said}")
     if isinstance(error, openai.APIError) and not _is_final(error):
         return ModelUnavailable(f"{who} broke off its answer with an error: {said}")
     return ModelConfigError(f"{who} does not take the request: {said}")
+
+
+def _has_forgotten(error: openai.APIStatusError) -> bool:
+    return error.code == "previous_response_not_found" or (error.status_code == 404 and error.code != "model_not_found")
 
 
 def _status_error(error: openai.APIStatusError, text: str) -> ModelError:

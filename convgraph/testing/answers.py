@@ -16,7 +16,8 @@ class Answer:
     `tool_calls` are mappings with `name` and `arguments` (a mapping, or JSON text), and an `id` where it matters.
     `usage` is (input, output) tokens; by default they are counted. `cached` of the input tokens are reported as read
     from the prompt cache, and `written` as put there. `reports_usage=False` leaves them out, as some servers do.
-    `extra` is merged into the message, for what the other fields cannot say.
+    `extra` is merged into the message, for what the other fields cannot say. Of a response, it may hold `output` (items that come
+    before the message, as those of the endpoint's own tools), `annotations` of its text, and a `refusal`.
     """
 
     content: str = ""

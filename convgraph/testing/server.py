@@ -26,7 +26,8 @@ from convgraph.testing.answers import (
 )
 from convgraph.testing.decisions import decision_body, wrong_with
 from convgraph.testing.embeddings import embeddings_body
-from convgraph.testing.responses import opening, response_body, response_events, text_events
+from convgraph.testing.memory import Items, ResponseMemory
+from convgraph.testing.responses import Told, opening, output_items, response_body, response_events, text_events
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ class Exchange:
     """One request, the path that it came to, and what became of it.
 
     `status` is the answer's, 0 where the connection was cut. The tokens are those that the server told the client;
-    they stay 0 where it told none.
+    they stay 0 where it told none. `conversation` is what a request for a response is about: its input, after what the server
+    remembers.
     """
 
     request: dict[str, Any]
@@ -43,6 +45,12 @@ class Exchange:
     input_tokens: int = 0
     output_tokens: int = 0
     path: str = ""
+    conversation: Items = ()
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The request as the model sees it, with what the server remembers."""
+        return {**self.request, "input": list(self.conversation)} if _is_response(self) else self.request
 
 
 @dataclass
@@ -53,6 +61,9 @@ class ScriptedServer:
     request's JSON. `latency` is added to each answer, in seconds. `log` holds each exchange in order of arrival;
     `usage` adds up the calls and tokens that clients have been told of; `connections` counts what they opened.
     Use it as a context manager, or call `start()` and `stop()`. Port 0 takes a free one.
+
+    Responses are remembered, unless the request says `"store": false`, and a request may go on from one by its
+    `previous_response_id`: the script is then given, and tokens are counted of, the whole conversation as its `input`.
 
     `POST …/embeddings` needs no script: texts that share words get vectors that are near each other, always the same. What is
     in `embedding_faults` goes wrong first, in order.
@@ -73,6 +84,7 @@ class ScriptedServer:
         self._given = 0
         self._embedded = 0
         self._stopping = threading.Event()
+        self.memory = ResponseMemory()
         self._http: _HttpServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -129,7 +141,7 @@ class ScriptedServer:
             position = self._given
             self._given += 1
         if callable(self.script):
-            return as_scripted(self.script(exchange.request))
+            return as_scripted(self.script(exchange.asked))
         lines = self.script
         if position < len(lines):
             return as_scripted(lines[position])
@@ -218,6 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
         latency = self._scripted.latency + (answer.latency if isinstance(answer, Answer) else 0.0)
         if self._scripted.pause(latency):
             self._answer(exchange, answer)
+        if _is_response(exchange) and not self._recall(exchange):
+            return
         else:
             self._hang_up()
 
@@ -225,6 +239,23 @@ class _Handler(BaseHTTPRequestHandler):
         streaming = bool(exchange.request.get("stream"))
         match answer:
             case HttpError():
+    def _recall(self, exchange: Exchange) -> bool:
+        """Find what the request goes on from. Answers it, and returns False, where that is not known."""
+        conversation = self._scripted.memory.conversation(exchange.request)
+        if conversation is not None:
+            exchange.conversation = conversation
+            return True
+        exchange.status = 400
+        self._scripted.log.append(exchange)
+        previous = exchange.request["previous_response_id"]
+        self._send_error(HttpError(400, f"Previous response with id {previous!r} not found.", "previous_response_not_found"))
+        return False
+
+    def _told(self, exchange: Exchange, answer: Answer) -> Told:
+        stored = exchange.request.get("store") is not False
+        response_id = self._scripted.memory.keep(exchange.conversation, output_items(answer), stored=stored)
+        return Told(self._scripted.model, response_id, stored, _response_report(exchange, answer))
+
         wrong = wrong_with(request) if path.endswith("/decisions") else ""
         if wrong:
             self._send_error(HttpError(400, wrong))
@@ -252,7 +283,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _whole(self, exchange: Exchange, answer: Answer) -> dict[str, Any]:
         if _is_response(exchange):
-            return response_body(answer, self._scripted.model, _response_report(exchange, answer))
+            return response_body(answer, self._told(exchange, answer))
+        if exchange.path.split("?")[0].endswith("/decisions"):
+            return decision_body(exchange.request, answer, self._scripted.model, _response_report(exchange, answer))
         if _is_for_embeddings(exchange):
             return embeddings_body(exchange.request, self._scripted.model)
         message = {"role": "assistant", "content": answer.content or None, **answer.extra}
@@ -263,7 +296,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunks(self, exchange: Exchange, answer: Answer) -> Iterator[dict[str, Any]]:
         if _is_response(exchange):
-            yield from response_events(answer, self._scripted.model, _response_report(exchange, answer))
+            yield from response_events(answer, self._told(exchange, answer))
             return
         yield from self._text_chunks(answer.content)
         if answer.extra:
@@ -280,7 +313,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _beginning(self, exchange: Exchange, text: str) -> Iterator[dict[str, Any]]:
         if _is_response(exchange):
-            yield from (*opening(self._scripted.model), *text_events(text))
+            yield from (*opening(Told(self._scripted.model)), *text_events(text))
         else:
             yield from self._text_chunks(text)
 
@@ -334,7 +367,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _report(exchange: Exchange, answer: Answer) -> dict[str, Any]:
     """The usage that the client is told, noted in the log as told."""
-    counted = answer.usage or (input_tokens(exchange.request), output_tokens(answer))
+    counted = answer.usage or (input_tokens(exchange.asked), output_tokens(answer))
     exchange.input_tokens, exchange.output_tokens = counted
     report: dict[str, Any] = {"prompt_tokens": counted[0], "completion_tokens": counted[1], "total_tokens": sum(counted)}
     if answer.cached or answer.written:
