@@ -40,7 +40,7 @@ def termination_and_human(agent: ReplyingAgent, exchange: Exchange) -> Awaitable
         return None
     mode, limit = agent.human_input_mode, exchange.limit
     with entered(exchange.ctx):
-        ends = agent.is_termination(incoming)
+        ends = agent.ends_chat(exchange, incoming)
     verdict = termination.judged(
         mode,
         ends=ends,

@@ -40,6 +40,11 @@ class Exchange:
         return speaker if isinstance(speaker, Agent) else None
 
     @property
+    def hears(self) -> Agent | None:
+        """Whom the agent hears in this chat: the other one, or the group's manager; None where it is no chat."""
+        return self._hears
+
+    @property
     def sender_name(self) -> str:
         """What whoever is replied to is called."""
         if self._hears is not None:

@@ -114,6 +114,10 @@ class ReplyingAgent(DefinedAgent):
                 return await self._hooked_reply(reply, said_to or exchange.sender, silent)
         return reply
 
+    def ends_chat(self, exchange: Exchange, incoming: Message) -> bool:  # noqa: ARG002  # subclasses look at who is spoken to
+        """Whether what the agent was sent ends the chat for it."""
+        return self.is_termination(incoming)
+
     async def ask_person(self, ctx: Context, prompt: str) -> str:
         """Ask the agent's person: with `get_human_input`, where a subclass has its own, else as the run asks people."""
         if not self._asks_itself:
