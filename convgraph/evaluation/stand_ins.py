@@ -1,0 +1,186 @@
+"""What answers in a case in place of the graph's own models, people and tools. The graph stays as it is: only who answers differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from convgraph import errors
+from convgraph.errors import InputError, ModelConfigError, ModelError
+from convgraph.evaluation.cases import Case
+from convgraph.journal.events import Question
+from convgraph.messages import ToolCall, Usage
+from convgraph.models.scripted import Line, ScriptedModel
+from convgraph.protocols import Model, ModelReply, ModelRequest
+
+SELECTOR = "(selector)"
+"""Who a selecting model answers for, in a script. No node can be called that."""
+_SELECTING = "(observer)"
+"""The same, as a request says it."""
+
+Answering = Callable[[ModelRequest, Model], Model]
+"""Which model answers a request that was meant for the given one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """Answers in place of `model`, whose name and identity it keeps: a record of the run can be replayed with the graph itself."""
+
+    model: Model
+    answering: Answering
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def priced(self) -> bool:
+        return self.model.priced
+
+    def describe(self) -> Mapping[str, Any]:
+        """The identity of the model that it stands for."""
+        return self.model.describe()
+
+    async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
+        """The answer of the model that stands in for this speaker."""
+        return await self.answering(request, self.model).respond(request, on_delta)
+
+
+def through(answering: Answering) -> Callable[[Model], Model]:
+    """What stands between a run and its models."""
+    return lambda model: StandIn(model, answering)
+
+
+def from_script(case: Case) -> Answering:
+    """The models that a case's script amounts to: one a speaker. Raises `InputError` for a line that is none."""
+    models = {
+        _SELECTING if speaker == SELECTOR else speaker: ScriptedModel(
+            [as_line(line, f"{case.place}: script[{speaker!r}][{number}]") for number, line in enumerate(lines)], name=speaker
+        )
+        for speaker, lines in (case.script or {}).items()
+    }
+
+    def answering(request: ModelRequest, _: Model) -> Model:
+        found = models.get(request.speaker)
+        if found is None:
+            speaker = SELECTOR if request.speaker == _SELECTING else request.speaker
+            raise ModelConfigError(
+                f"{case.place}: its script has no lines for {speaker!r} (it has some for {', '.join(case.script or ()) or 'nobody'})"
+            )
+        return found
+
+    return answering
+
+
+def swapped(model: Model | None, models: Mapping[str, Model]) -> Answering:
+    """Other models than the graph's: one for all, and some by the name of the speaker who asks."""
+
+    def answering(request: ModelRequest, own: Model) -> Model:
+        speaker = SELECTOR if request.speaker == _SELECTING else request.speaker
+        return models.get(speaker, model or own)
+
+    return answering
+
+
+def people(case: Case) -> Callable[[Question], Any]:
+    """What people say in a case: their answers in order. Who has none left is not asked: the run waits."""
+    from convgraph.runtime.signals import Parked
+
+    left = {name: iter(lines) for name, lines in case.answers.items()}
+
+    def answer(question: Question) -> Any:
+        for name in (question.id, question.to):
+            if name in left:
+                for value in left[name]:
+                    return value
+        raise Parked(question.id)
+
+    return answer
+
+
+def effects(case: Case) -> Callable[[str, str], tuple[Any] | None]:
+    """What tools, and other effects of a name that the case has results for, give: these, in order, instead of being done."""
+    left = {name: iter(results) for name, results in case.tools.items()}
+
+    def instead(_: str, name: str) -> tuple[Any] | None:
+        if name not in left:
+            return None
+        for result in left[name]:
+            return (result,)
+        raise InputError(f"{case.place}: tools[{name!r}] has {len(case.tools[name])} results, and all are used up")
+
+    return instead
+
+
+def as_line(line: Any, place: str) -> Line:
+    """A script's line as a scripted model takes it. Raises `InputError`."""
+    if isinstance(line, str | ModelReply | Exception):
+        return line
+    if not isinstance(line, Mapping):
+        raise InputError(f"{place}: a line is a text, or a mapping with content, json, tool_calls, usage or error, not {line!r:.80}")
+    given = cast("Mapping[str, Any]", line)
+    unknown = sorted(set(given) - {"content", "json", "tool_calls", "usage", "error"})
+    if unknown or not given:
+        raise InputError(f"{place}: {unknown or 'an empty mapping'} is no line; a line has content, json, tool_calls, usage or error")
+    if "error" in given:
+        return _error(given["error"], place)
+    if "json" in given and "content" in given:
+        raise InputError(f"{place}: a line has content or json, not both")
+    content = json.dumps(given["json"], ensure_ascii=False) if "json" in given else given.get("content", "")
+    calls = tuple(_call(call, number, place) for number, call in enumerate(cast("Sequence[Any]", given.get("tool_calls", ()))))
+    usage = _usage(given["usage"], place) if "usage" in given else Usage(calls=1)
+    return ModelReply(content, calls, usage, finish_reason="tool_calls" if calls else "stop")
+
+
+def line_document(result: Mapping[str, Any], usage: Usage) -> Any:
+    """A recorded model's answer as a script's line."""
+    document: dict[str, Any] = {}
+    if result.get("content"):
+        document["content"] = result["content"]
+    if result.get("tool_calls"):
+        document["tool_calls"] = [{"id": call, "name": name, "arguments": _arguments(text)} for call, name, text in result["tool_calls"]]
+    if usage.tokens or usage.usd:
+        spent = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "usd": usage.usd}
+        document["usage"] = {key: value for key, value in spent.items() if value}
+    return document.get("content", "") if set(document) <= {"content"} else document
+
+
+def _arguments(text: str) -> Any:
+    """A call's arguments as a value, where that says the same as their text; else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if _as_text(value) == text else text
+
+
+def _as_text(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _call(call: Any, number: int, place: str) -> ToolCall:
+    if not isinstance(call, Mapping) or not isinstance(cast("Mapping[str, Any]", call).get("name"), str):
+        raise InputError(f"{place}: a tool call is {{name: …, arguments: {{…}}}}, not {call!r:.80}")
+    given = cast("Mapping[str, Any]", call)
+    return ToolCall(str(given.get("id", f"call_{number + 1}")), given["name"], _as_text(given.get("arguments", {})))
+
+
+def _usage(given: Any, place: str) -> Usage:
+    try:
+        return Usage(1, **given)
+    except TypeError as error:
+        raise InputError(f"{place}: usage is {{input_tokens: …, output_tokens: …, usd: …}}, not {given!r:.80}") from error
+
+
+def _error(given: Any, place: str) -> ModelError:
+    if not isinstance(given, Mapping):
+        raise InputError(f"{place}: an error is {{type: ModelUnavailable, message: …}}, not {given!r:.80}")
+    named = cast("Mapping[str, Any]", given)
+    kind: Any = getattr(errors, str(named.get("type", "ModelError")), None)
+    if not isinstance(kind, type) or not issubclass(kind, ModelError):
+        raise InputError(
+            f"{place}: {named.get('type')!r} is no error of a model; there are ModelError, ModelUnavailable, ModelOutputError …"
+        )
+    return kind(str(named.get("message", "")))
