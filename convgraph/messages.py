@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, overload
 
+from convgraph.content_parts import Content, Part, check_image, part_text
 from convgraph.errors import InputError
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
-Part: TypeAlias = dict[str, Any]
-"""One part of a multimodal content, in the shape of OpenAI's chat completions: `{"type": "text", …}`."""
-Content: TypeAlias = str | list[Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +42,8 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The content as plain text; parts that are not text appear as `<type>`."""
-        if isinstance(self.content, str):
-            return self.content
-        return "\n".join(str(part["text"]) if "text" in part else f"<{part.get('type', 'part')}>" for part in self.content)
+        """The content as plain text; a picture in it appears as `<image png, 12 kB>`, other parts as `<type>`."""
+        return self.content if isinstance(self.content, str) else "\n".join(map(part_text, self.content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +93,13 @@ class Usage(NamedTuple):
 
 
 NO_USAGE = Usage()
+
+
+def as_texts(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages for somebody who reads and does not look: each content as its text. The same ones where all are texts."""
+    if all(isinstance(message.content, str) for message in messages):
+        return messages
+    return [message if isinstance(message.content, str) else replace(message, content=message.text) for message in messages]
 
 
 def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
@@ -172,6 +175,8 @@ def _check_content(content: Any) -> None:
     if not isinstance(content, list) or not all(isinstance(part, dict) and "type" in part for part in cast(list[Any], content)):
         raise InputError(f"a message's content is a str or a list of parts like {{'type': 'text', 'text': …}}, not {content!r:.200}")
     check_json(content, "a message's content")
+    for part in cast("list[Part]", content):
+        check_image(part, "a message's content")
 
 
 def check_json(value: Any, what: str) -> None:

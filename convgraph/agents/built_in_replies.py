@@ -99,7 +99,7 @@ async def _results_of(agent: ReplyingAgent, exchange: Exchange, calls: tuple[Too
 
 
 async def _run(exchange: Exchange, execution: CodeExecution, blocks: list[CodeBlock]) -> Answer:
-    return True, await execution.run(exchange.ctx, blocks)
+    return True, Message(exchange.name, await execution.run(exchange.ctx, blocks))
 
 
 async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> Answer:

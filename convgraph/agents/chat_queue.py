@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from convgraph.agents.opening_pictures import with_pictures
 from convgraph.chat.sequence import ChatInSequence
 from convgraph.chat.state import ChatState
 from convgraph.errors import DefinitionError
@@ -74,7 +75,9 @@ def asked_chats(chat_queue: Sequence[Mapping[str, Any]]) -> list[AskedChat]:
         for key in ("sender", "recipient"):
             if not isinstance(chat.get(key), ConversableAgent):
                 raise DefinitionError(f"chat {number} (from 0): its {key!r} is an agent, not {chat.get(key)!r:.100}")
-        asked.append(AskedChat(number, cast("ConversableAgent", chat["sender"]), cast("ConversableAgent", chat["recipient"]), dict(chat)))
+        sender, recipient = cast("ConversableAgent", chat["sender"]), cast("ConversableAgent", chat["recipient"])
+        given = {**chat, "message": with_pictures(chat["message"], (sender, recipient))} if "message" in chat else dict(chat)
+        asked.append(AskedChat(number, sender, recipient, given))
     return asked
 
 

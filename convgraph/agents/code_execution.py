@@ -6,45 +6,73 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from convgraph.errors import DefinitionError
+from convgraph.content_parts import Content, Part, image
+from convgraph.errors import DefinitionError, InputError
 from convgraph.runtime.context import Context
 
 if TYPE_CHECKING:
     from convgraph.coding import CodeBlock, CodeExecutor
+
+MOST_PICTURES = 4
+"""How many of the pictures that code makes are shown."""
+LARGEST_PICTURE = 5_000_000
+"""Bytes of the largest of these."""
+_KINDS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 @dataclass(frozen=True, slots=True)
 class CodeExecution:
     """An executor, and how many of the last messages are looked at: a number, or `auto`: those since the agent last spoke.
 
-    The executor is a definition. Each run opens a session of its own at the first code, and closes it when it stops.
+    The executor is a definition. Each run opens a session of its own at the first code, and closes it when it stops. With `pictures`,
+    the pictures that code saves in its work folder are shown with what it printed.
     """
 
     executor: CodeExecutor
     last_n_messages: int | Literal["auto"] = "auto"
+    pictures: bool = False
 
-    async def run(self, ctx: Context, blocks: Sequence[CodeBlock]) -> str:
-        """Run the blocks, once, as an effect of the turn. Returns AutoGen's words for what came of it."""
+    async def run(self, ctx: Context, blocks: Sequence[CodeBlock]) -> Content:
+        """Run the blocks, once, as an effect of the turn. Returns AutoGen's words for what came of it, and the pictures."""
 
         async def execute(_blocks: Any, idempotency_key: str) -> dict[str, Any]:
             session = await ctx.hold(("code", id(self.executor)), self.executor.session)
             place = idempotency_key.partition(":")[2]  # without the run: file names stand in tracebacks, and runs alike are to say the same
             result = await session.execute(blocks, key=f"{place} {code}")
-            return {"exit_code": result.exit_code, "output": result.output}
+            found = {"exit_code": result.exit_code, "output": result.output}
+            shown = shown_of(session, result.files) if self.pictures and result.exit_code == 0 else []
+            return {**found, "pictures": shown} if shown else found
 
         code = [[block.language, block.code] for block in blocks]
         result = await ctx.effect("execute_code", execute, code, kind="code")
-        return said_of(result["exit_code"], result["output"])
+        said = said_of(result["exit_code"], result["output"])
+        return [{"type": "text", "text": said}, *result["pictures"]] if "pictures" in result else said
 
     def describe(self) -> Mapping[str, Any]:
         """Its definition as plain JSON."""
-        return {**self.executor.describe(), "last_n_messages": self.last_n_messages}
+        described = {**self.executor.describe(), "last_n_messages": self.last_n_messages}
+        return {**described, "pictures": True} if self.pictures else described
 
 
 def said_of(exit_code: int, output: str) -> str:
     """What the agent says of code that it has run, in AutoGen's words."""
     outcome = "execution succeeded" if exit_code == 0 else "execution failed"
     return f"exitcode: {exit_code} ({outcome})\nCode output: {output}"
+
+
+def shown_of(session: Any, files: Sequence[str]) -> list[Part]:
+    """The pictures among these files of the session's work folder, each after its name; of one that cannot be shown, why."""
+    read: Any = getattr(session, "read_file", None)  # an executor of a user's own may keep no files
+    named = [name for name in files if name.lower().endswith(_KINDS)] if read is not None else []
+    parts: list[Part] = []
+    for name in named[:MOST_PICTURES]:
+        try:
+            parts += [{"type": "text", "text": f"{name}:"}, image(read(name, LARGEST_PICTURE))]
+        except InputError as error:
+            parts.append({"type": "text", "text": f"{name} cannot be shown: {error}"})
+    if named[MOST_PICTURES:]:
+        parts.append({"type": "text", "text": f"Not shown: {', '.join(named[MOST_PICTURES:])}"})
+    return parts
 
 
 def code_execution_from(config: Any, agent: str) -> CodeExecution | None:
@@ -58,8 +86,13 @@ def code_execution_from(config: Any, agent: str) -> CodeExecution | None:
     number: Any = config.get("last_n_messages", "auto")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if number != "auto" and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
         raise DefinitionError(f"agent {agent!r}: last_n_messages is a whole number or 'auto', not {number!r}")
+    pictures: Any = config.get("pictures", False)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if not isinstance(pictures, bool):
+        raise DefinitionError(
+            f"agent {agent!r}: pictures says whether pictures that code makes are shown: True or False, not {pictures!r:.80}"
+        )
     try:
         executor = executor_from_config(config)  # pyright: ignore[reportUnknownArgumentType]
     except DefinitionError as error:
         raise DefinitionError(f"agent {agent!r}: {error}") from error
-    return None if executor is None else CodeExecution(executor, number)
+    return None if executor is None else CodeExecution(executor, number, pictures)

@@ -18,6 +18,7 @@ from convgraph.agents.exchange import Exchange
 from convgraph.agents.latest import LatestChat
 from convgraph.agents.llm_config import LlmConfig
 from convgraph.agents.message_mappings import from_mapping
+from convgraph.agents.opening_pictures import with_pictures
 from convgraph.agents.remembering import RememberingAgent
 from convgraph.agents.replying import ReplyingAgent
 from convgraph.agents.standalone import from_sync
@@ -189,7 +190,7 @@ class ConversableAgent(RememberingAgent):
         asked_for = message is None or callable(message)
         opening = await recorded_opening(run_id, store, last=not clear_history) if asked_for else None
         if opening is None:
-            opening = await self.opening(recipient, message, context)
+            opening = await self.opening(recipient, with_pictures(message, (self, recipient)), context)
         chat = Chat(
             recipient.chat_graph(self, summary),
             self,
@@ -218,7 +219,7 @@ class ConversableAgent(RememberingAgent):
         latest = self._latest.get(recipient.name)
         if request_reply or (request_reply is None and latest is not None and latest.run_id):
             return await self.a_initiate_chat(recipient, clear_history=False, silent=silent, message=message)
-        said = await self.opening(recipient, message, {})
+        said = await self.opening(recipient, with_pictures(message, (self, recipient)), {})
         run_id = latest.run_id if latest is not None else ""
         self.remember(LatestChat(recipient, (*self.messages_with(recipient), *said), run_id))
         recipient.remember(LatestChat(self, (*recipient.messages_with(self), *said), run_id))

@@ -67,6 +67,11 @@ class GroupChatManager(ConversableAgent):
         return bool(self._groupchat.select_speaker_auto_verbose)
 
     @property
+    def looks_at_pictures(self) -> bool:
+        """Whether a member looks at pictures, or is told what they show."""
+        return any(getattr(agent, "looks_at_pictures", False) for agent in self._groupchat.agents)
+
+    @property
     def groupchat(self) -> GroupChat:
         """The group chat."""
         return self._groupchat

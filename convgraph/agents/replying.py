@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convgraph.agents import built_in_replies as built_in
 from convgraph.agents import hooks
@@ -21,6 +21,9 @@ from convgraph.protocols import Model, ModelReply
 from convgraph.runtime.context import Context, entered
 from convgraph.runtime.threads import in_thread
 
+if TYPE_CHECKING:
+    from convgraph.agents.vision import VisionCapability
+
 _CHAIN: tuple[tuple[str, BuiltIn | None], ...] = (
     ("check_termination_and_human_reply", built_in.termination_and_human),
     ("generate_function_call_reply", None),  # a call of a function is a tool call here
@@ -33,6 +36,9 @@ _CHAIN: tuple[tuple[str, BuiltIn | None], ...] = (
 
 class ReplyingAgent(DefinedAgent):
     """An agent that replies: the chain of functions that are asked for a reply, the hooks around it, and the person."""
+
+    vision: VisionCapability | None = None
+    """Who tells the agent in words what pictures show, where its own model cannot see."""
 
     @cached_property
     def _reply_functions(self) -> tuple[ReplyFunction, ...]:
@@ -53,7 +59,14 @@ class ReplyingAgent(DefinedAgent):
             described["reply_functions"] = self._asked_names(self._reply_functions)
         if self._hooks:
             described["hooks"] = {method: [name_of(hook) for hook in known] for method, known in self._hooks.items()}
+        if self.vision is not None:
+            described["vision"] = dict(self.vision.describe())
         return described
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The models whose calls this agent causes."""
+        return super().models if self.vision is None else (*super().models, *self.vision.models)
 
     @property
     def inner(self) -> Any:
@@ -70,6 +83,11 @@ class ReplyingAgent(DefinedAgent):
             if picture is not None and (hears is None or matches(function.trigger, hears)):
                 return picture()
         return None
+
+    @property
+    def looks_at_pictures(self) -> bool:
+        """Whether `<img …>` in the message that opens a chat with it is a picture: see `MultimodalConversableAgent`."""
+        return self.vision is not None
 
     # How it replies
 
@@ -94,6 +112,8 @@ class ReplyingAgent(DefinedAgent):
         `since` where the present chat begins among the messages. `said_to`: hooks see the reply before it is sent there.
         """
         seen = await ctx.shown(self._model)
+        if self.vision is not None:
+            seen = await self.vision.told(ctx, seen, self._name)
         if self._hooks:
             with entered(ctx):
                 seen = await hooks.seen(self._hooks, self._name, seen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class ChatState(BaseModel):
@@ -10,10 +10,11 @@ class ChatState(BaseModel):
 
     `max_turns` is how many replies the recipient may make (what a group says about its opening message is one); a chat that
     goes on from an earlier one counts its turns from `turns_before`; what follows its opening begins at message `since`.
-    `summary` is what the chat amounts to.
+    `summary` is what the chat amounts to. `captions` say in words what pictures show, for agents whose models cannot see.
     """
 
     max_turns: int | None = None
     turns_before: int = 0
     since: int = 0
     summary: str = ""
+    captions: dict[str, str] = Field(default_factory=dict[str, str])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convgraph.cli.output import Output
 from convgraph.cli.session import UNKNOWN, Place
+from convgraph.content_parts import brief_content
 from convgraph.messages import Message, Usage
 from convgraph.wording import counted, money
 
@@ -68,8 +69,8 @@ def usage_document(usage: Usage) -> dict[str, Any]:
 
 
 def message_document(message: Message) -> dict[str, Any]:
-    """A message as JSON values; what is not there is left out."""
-    document: dict[str, Any] = {"sender": message.sender, "role": message.role, "content": message.content}
+    """A message as JSON values; what is not there is left out, and of a picture there is its kind and size."""
+    document: dict[str, Any] = {"sender": message.sender, "role": message.role, "content": brief_content(message.content)}
     if message.tool_calls:
         document["tool_calls"] = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls]
     if message.tool_call_id:

@@ -23,7 +23,7 @@ _NAMED: Mapping[str, type[WorkFolderExecutor]] = {
     "ipython-embedded": JupyterCodeExecutor,
 }
 _LEGACY = ("use_docker", "work_dir", "timeout")
-_OF_THE_AGENT = "last_n_messages"
+_OF_THE_AGENT = ("last_n_messages", "pictures")
 _LEGACY_TIMEOUT = 600.0
 _YES, _NO = ("1", "true", "yes", "t"), ("0", "false", "no", "f")
 
@@ -56,7 +56,7 @@ def executor_from_config(config: Mapping[str, Any] | Literal[False] | None) -> C
 
     Either `executor` says which: an executor, or a name ("commandline-local", "docker", "jupyter", "bubblewrap") with its
     settings in a mapping under the same name. Or `use_docker`, `work_dir` and `timeout` do, as of `default_executor`, for
-    600 seconds unless said otherwise. `last_n_messages` is the agent's, and not looked at here.
+    600 seconds unless said otherwise. `last_n_messages` and `pictures` are the agent's, and not looked at here.
 
     Raises `DefinitionError` for anything else: an unknown key or name, a setting that the executor does not have, or both ways at once.
     """
@@ -118,12 +118,10 @@ def _chosen(config: Mapping[str, Any]) -> CodeExecutor:
 
 
 def _refuse_others(config: Mapping[str, Any], keys: Sequence[str]) -> None:
-    others = [key for key in config if key not in (*keys, _OF_THE_AGENT)]
+    others = [key for key in config if key not in (*keys, *_OF_THE_AGENT)]
     if others:
-        raise DefinitionError(
-            f"code_execution_config does not know {', '.join(map(repr, others))} here: it takes {', '.join(map(repr, keys))} "
-            f"and {_OF_THE_AGENT!r}" + ("" if "executor" in keys else ", or 'executor'")
-        )
+        known = ", ".join(map(repr, (*keys, *_OF_THE_AGENT))) + ("" if "executor" in keys else ", or 'executor'")
+        raise DefinitionError(f"code_execution_config does not know {', '.join(map(repr, others))} here: it takes {known}")
 
 
 def _from_environment() -> bool:

@@ -201,6 +201,12 @@ class WorkFolderExecutor(ABC):
             await self._start_once()
             return await self._execute(blocks, time.monotonic() + deadline_after, key)
 
+    def read_file(self, name: str, most: int = 20_000_000) -> bytes:
+        """A file that code has left in the work folder, by the name that `CodeResult.files` has. Raises `InputError` for what is no
+        file of at most `most` bytes.
+        """
+        return self._folder.read(name, most)
+
     def execute_code_blocks(self, code_blocks: Sequence[CodeBlock]) -> CodeResult:
         """`execute` for code that is not asynchronous, as AutoGen calls it."""
         return run_sync(self.execute(code_blocks))

@@ -78,6 +78,21 @@ class WorkFolder:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
 
+    def read(self, name: str, most: int) -> bytes:
+        """The file `name` of the folder, of at most `most` bytes. Raises `InputError` for a larger one, a link, or none."""
+        target = self.path / name
+        try:
+            if not _within(target, self.path):
+                raise InputError(f"file name {name!r} leads out of the work folder")
+            descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise InputError(f"{name!r} cannot be read: {error.strerror}") from error
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+                raise InputError(f"{name!r} is no file, or larger than {most:,} bytes")
+            return file.read(most)
+
     def snapshot(self) -> dict[str, tuple[int, int]]:
         """The regular files below the folder, each with its time and size. Links are not followed, nor listed."""
         found: dict[str, tuple[int, int]] = {}

@@ -12,7 +12,7 @@ from convgraph.loading.allowed import callable_at, function_in
 from convgraph.loading.keys import check_keys, checked_text
 from convgraph.loading.models import model_of
 
-_CODE = ("reply_functions", "hooks")
+_CODE = ("reply_functions", "hooks", "vision", "pictures")
 _OPTIONS_OF_A_TOOL = ("idempotent", "timeout", "approval")
 
 
@@ -24,7 +24,7 @@ def agent_options(detail: Mapping[str, Any], allowed: frozenset[str], place: str
     for key in _CODE:
         if key in detail:
             raise DefinitionError(
-                f"{place}.{key}: what was registered on an agent ({detail[key]}) is code and in no document; pass the agent as speakers="
+                f"{place}.{key}: what was added to an agent ({detail[key]!r:.200}) is in no document; pass the agent as speakers="
             )
     check_keys(detail, ("type", *_PARTS), place)
     options: dict[str, Any] = {}
@@ -75,12 +75,12 @@ def _code_execution(value: Any, _: frozenset[str], place: str) -> dict[str, Any]
     from convgraph.coding.choice import executor_described
 
     described = dict(cast("Mapping[str, Any]", value))
-    last = described.pop("last_n_messages", "auto")
+    ours = {key: described.pop(key) for key in ("last_n_messages", "pictures") if key in described}
     try:
         executor = executor_described(described)
     except DefinitionError as error:
         raise DefinitionError(f"{place}: {error}") from error
-    return {"code_execution_config": {"executor": executor, "last_n_messages": last}}
+    return {"code_execution_config": {"executor": executor, **ours}}
 
 
 def _tools(value: Any, allowed: frozenset[str], place: str) -> dict[str, Any]:

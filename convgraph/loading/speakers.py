@@ -16,6 +16,7 @@ from convgraph.runtime.functions import FunctionSpeaker
 _KINDS: Mapping[str, str] = {
     "AssistantAgent": "convgraph.agents.assistant:AssistantAgent",
     "ConversableAgent": "convgraph.agents.conversable:ConversableAgent",
+    "MultimodalConversableAgent": "convgraph.agents.multimodal:MultimodalConversableAgent",
     "UserProxyAgent": "convgraph.agents.user_proxy:UserProxyAgent",
 }
 """The agents that documents know, by where they are: agents stand on graphs, so what reads graphs finds them by name only."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from convgraph.content_parts import is_image
 from convgraph.messages import Message, Part, ToolCall
 from convgraph.models.structured import response_format
 from convgraph.models.text import sound
@@ -48,6 +49,7 @@ def chat_messages(request: ModelRequest) -> list[WireMessage]:
         if position in results:
             wire.append(_calling(message, results[position], request.speaker))
             wire.extend(_result(messages[answer], call_id) for call_id, answer in results[position].items())
+            wire.extend(_pictures_of([messages[answer] for answer in results[position].values()]))
         elif position not in paired:
             wire.append(_plain(message, request.speaker))
     return wire
@@ -89,6 +91,13 @@ def _tool_call(call: ToolCall) -> WireMessage:
 
 def _result(message: Message, call_id: str) -> WireMessage:
     return {"role": "tool", "tool_call_id": call_id, "content": sound(message.text)}
+
+
+def _pictures_of(results: Sequence[Message]) -> Iterator[WireMessage]:
+    """What the results of tools show. A result is a text for providers, so the pictures come after it, as the user's."""
+    shown = [part for result in results if not isinstance(result.content, str) for part in result.content if is_image(part)]
+    if shown:
+        yield {"role": "user", "content": [{"type": "text", "text": "[the pictures in the results of the tools]"}, *shown]}
 
 
 def _plain(message: Message, speaker: str) -> WireMessage:

@@ -136,8 +136,12 @@ class Context:
 
         shown, grown = await apply_view(self, view, model)
         if grown:
-            self._turning.update = grown
+            self.keep(grown)
         return shown
+
+    def keep(self, update: Mapping[str, Any]) -> None:
+        """Change the conversation's state when the turn is over, whatever the node says; what it says of the same fields counts more."""
+        self._turning.update = {**(self._turning.update or {}), **update}
 
     @property
     def node(self) -> str:

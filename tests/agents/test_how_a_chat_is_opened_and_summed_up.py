@@ -148,7 +148,7 @@ def test_a_last_message_in_parts_is_summed_up_by_its_text() -> None:
     parts = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
     asks, knows = two()
     knows.register_reply(autogen.Agent, lambda recipient, messages, sender, config: (True, {"content": parts}))
-    assert asks.initiate_chat(knows, message="hi", max_turns=1, silent=True).summary == "look\n<image_url>"
+    assert asks.initiate_chat(knows, message="hi", max_turns=1, silent=True).summary == "look\n<image png, 1 byte>"
 
 
 def test_a_model_sums_the_chat_up_when_asked_to() -> None:

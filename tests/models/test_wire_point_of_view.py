@@ -51,7 +51,7 @@ def test_parts_are_passed_on_where_a_provider_takes_them() -> None:
     content = [{"type": "text", "text": "look \ud800"}, picture]
 
     assert told([Message("critic", content)])[0]["content"] == [{"type": "text", "text": "look \ufffd"}, picture]
-    assert told([Message("writer", content)])[0]["content"] == "look \ufffd\n<image_url>"
+    assert told([Message("writer", content)])[0]["content"] == "look \ufffd\n<image png, 1 byte>"
 
 
 def test_results_follow_their_call_directly_even_when_others_spoke_between() -> None:
