@@ -41,6 +41,8 @@ _WHERE = {
     "config_list_from_json": "convgraph.models.config_lists",
     "filter_config": "convgraph.models.config_lists",
     "UserProxyAgent": "convgraph.agents.user_proxy",
+    "RetrieveAssistantAgent": "convgraph.agents.retrieval",
+    "RetrieveUserProxyAgent": "convgraph.agents.retrieval",
     "GroupChat": "convgraph.agents.group_chat",
     "GroupChatManager": "convgraph.agents.group_chat_manager",
     "ChatResult": "convgraph.chat.result",
@@ -120,6 +122,8 @@ __all__ = [
     "Reducer",
     "ReplayDivergence",
     "Reply",
+    "RetrieveAssistantAgent",
+    "RetrieveUserProxyAgent",
     "Retry",
     "RunBusy",
     "RunResult",
@@ -173,6 +177,7 @@ if TYPE_CHECKING:
     )
     from convgraph.agents.multimodal import MultimodalConversableAgent
     from convgraph.agents.register import register_function
+    from convgraph.agents.retrieval import RetrieveAssistantAgent, RetrieveUserProxyAgent
     from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
     from convgraph.agents.society_of_mind import SocietyOfMindAgent
     from convgraph.agents.transforms import MessageHistoryLimiter, MessageTokenLimiter, TransformMessages

@@ -40,7 +40,7 @@ def termination_and_human(agent: ReplyingAgent, exchange: Exchange) -> Awaitable
         return None
     mode, limit = agent.human_input_mode, exchange.limit
     with entered(exchange.ctx):
-        ends = agent.ends_chat(exchange, incoming)
+        ends = agent.why_it_ends(exchange, incoming)
     verdict = termination.judged(
         mode,
         ends=ends,

@@ -134,9 +134,9 @@ class ReplyingAgent(DefinedAgent):
                 return await self._hooked_reply(reply, said_to or exchange.sender, silent)
         return reply
 
-    def ends_chat(self, exchange: Exchange, incoming: Message) -> bool:  # noqa: ARG002  # subclasses look at who is spoken to
-        """Whether what the agent was sent ends the chat for it."""
-        return self.is_termination(incoming)
+    def why_it_ends(self, exchange: Exchange, incoming: Message) -> str:  # noqa: ARG002  # subclasses look at who is spoken to
+        """Why what the agent was sent ends the chat for it; empty where it does not."""
+        return "termination message" if self.is_termination(incoming) else ""
 
     async def ask_person(self, ctx: Context, prompt: str) -> str:
         """Ask the agent's person: with `get_human_input`, where a subclass has its own, else as the run asks people."""

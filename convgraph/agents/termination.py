@@ -40,20 +40,20 @@ def check_mode(mode: str, where: str) -> HumanInputMode:
     raise DefinitionError(f"{where}: human_input_mode= is one of {', '.join(MODES)}, not {mode!r}")
 
 
-def judged(mode: HumanInputMode, *, ends: bool, replies: int, limit: int | None) -> GoOn | Ends | Asks:
+def judged(mode: HumanInputMode, *, ends: str, replies: int, limit: int | None) -> GoOn | Ends | Asks:
     """What an agent does with a message that it was sent.
 
-    `ends`: the message is a termination message. `replies`: how many replies the agent has made by itself since its person
+    `ends`: why the message ends the chat, if it does. `replies`: how many replies the agent has made by itself since its person
     last said something; `limit`: how many it may.
     """
     if mode == "ALWAYS":
-        return Asks(empty_ends=ends)
+        return Asks(empty_ends=bool(ends))
     at_limit = limit is not None and replies >= limit
     if not (at_limit or ends):
         return GoOn()
     if mode == "TERMINATE":
-        return Asks(empty_ends=ends)
-    return Ends(f"max_consecutive_auto_reply ({limit})" if at_limit else "termination message")
+        return Asks(empty_ends=bool(ends))
+    return Ends(f"max_consecutive_auto_reply ({limit})" if at_limit else ends)
 
 
 def question(name: str, sender: str, asks: Asks) -> str:

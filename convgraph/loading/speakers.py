@@ -17,6 +17,7 @@ _KINDS: Mapping[str, str] = {
     "AssistantAgent": "convgraph.agents.assistant:AssistantAgent",
     "ConversableAgent": "convgraph.agents.conversable:ConversableAgent",
     "MultimodalConversableAgent": "convgraph.agents.multimodal:MultimodalConversableAgent",
+    "RetrieveAssistantAgent": "convgraph.agents.retrieval:RetrieveAssistantAgent",
     "UserProxyAgent": "convgraph.agents.user_proxy:UserProxyAgent",
 }
 """The agents that documents know, by where they are: agents stand on graphs, so what reads graphs finds them by name only."""

@@ -46,6 +46,8 @@ PUBLIC = [
     "Reducer",
     "ReplayDivergence",
     "Reply",
+    "RetrieveAssistantAgent",
+    "RetrieveUserProxyAgent",
     "Retry",
     "RunBusy",
     "RunResult",
