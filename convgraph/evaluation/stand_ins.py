@@ -17,7 +17,7 @@ from convgraph.protocols import Model, ModelReply, ModelRequest
 
 SELECTOR = "(selector)"
 """Who a selecting model answers for, in a script. No node can be called that."""
-_SELECTING = "(observer)"
+SPEAKER_OF_SELECTIONS = "(observer)"
 """The same, as a request says it."""
 
 Answering = Callable[[ModelRequest, Model], Model]
@@ -56,7 +56,7 @@ def through(answering: Answering) -> Callable[[Model], Model]:
 def from_script(case: Case) -> Answering:
     """The models that a case's script amounts to: one a speaker. Raises `InputError` for a line that is none."""
     models = {
-        _SELECTING if speaker == SELECTOR else speaker: ScriptedModel(
+        SPEAKER_OF_SELECTIONS if speaker == SELECTOR else speaker: ScriptedModel(
             [as_line(line, f"{case.place}: script[{speaker!r}][{number}]") for number, line in enumerate(lines)], name=speaker
         )
         for speaker, lines in (case.script or {}).items()
@@ -65,7 +65,7 @@ def from_script(case: Case) -> Answering:
     def answering(request: ModelRequest, _: Model) -> Model:
         found = models.get(request.speaker)
         if found is None:
-            speaker = SELECTOR if request.speaker == _SELECTING else request.speaker
+            speaker = SELECTOR if request.speaker == SPEAKER_OF_SELECTIONS else request.speaker
             raise ModelConfigError(
                 f"{case.place}: its script has no lines for {speaker!r} (it has some for {', '.join(case.script or ()) or 'nobody'})"
             )
@@ -78,7 +78,7 @@ def swapped(model: Model | None, models: Mapping[str, Model]) -> Answering:
     """Other models than the graph's: one for all, and some by the name of the speaker who asks."""
 
     def answering(request: ModelRequest, own: Model) -> Model:
-        speaker = SELECTOR if request.speaker == _SELECTING else request.speaker
+        speaker = SELECTOR if request.speaker == SPEAKER_OF_SELECTIONS else request.speaker
         return models.get(speaker, model or own)
 
     return answering
