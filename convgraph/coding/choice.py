@@ -86,6 +86,8 @@ def executor_described(described: Mapping[str, Any]) -> WorkFolderExecutor:
         raise DefinitionError(f"type: {kind!r} is no executor that can be made from a document ({', '.join(names)})")
     if functions := settings.pop("functions", None):
         raise DefinitionError(f"functions: the source of {', '.join(map(str, functions))} is in no document")
+    if reads := settings.pop("reads", None):
+        raise DefinitionError(f"reads: where {', '.join(map(str, reads))} is to be found is in no document")
     policies = dict.fromkeys(settings.pop("saved_only", ()), False)
     try:
         return make(execution_policies=policies, **settings)
