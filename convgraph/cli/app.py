@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convgraph.cli import graph_commands, journal_commands, run_commands
+from convgraph.cli import eval_commands, graph_commands, journal_commands, run_commands
 from convgraph.cli.exit_codes import MEANINGS, ExitCode, code_of_error
 from convgraph.cli.output import complain, write
 from convgraph.errors import ConvgraphError
@@ -19,6 +19,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("run", run_commands.run),
     ("resume", run_commands.resume),
     ("answer", run_commands.answer),
+    ("continue", run_commands.go_on),
     ("replay", run_commands.replay),
     ("fork", run_commands.fork),
     ("runs", journal_commands.runs),
@@ -33,6 +34,8 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("simulate", graph_commands.simulate),
     ("coverage", graph_commands.coverage),
     ("export", graph_commands.export),
+    ("eval", eval_commands.evaluate),
+    ("testcase", eval_commands.keep_as_test),
 )
 DEBUG = "CONVGRAPH_DEBUG"
 

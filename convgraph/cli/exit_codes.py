@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     BUSY = 9
     GRAPH_CHANGED = 10
     STORE = 11
+    CASES_FAILED = 12
     CANCELLED = 130
 
 
@@ -38,6 +39,7 @@ MEANINGS = {
     ExitCode.BUSY: "another process is running the run",
     ExitCode.GRAPH_CHANGED: "the graph is not the one that the run was made with",
     ExitCode.STORE: "the store cannot be used",
+    ExitCode.CASES_FAILED: "`eval`: cases failed, or the score is less than --fail-under",
     ExitCode.CANCELLED: "stopped by Ctrl-C; the run can be resumed",
 }
 

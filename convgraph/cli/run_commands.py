@@ -1,4 +1,4 @@
-"""The commands that let a conversation go on: run, resume, replay, fork, answer."""
+"""The commands that let a conversation go on: run, resume, continue, replay, fork, answer."""
 
 from __future__ import annotations
 
@@ -90,6 +90,43 @@ def resume(
 
         def work(human: Human, listener: Callable[[Any], None]) -> Awaitable[RunResult]:
             return live.aresume(run_id, store=opened, answers=answers, limits=limits, redo_turn=redo_turn, human=human, listener=listener)
+
+        return conduct.through(work)
+
+
+def go_on(
+    run_id: o.RunId,
+    said: Annotated[str, typer.Argument(metavar="INPUT", help="What the user says next; `-` reads standard input.")],
+    *,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="JSON", help="Fields of the state, changed before: JSON, or @file.")
+    ] = None,
+    store: o.StoreUrl = o.DEFAULT_STORE,
+    graph: o.Graph = None,
+    allow: o.Allow = None,
+    max_turns: o.MaxTurns = None,
+    max_seconds: o.MaxSeconds = None,
+    max_tokens: o.MaxTokens = None,
+    max_usd: o.MaxUsd = None,
+    no_input: o.NoInput = False,
+    as_json: o.AsJson = False,
+) -> int:
+    """Go on with an ended conversation: its user's next message.
+
+    The run (finished, stuck or limited) gets the message, and the turn goes to where the graph begins. For a run that was
+    interrupted, waits or has failed, it is `resume`.
+    """
+    output = Output(as_json=as_json)
+    said = sys.stdin.read() if said == "-" else said
+    with existing(store) as opened:
+        info = asyncio.run(opened.info(run_id))
+        live = graph_of(info, graph, allow)
+        limits = o.limits_with(_limits_of(opened, run_id), max_turns, max_seconds, max_tokens, max_usd)
+        changed = o.json_object(state, "--state")
+        conduct = _Conduct(live, run_id, Place(store, graph, tuple(allow or ())), output, no_input)
+
+        def work(human: Human, listener: Callable[[Any], None]) -> Awaitable[RunResult]:
+            return live.acontinue(run_id, said, store=opened, state=changed, limits=limits, human=human, listener=listener)
 
         return conduct.through(work)
 

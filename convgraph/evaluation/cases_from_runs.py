@@ -14,9 +14,10 @@ from convgraph.errors import InputError
 from convgraph.evaluation.reading import from_text, read_cases
 from convgraph.evaluation.regression import check_secrets
 from convgraph.evaluation.stand_ins import SELECTOR, SPEAKER_OF_SELECTIONS, line_document
+from convgraph.graph.coverage import graphs_within
 from convgraph.graph.definition import Definition
 from convgraph.journal.events import Edited, EffectFinished, Event, Resumed, RunStarted
-from convgraph.messages import Message
+from convgraph.messages import NO_USAGE, Message
 from convgraph.runtime.fold import limits_document
 from convgraph.runtime.result import RunResult
 from convgraph.testing.records import Record
@@ -39,7 +40,7 @@ def case_of(record: Record, result: RunResult, definition: Definition, name: str
     limits = _limits(started, events)
     if limits != limits_document(definition.limits):
         case["limits"] = limits
-    case["script"] = _script(record)
+    case["script"] = _script(record, counted=_counts(definition, limits))
     case |= {key: value for key, value in (("answers", _answers(events)), ("tools", _tools(record.run_id, events))) if value}
     expect: dict[str, Any] = {"status": result.status, "path": record.path}
     if result.last is not None and result.last.text:
@@ -107,7 +108,15 @@ def _limits(started: RunStarted, events: tuple[Event, ...]) -> dict[str, Any]:
     return later[-1] if later else started.limits
 
 
-def _script(record: Record) -> dict[str, list[Any]]:
+def _counts(definition: Definition, limits: Mapping[str, Any]) -> bool:
+    """Whether what the calls cost can make a difference to where the conversation goes."""
+    graphs = [graph for _, graph in graphs_within(definition)]
+    limited = any(limits_document(graph.limits).keys() & {"tokens", "usd"} for graph in graphs) or bool(limits.keys() & {"tokens", "usd"})
+    return limited or any("usage" in edge.guard.reads for graph in graphs for edge in graph.edges if edge.guard is not None)
+
+
+def _script(record: Record, *, counted: bool) -> dict[str, list[Any]]:
+    """The models' answers by who asked; with what they cost, where that counts."""
     script: dict[str, list[Any]] = {}
     for event in record.events:
         if not isinstance(event, EffectFinished) or event.effect != "model":
@@ -118,7 +127,7 @@ def _script(record: Record) -> dict[str, list[Any]]:
         if event.error is not None:
             lines.append({"error": {"type": event.error.type, "message": event.error.message}})
         else:
-            lines.append(line_document(event.result, event.usage))
+            lines.append(line_document(event.result, event.usage if counted else NO_USAGE))
     return script
 
 

@@ -133,7 +133,7 @@ def _path(value: Any, where: str, definition: Definition, _: Any) -> list[Check]
 
     def check(seen: Observed) -> Verdict:
         passed = list(seen.path) == wanted
-        return _verdict("path", passed, " -> ".join(seen.path) + ("" if passed else f" (expected {' -> '.join(wanted)})"))
+        return _verdict("path", passed, _way(seen.path) if passed else f"{_way(seen.path)} (expected {_way(wanted)})")
 
     return [check]
 
@@ -273,6 +273,11 @@ def _texts(value: Any, where: str) -> list[str]:
     if listed is None or not all(isinstance(text, str) for text in listed):
         raise InputError(f"{where}: it is a text or a list of texts, not {value!r:.80}")
     return listed
+
+
+def _way(nodes: Sequence[str]) -> str:
+    shown = [*nodes[:8], f"… ({len(nodes)} turns)", *nodes[-2:]] if len(nodes) > 12 else list(nodes)
+    return " -> ".join(shown) or "nobody had the turn"
 
 
 def _shown(value: Any) -> str:
