@@ -82,6 +82,11 @@ _WHERE = {
     "swarm_graph": "convgraph.agents.handoffs",
     "View": "convgraph.graph.views",
     "visualize_speaker_transitions_dict": "convgraph.agents.transitions_drawn",
+    "Fact": "convgraph.knowledge.fact",
+    "FactStore": "convgraph.knowledge.facts",
+    "open_facts": "convgraph.knowledge.facts",
+    "Teachability": "convgraph.agents.teachability",
+    "TeachableAgent": "convgraph.agents.teachability",
 }
 
 __all__ = [
@@ -98,6 +103,8 @@ __all__ = [
     "Context",
     "ConversableAgent",
     "ConversationGraph",
+    "Fact",
+    "FactStore",
     "Finding",
     "ForEach",
     "GPTAssistantAgent",
@@ -132,6 +139,8 @@ __all__ = [
     "SimilarityModel",
     "SocietyOfMindAgent",
     "SwarmResult",
+    "Teachability",
+    "TeachableAgent",
     "ToolCall",
     "TransformMessages",
     "Usage",
@@ -151,6 +160,7 @@ __all__ = [
     "initiate_chats",
     "initiate_swarm_chat",
     "message_parts",
+    "open_facts",
     "open_store",
     "read_documents",
     "register_function",
@@ -180,6 +190,7 @@ if TYPE_CHECKING:
     from convgraph.agents.retrieval import RetrieveAssistantAgent, RetrieveUserProxyAgent
     from convgraph.agents.sequential import a_initiate_chats, chats_graph, initiate_chats
     from convgraph.agents.society_of_mind import SocietyOfMindAgent
+    from convgraph.agents.teachability import Teachability, TeachableAgent
     from convgraph.agents.transforms import MessageHistoryLimiter, MessageTokenLimiter, TransformMessages
     from convgraph.agents.transitions_drawn import visualize_speaker_transitions_dict
     from convgraph.agents.usage import gather_usage_summary
@@ -197,6 +208,8 @@ if TYPE_CHECKING:
     from convgraph.journal.store_url import open_store
     from convgraph.knowledge.collection import Collection
     from convgraph.knowledge.documents import read_documents
+    from convgraph.knowledge.fact import Fact
+    from convgraph.knowledge.facts import FactStore, open_facts
     from convgraph.messages import Message, Reply, ToolCall, Usage
     from convgraph.models.cache import Cache
     from convgraph.models.config_lists import (

@@ -210,6 +210,11 @@ class DefinedAgent(Agent):
             raise DefinitionError(f"agent {self.name!r} has no model; give it an llm_config= whose config_list names {model_client_cls!r}")
         self._model = register_model_client(self._model, model_client_cls, **kwargs)
 
+    def add_tools(self, *tools: Tool) -> None:
+        """Let the agent's model call tools that the agent carries out itself. Those of the same names are replaced."""
+        for one in tools:
+            self._tools.add(one)
+
     def register_for_llm(
         self, *, name: str | None = None, description: str | None = None, api_style: Literal["function", "tool"] = "tool"
     ) -> Callable[[Any], Tool]:

@@ -210,6 +210,12 @@ class ReplyingAgent(DefinedAgent):
         function = ReplyFunction(check_trigger(trigger, f"agent {self.name!r}"), made, made=made)
         self._reply_functions = _inserted(self._reply_functions, position, function)
 
+    def add_before_model(self, made: BuiltIn) -> None:
+        """Have something done when the agent's model is about to answer: it says that its own answer is not final."""
+        asked = [function.made for function in self._reply_functions]
+        place = asked.index(built_in.model_reply) if built_in.model_reply in asked else len(asked)
+        self.add_reply(ANYONE, made, place)
+
     def replace_reply_func(self, old_reply_func: Callable[..., Any], new_reply_func: Callable[..., Any]) -> None:
         """Ask another function in place of one that is asked now. Raises `DefinitionError` where that is not asked."""
         if not any(same_function(function.fn, old_reply_func) for function in self._reply_functions):
