@@ -66,6 +66,11 @@ _WHERE = {
     "Handoff": "convgraph.tools.results",
     "tool": "convgraph.tools.definition",
     "Cache": "convgraph.models.cache",
+    "Case": "convgraph.evaluation.cases",
+    "Variant": "convgraph.evaluation.evaluating",
+    "compare": "convgraph.evaluation.comparing",
+    "evaluate": "convgraph.evaluation.evaluating",
+    "read_cases": "convgraph.evaluation.reading",
     "config_list_from_models": "convgraph.models.config_lists",
     "config_list_from_dotenv": "convgraph.models.config_lists",
     "get_config_list": "convgraph.models.config_lists",
@@ -98,6 +103,7 @@ __all__ = [
     "AssistantAgent",
     "Begins",
     "Cache",
+    "Case",
     "ChatResult",
     "Collection",
     "Context",
@@ -145,14 +151,17 @@ __all__ = [
     "TransformMessages",
     "Usage",
     "UserProxyAgent",
+    "Variant",
     "View",
     "VisionCapability",
     "a_initiate_chats",
     "a_initiate_swarm_chat",
     "chats_graph",
+    "compare",
     "config_list_from_dotenv",
     "config_list_from_json",
     "config_list_from_models",
+    "evaluate",
     "filter_config",
     "gather_usage_summary",
     "get_config_list",
@@ -163,6 +172,7 @@ __all__ = [
     "open_facts",
     "open_store",
     "read_documents",
+    "read_cases",
     "register_function",
     "swarm_graph",
     "tool",
@@ -200,6 +210,10 @@ if TYPE_CHECKING:
     from convgraph.content_parts import image, message_parts
     from convgraph.conversation import ConversationGraph, ForEach, Nested, Parallel
     from convgraph.errors import ReplayDivergence, RunBusy
+    from convgraph.evaluation.cases import Case
+    from convgraph.evaluation.comparing import compare
+    from convgraph.evaluation.evaluating import Variant, evaluate
+    from convgraph.evaluation.reading import read_cases
     from convgraph.graph.checks import Finding
     from convgraph.graph.definition import END, START, Limits, Retry
     from convgraph.graph.schema import Reducer
