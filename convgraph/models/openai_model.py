@@ -14,6 +14,7 @@ from convgraph.models.prices import as_price, price_for
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.settings import checked, json_params, required
 from convgraph.models.structured import with_data
+from convgraph.models.token_distribution import with_token_distribution
 from convgraph.protocols import ModelReply, ModelRequest
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class OpenAIModel:
 
     What is not given is looked up when a request is made, not when the model is: `model` in `CONVGRAPH_MODEL`
     (else `DEFAULT_MODEL`), `api_key` in `OPENAI_API_KEY`, `base_url` in `OPENAI_BASE_URL`. `temperature` and
-    `params` go into each request's body; nothing else does, for many models refuse what they do not know.
+    `params` go into each request's body; nothing else does, for many models refuse what they do not know. Who asks for the
+    tokens' probabilities (`logprobs=True, top_logprobs=20`) has a selecting model's choices weighed by them.
     (`extra_headers`, `extra_query` and `extra_body` mean what they mean in the openai SDK; `default_headers` are
     headers too, and `organization` is one.)
 
@@ -139,6 +141,11 @@ class OpenAIModel:
 
     async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
         """Ask the endpoint. Raises `ModelConfigError`, `ModelUnavailable` or `ModelOutputError`."""
+        reply = await self._ask(request, on_delta)
+        return with_data(with_token_distribution(reply, request), request)
+
+    async def _ask(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
+        """The endpoint's answer as it came."""
         from convgraph.models.call import Call
 
         call = Call(
@@ -151,7 +158,7 @@ class OpenAIModel:
             stream=on_delta is not None if self._stream is None else self._stream,
             on_delta=on_delta,
         )
-        return with_data(await call.answer(self._max_retries, self._sleep), request)
+        return await call.answer(self._max_retries, self._sleep)
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
         return self.dialect.write(request, self.name, self._params)

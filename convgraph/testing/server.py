@@ -189,7 +189,7 @@ class _HttpServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-_ASKED = {"/chat/completions": "messages", "/responses": "input", "/embeddings": "input"}
+_ASKED = {"/chat/completions": "messages", "/responses": "input", "/decisions": "input", "/embeddings": "input"}
 """The interfaces, and where each has what is said."""
 
 
@@ -225,20 +225,20 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError, KeyError):
             self._send_error(HttpError(400, f"the body is to be a JSON object with a list of {said!r}"))
             return
+        wrong = wrong_with(request) if path.endswith("/decisions") else ""
+        if wrong:
+            self._send_error(HttpError(400, wrong))
+            return
         exchange = Exchange(request, dict(self.headers), path=self.path)
+        if _is_response(exchange) and not self._recall(exchange):
+            return
         answer = self._scripted.take(exchange)
         latency = self._scripted.latency + (answer.latency if isinstance(answer, Answer) else 0.0)
         if self._scripted.pause(latency):
             self._answer(exchange, answer)
-        if _is_response(exchange) and not self._recall(exchange):
-            return
         else:
             self._hang_up()
 
-    def _answer(self, exchange: Exchange, answer: Scripted) -> None:
-        streaming = bool(exchange.request.get("stream"))
-        match answer:
-            case HttpError():
     def _recall(self, exchange: Exchange) -> bool:
         """Find what the request goes on from. Answers it, and returns False, where that is not known."""
         conversation = self._scripted.memory.conversation(exchange.request)
@@ -256,10 +256,10 @@ class _Handler(BaseHTTPRequestHandler):
         response_id = self._scripted.memory.keep(exchange.conversation, output_items(answer), stored=stored)
         return Told(self._scripted.model, response_id, stored, _response_report(exchange, answer))
 
-        wrong = wrong_with(request) if path.endswith("/decisions") else ""
-        if wrong:
-            self._send_error(HttpError(400, wrong))
-            return
+    def _answer(self, exchange: Exchange, answer: Scripted) -> None:
+        streaming = bool(exchange.request.get("stream"))
+        match answer:
+            case HttpError():
                 exchange.status = answer.status
                 self._send_error(answer)
             case RawBody():

@@ -81,6 +81,7 @@ def _graph_detail() -> dict[str, Any]:
                 **dict.fromkeys(("instruction", "question", "if_none", "if_several"), _TEXT),
                 "question_role": {"enum": ["system", "user"]},
                 "attempts": {"type": "integer", "minimum": 1},
+                "votes": {"type": "integer", "minimum": 1},
                 "view": {"description": "{type: function, call: package.module:name}", "type": "object"},
             },
         },
