@@ -64,6 +64,10 @@ _WHERE = {
     "image": "convgraph.content_parts",
     "message_parts": "convgraph.content_parts",
     "Handoff": "convgraph.tools.results",
+    "McpServer": "convgraph.tools.mcp_server",
+    "amcp_tools": "convgraph.tools.mcp",
+    "langchain_tool": "convgraph.tools.langchain",
+    "mcp_tools": "convgraph.tools.mcp",
     "tool": "convgraph.tools.definition",
     "Cache": "convgraph.models.cache",
     "Case": "convgraph.evaluation.cases",
@@ -119,6 +123,7 @@ __all__ = [
     "Handoff",
     "Limits",
     "LocalEmbedder",
+    "McpServer",
     "Message",
     "MessageHistoryLimiter",
     "MessageTokenLimiter",
@@ -156,6 +161,7 @@ __all__ = [
     "VisionCapability",
     "a_initiate_chats",
     "a_initiate_swarm_chat",
+    "amcp_tools",
     "chats_graph",
     "compare",
     "config_list_from_dotenv",
@@ -168,6 +174,8 @@ __all__ = [
     "image",
     "initiate_chats",
     "initiate_swarm_chat",
+    "langchain_tool",
+    "mcp_tools",
     "message_parts",
     "open_facts",
     "open_store",
@@ -246,6 +254,9 @@ if TYPE_CHECKING:
     from convgraph.runtime.result import RunResult
     from convgraph.runtime.selector_prompt import SelectorPrompt
     from convgraph.tools.definition import tool
+    from convgraph.tools.langchain import langchain_tool
+    from convgraph.tools.mcp import amcp_tools, mcp_tools
+    from convgraph.tools.mcp_server import McpServer
     from convgraph.tools.results import Handoff
 
 

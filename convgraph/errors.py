@@ -206,6 +206,14 @@ class ExecutorUnavailable(ConvgraphError):
     """Code cannot be run in the way that was chosen. Nothing ran; the message says what to install, start or choose."""
 
 
+class ToolFailed(ConvgraphError):
+    """A tool from elsewhere says that it has failed. The model is told."""
+
+
+class ToolUnavailable(ConvgraphError):
+    """What carries out a tool cannot be reached, or was lost during a call. The message says what was tried, and why it failed."""
+
+
 class MissingDependency(ConvgraphError, ImportError):
     """An optional package is not installed. The message says which extra brings it."""
 

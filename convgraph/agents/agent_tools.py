@@ -90,8 +90,9 @@ class AgentTools:
         return self._told[name] == self._known[name].schema()
 
     def _is_whole(self, name: str) -> bool:
-        """Whether the model is told of the tool as it is, and an import gives it."""
-        return name in self._known and self._is_told(name) and is_importable(import_path(self._known[name].fn))
+        """Whether the model is told of the tool as it is, and an import gives it, or it says itself where it comes from."""
+        known = self._known.get(name)
+        return known is not None and self._is_told(name) and (bool(known.source) or is_importable(import_path(known.fn)))
 
     def _changed(self) -> None:
         self.schemas = tuple(self._told.values())
@@ -112,7 +113,8 @@ def _carried_out(one: Tool) -> dict[str, Any]:
         "timeout": one.timeout,
         "approval": called_at(one.approval) if callable(one.approval) else one.approval,
     }
-    return {"call": import_path(one.fn), **{key: value for key, value in options.items() if value is not None}}
+    whence = {"source": one.source} if one.source else {"call": import_path(one.fn)}
+    return {**whence, **{key: value for key, value in options.items() if value is not None}}
 
 
 def _name(schema: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
 
@@ -86,6 +86,7 @@ def _code_execution(value: Any, _: frozenset[str], place: str) -> dict[str, Any]
 def _tools(value: Any, allowed: frozenset[str], place: str) -> dict[str, Any]:
     """Tools with a `call` are the agent's own; of the others its model is told, and somebody else carries them out."""
     listed = _mappings(value, place)
+    _check_none_from_elsewhere(listed, place)
     return {"tools": [_tool(one, allowed, f"{place}[{index}]") if "call" in one else one for index, one in enumerate(listed)]}
 
 
@@ -109,13 +110,24 @@ def _executes(value: Any, allowed: frozenset[str], place: str) -> dict[str, Any]
     from convgraph.tools.untyped import untyped_tool
 
     functions: dict[str, Any] = {}
-    for index, one in enumerate(_mappings(value, place)):
+    listed = _mappings(value, place)
+    _check_none_from_elsewhere(listed, place)
+    for index, one in enumerate(listed):
         where = f"{place}[{index}]"
         check_keys(one, ("type", "name", "call", *_OPTIONS_OF_A_TOOL), where)
         name = checked_text(one.get("name"), f"{where}.name")
         made = untyped_tool(_unwrapped(function_in(one, allowed, where)), name)
         functions[name] = dataclasses.replace(made, **_options(one, allowed, where))
     return {"function_map": functions}
+
+
+def _check_none_from_elsewhere(listed: Sequence[Mapping[str, Any]], place: str) -> None:
+    """Raise `DefinitionError` for a tool of a server, or of another library: loading a document connects to nothing."""
+    for index, one in enumerate(listed):
+        if "source" in one:
+            raise DefinitionError(
+                f"{place}[{index}]: the tool comes from {one['source']!r:.100}, which is in no document; pass the agent as speakers="
+            )
 
 
 def _options(described: Mapping[str, Any], allowed: frozenset[str], place: str) -> dict[str, Any]:

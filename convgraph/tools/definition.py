@@ -32,6 +32,8 @@ class Tool:
     timeout: float | None = None
     approval: Approval = None
     origin: str = ""
+    source: str = ""
+    """Where a tool comes from that is no function of the program's own, such as `MCP server 'files'`."""
 
     def schema(self) -> dict[str, Any]:
         """What the model is told, in the form of OpenAI's function tools. The caller's own copy."""
@@ -47,7 +49,7 @@ class Tool:
             raise DefinitionError(f"tool {self.name!r}: approval= takes the arguments and says True or False, not {needed!r:.100}")
         return needed
 
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
+    def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """The function itself: code calls a tool as if it were none."""
         return self.fn(*args, **keywords)
 
@@ -81,7 +83,7 @@ def tool(
     timeout: float | None = None,
     approval: Approval = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a tool of a function, sync or async; also as a decorator, with or without arguments.
+    """Make a tool of a function, sync or async; also as a decorator, with or without arguments. Takes LangChain's tools as well.
 
     The model is told the `name` (the function's own, if none is given), the `description` (the docstring's) and the
     parameters: their types from the annotations, their texts from `Annotated[T, "text"]` or the docstring. It never
@@ -100,21 +102,35 @@ def tool(
         )
     if isinstance(fn, Tool):
         raise DefinitionError(f"{fn.name!r} ({fn.origin}) is a tool already; make another of its function with tool({fn.name}.fn, name=…)")
+    if hasattr(fn, "args_schema"):
+        from convgraph.tools.langchain import langchain_tool
+
+        return langchain_tool(fn, name=name, description=description, idempotent=idempotent, timeout=timeout, approval=approval)
     if not callable(fn):
         raise DefinitionError(f"a tool is made of a function, not of {fn!r:.100}")
     origin = _origin(fn)
     name = _name(fn) if name is None else name
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise DefinitionError(f"tool {name!r} ({origin}): a tool's name is 1 to 64 of a-z, A-Z, 0-9, _ and -; give it one with name=…")
     where = f"tool {name!r} ({origin})"
+    check_name(name, where)
     description = (read_docstring(docstring_of(fn)).description if description is None else description).strip()
     if not description:
         raise DefinitionError(f"{where}: it has no description; a model chooses by it: write a docstring, or pass description=…")
+    check_options(timeout, approval, where)
+    return Tool(fn, name, description, read_parameters(fn, where), bool(idempotent), timeout, approval, origin)
+
+
+def check_name(name: Any, where: str) -> None:
+    """Raise `DefinitionError` unless a tool can be called this."""
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise DefinitionError(f"{where}: a tool's name is 1 to 64 of a-z, A-Z, 0-9, _ and -, not {name!r:.100}; give it one with name=…")
+
+
+def check_options(timeout: Any, approval: Any, where: str) -> None:
+    """Raise `DefinitionError` for a time or a consent that there is not."""
     if timeout is not None and not _is_positive(timeout):
         raise DefinitionError(f"{where}: timeout={timeout!r} is to be a positive number of seconds, or None")
     if not (approval is None or isinstance(approval, bool) or callable(approval)):
         raise DefinitionError(f"{where}: approval={approval!r:.100} is to be True, False, or a function of the arguments that says which")
-    return Tool(fn, name, description, read_parameters(fn, where), bool(idempotent), timeout, approval, origin)
 
 
 class ToolSet:
