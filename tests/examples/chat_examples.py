@@ -33,7 +33,7 @@ from convgraph.journal.store import Claim, Store
 from convgraph.testing import ScriptedServer
 
 CHATS = ("code_and_fix", "research_team", "sequential_and_nested", "student_and_expert", "three_teams", "two_comedians")
-APPLICATIONS: tuple[str, ...] = ()
+APPLICATIONS: tuple[str, ...] = ("teaching",)
 """Chats with a folder of their own, `examples/NAME/NAME.py`, and a README there that draws the graph."""
 
 GRAPHS = ("critics_and_judge", "optiguide")
@@ -83,6 +83,11 @@ def person_of(module: ModuleType) -> Any:
 def transcripts(results: list[ChatResult]) -> list[Any]:
     """What was said in each chat, why it stopped, what it amounts to and what it has cost."""
     return [(each.chat_history, each.status, each.stop_reason, each.summary, each.usage, each.cost) for each in results]
+
+
+def runs_of(results: list[ChatResult]) -> list[str]:
+    """The runs that chats are in: most examples have all of theirs in one, those about what outlives a run have several."""
+    return list(dict.fromkeys(each.run_id for each in results))
 
 
 def steps_in(store: Store, run_id: str) -> int:

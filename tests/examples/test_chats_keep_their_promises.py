@@ -15,7 +15,8 @@ import pytest
 
 from convgraph import open_store
 from convgraph.journal.codec import encode_event
-from tests.examples.chat_examples import APPLICATIONS, CHATS, FOLDER, KILLED, ChatExample, Dying, script_of, steps_in, transcripts
+from convgraph.messages import NO_USAGE
+from tests.examples.chat_examples import APPLICATIONS, CHATS, FOLDER, KILLED, ChatExample, Dying, runs_of, script_of, steps_in, transcripts
 
 
 @pytest.fixture(params=(*CHATS, *APPLICATIONS))
@@ -33,15 +34,15 @@ def test_it_runs_to_its_end_and_costs_what_the_endpoint_has_counted(chat: ChatEx
     """Chats inside a tool or a reply, and summaries by reflection, are among what is counted."""
     results = chat.have(store="runs.db")
     with open_store("runs.db") as store:
-        run = chat.graph.replay(results[0].run_id, store=store)
+        usage = sum((chat.graph.replay(run_id, store=store).usage for run_id in runs_of(results)), NO_USAGE)
     costs = [each.cost["usage_including_cached_inference"]["scripted"] for each in results]
 
     assert [finding for finding in chat.graph.check() if finding.severity == "error"] == []
     assert [each.status for each in results] == ["finished"] * len(results)
     assert all(each.stop_reason and each.summary for each in results)
-    assert run.usage == sum((each.usage for each in results[1:]), results[0].usage)
-    assert run.usage.calls == len(chat.server.log) == chat.server.usage.calls
-    assert run.usage.tokens == chat.server.usage.tokens > 0
+    assert usage == sum((each.usage for each in results[1:]), results[0].usage)
+    assert usage.calls == len(chat.server.log) == chat.server.usage.calls
+    assert usage.tokens == chat.server.usage.tokens > 0
     assert sum(cost["prompt_tokens"] for cost in costs) == chat.server.usage.input_tokens
     assert sum(cost["completion_tokens"] for cost in costs) == chat.server.usage.output_tokens
 
@@ -50,7 +51,7 @@ def test_killed_after_each_step_it_says_the_same_and_asks_for_nothing_twice(chat
     """A chain of processes, each of which dies by kill -9 when it has recorded one step, wherever in the chat that lies."""
     with open_store(":memory:") as store:
         whole = chat.have(store=store)
-        steps = steps_in(store, whole[0].run_id)
+        steps = sum(steps_in(store, run_id) for run_id in runs_of(whole))
     calls = len(chat.server.log)
     chat.server.log.clear()
 
@@ -65,7 +66,7 @@ def test_killed_after_each_step_it_says_the_same_and_asks_for_nothing_twice(chat
     assert deaths >= steps - 2, "two steps may be recorded at once"
     assert len(chat.server.log) == calls
     with open_store("killed.db") as store:
-        assert steps_in(store, KILLED) == steps
+        assert sum(steps_in(store, run_id) for run_id in runs_of(results)) == steps
 
 
 def test_it_replays_identically_with_the_endpoint_down(chat: ChatExample) -> None:
@@ -73,12 +74,12 @@ def test_it_replays_identically_with_the_endpoint_down(chat: ChatExample) -> Non
     calls = len(chat.server.log)
     chat.server.stop()
     with open_store("runs.db") as store:
-        before = [encode_event(recorded.event) for recorded in store.events(results[0].run_id)]
-        replayed = chat.graph.replay(results[0].run_id, store=store)
-        after = [encode_event(recorded.event) for recorded in store.events(results[0].run_id)]
+        before = [encode_event(recorded.event) for run_id in runs_of(results) for recorded in store.events(run_id)]
+        replayed = [chat.graph.replay(run_id, store=store).status for run_id in runs_of(results)]
+        after = [encode_event(recorded.event) for run_id in runs_of(results) for recorded in store.events(run_id)]
     again = chat.have(store="runs.db", run_id=results[0].run_id)
 
-    assert replayed.status == "finished"
+    assert set(replayed) == {"finished"}
     assert before == after
     assert transcripts(again) == transcripts(results)
     assert len(chat.server.log) == calls
