@@ -31,6 +31,12 @@ CONTEXT_TOKENS = 3000
 CHUNK_TOKENS = 200
 """How long a chunk is, unless it is said otherwise: the local embedding model reads about as much."""
 
+_KEYS = frozenset(
+    "task model docs_path recursive new_docs get_or_create overwrite vector_db collection_name db_config chunk_token_size "
+    "must_break_at_empty_line custom_text_split_function embedding_model embedding_function n_results context_max_tokens "
+    "custom_token_count_function distance_threshold search_by customized_prompt customized_answer_prefix update_context looks".split()
+)
+
 _ELSEWHERE: Mapping[str, str] = {
     "client": "documents are kept in SQLite here: say where with db_config={'path': 'handbook.db'}, or give collection=",
     "chunk_mode": "chunks end where the text has a break; for others, cut documents with custom_text_split_function=",
@@ -74,13 +80,13 @@ def config_of(agent: str, given: Mapping[str, Any] | None, collection: Collectio
     where = f"agent {agent!r}"
     if given is not None and not isinstance(given, Mapping):
         raise DefinitionError(f"{where}: retrieve_config= is a mapping, not {given!r:.100}")
-    config = _Given(where, dict(given or {}))
+    config = _Given(where, {key: value for key, value in (given or {}).items() if value is not None})
     update = config.take("update_context", bool, True)
     task = config.one_of("task", TASKS, "default")
     prompt = config.take("customized_prompt", str, "")
     if prompt and not ("{input_question}" in prompt and "{input_context}" in prompt):
         raise DefinitionError(f"{where}: customized_prompt is to have {{input_question}} and {{input_context}} in it")
-    made = RetrieveConfig(
+    return RetrieveConfig(
         _library(config, collection),
         task,
         config.at_least_1("n_results", RESULTS),
@@ -91,9 +97,6 @@ def config_of(agent: str, given: Mapping[str, Any] | None, collection: Collectio
         update,
         config.at_least_1("looks", LOOKS),
     )
-    config.take("model", str, "")  # AutoGen counts tokens by it
-    config.refuse_the_rest()
-    return made
 
 
 def _library(config: _Given, collection: Collection | None) -> Library:
@@ -125,7 +128,7 @@ def _given_collection(config: _Given, collection: Any) -> Collection:
     if not isinstance(collection, Collection):
         raise DefinitionError(f"{config.where}: a collection is a convgraph.knowledge.Collection, not {collection!r:.100}")
     for key in ("collection_name", "embedding_model", "embedding_function", "db_config"):
-        if key in config.left:
+        if key in config.config:
             raise DefinitionError(f"{config.where}: {key} is the collection's own: leave it out, or leave the collection out")
     return collection
 
@@ -180,17 +183,18 @@ def _filling(config: _Given, tokens: int) -> Filling | None:
 
 
 class _Given:
-    """The keys of a `retrieve_config` that were not looked at yet."""
+    """A `retrieve_config`, whose keys are known. `model` is AutoGen's, which counts tokens by it; nothing goes by it here."""
 
-    def __init__(self, where: str, left: dict[str, Any]) -> None:
+    def __init__(self, where: str, config: Mapping[str, Any]) -> None:
         self.where = where
-        self.left = left
-        self._known: list[str] = []
+        self.config = config
+        for key in sorted(set(config) - _KEYS, key=str):
+            why = _ELSEWHERE.get(key) or f"it takes {', '.join(sorted(_KEYS))}"
+            raise DefinitionError(f"{where}: retrieve_config has no {key!r}: {why}")
 
     def take(self, key: str, kind: type[T] | tuple[type[Any], ...], default: Any) -> Any:
-        """The key's value; None stands for the default."""
-        self._known.append(key)
-        value = self.left.pop(key, None)
+        """The key's value. Raises `DefinitionError` where it is of another kind."""
+        value = self.config.get(key)
         if value is None:
             return default
         if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
@@ -218,9 +222,3 @@ class _Given:
         if value is not None and not callable(value):
             raise DefinitionError(f"{self.where}: {key} is a function, not {value!r:.100}")
         return value
-
-    def refuse_the_rest(self) -> None:
-        """Raise `DefinitionError` where a key is left that nobody knows."""
-        for key in sorted(self.left, key=str):
-            why = _ELSEWHERE.get(key) or f"it takes {', '.join(sorted(set(self._known)))}"
-            raise DefinitionError(f"{self.where}: retrieve_config has no {key!r}: {why}")

@@ -35,8 +35,9 @@ def retrieval_graph(retriever: Any, answerer: Any, *, looks: int = LOOKS, name: 
     """The graph of answering from documents: the input is a question, the last message the answer.
 
     `retriever` looks up what it is asked for (a `RetrieveUserProxyAgent`, or any other speaker), `answerer` replies to it. An
-    answer with a line that begins with UPDATE CONTEXT goes back to the retriever; it has at most `looks` turns. A retriever
-    that declines to speak, because nothing more is to be found, ends the conversation, and its reason is the `stop_reason`.
+    answer with a line that begins with UPDATE CONTEXT goes back to the retriever, unless there were `looks` answers by then. A
+    retriever that declines to speak, because nothing more is to be found, ends the conversation: its reason is the
+    `stop_reason`.
 
     Raises `DefinitionError` for `looks` below 1, and for speakers that cannot be nodes.
     """
@@ -48,7 +49,7 @@ def retrieval_graph(retriever: Any, answerer: Any, *, looks: int = LOOKS, name: 
     graph.add_edge(looking, END, when="declined", label="nothing more is found")
     graph.add_edge(looking, answering)
     graph.add_edge(answering, END, when="declined", label="no reply")
-    graph.add_edge(answering, looking, when=f"{ASKS_FOR_MORE} && visits['{looking}'] < {looks}", label="asks for more")
+    graph.add_edge(answering, looking, when=f"{ASKS_FOR_MORE} && visits['{answering}'] < {looks}", label="asks for more")
     graph.add_edge(answering, END, when=ASKS_FOR_MORE, label=f"looked {looks} times")
     graph.add_edge(answering, END, label="answered")
     graph.set_start(looking)
