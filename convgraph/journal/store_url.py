@@ -20,8 +20,9 @@ def open_store(url: str | Path, **options: Any) -> Store:
     """Open (or make) the store at `url`.
 
     `runs.db`, a `Path` or `sqlite:///runs.db`: a SQLite file (options: `synchronous="FULL" | "NORMAL"`,
-    `lease=seconds`). `:memory:`: a store that lives as long as the object. Raises `InputError` for another
-    kind of URL, `StoreError` where the file cannot be used.
+    `lease=seconds`). `postgresql://user@host/database`: a PostgreSQL database (options: `namespace=`, also in the URL's
+    query; `lease=`, `patience=seconds`; needs `convgraph[postgres]`). `:memory:`: a store that lives as long as the object.
+    Raises `InputError` for another kind of URL, `StoreError` where the file or the server cannot be used.
     """
     text = str(url)
     if text == ":memory:" or text == "sqlite:///:memory:":
@@ -36,7 +37,11 @@ def open_store(url: str | Path, **options: Any) -> Store:
         if not path:
             raise InputError(f"store URL {text!r} names no file; write runs.db or sqlite:///runs.db")
         return SqliteStore(path, **options)
-    raise InputError(f"store URL {text!r}: the kinds are a file name, sqlite:///file.db and :memory:")
+    if scheme in ("postgresql", "postgres"):
+        from convgraph.journal.postgres import postgres_store
+
+        return postgres_store(text, **options)
+    raise InputError(f"store URL {text!r}: the kinds are a file name, sqlite:///file.db, postgresql://… and :memory:")
 
 
 def as_store(store: StoreLike | None) -> Store | nullcontext[Store]:

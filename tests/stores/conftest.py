@@ -9,6 +9,7 @@ import pytest
 
 from convgraph import open_store
 from convgraph.journal.store import Store
+from tests.knowledge.postgres_cluster import new_database, postgres_cluster
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: open_store(":memory:"),
@@ -16,7 +17,21 @@ STORES: dict[str, Callable[[Path], Store]] = {
 }
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """A PostgreSQL server of the tests' own."""
+    with postgres_cluster() as url:
+        yield url
+
+
+@pytest.fixture
+def database(cluster: str) -> str:
+    """A database that nobody has used."""
+    return new_database(cluster)
+
+
+@pytest.fixture(params=[*STORES, "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with STORES[request.param](tmp_path) as store:
+    postgres = request.param == "postgres"
+    with open_store(request.getfixturevalue("database")) if postgres else STORES[request.param](tmp_path) as store:
         yield store

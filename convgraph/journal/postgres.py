@@ -1,0 +1,370 @@
+"""Journals in PostgreSQL: for any number of processes on any number of hosts. Epochs and leases go by the database's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convgraph.errors import AnswerError, Fenced, InputError, MissingDependency, RunBusy, RunExists, RunNotFound, StoreUnavailable
+from convgraph.journal.codec import decode_event, encode_event, row_kind
+from convgraph.journal.events import Ended, Event, Recorded
+from convgraph.journal.held_claims import HeldClaims
+from convgraph.journal.memory import check_deletable, upto
+from convgraph.journal.ownership import described, has_died, new_owner
+from convgraph.journal.postgres_statements import DOOMED, EVENTS, LISTED, delete, listed, note, one
+from convgraph.journal.postgres_writes import Append, PostgresWrites, connected
+from convgraph.journal.rows import fenced, is_notable, open_question
+from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
+
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+
+
+class PostgresStore(Store):
+    """A store in a PostgreSQL database, in its schema `convgraph`.
+
+    `namespace` separates tenants: a store sees the runs of its own namespace alone. `lease` is how many seconds after its last
+    sign of life an owner that cannot be seen to have died is given up; `patience`, for how many seconds a server that cannot be
+    reached is tried again. Raises `MissingDependency` without psycopg.
+    """
+
+    def __init__(self, url: str, *, namespace: str = "", lease: float = LEASE_SECONDS, patience: float = PATIENCE) -> None:
+        if not lease > 0 or not patience > 0:
+            raise InputError(f"lease={lease!r} and patience={patience!r} are numbers of seconds above zero")
+        self._namespace = namespace
+        self._dsn = url
+        self.url = _without_password(url)
+        self._lease = lease
+        self._owner = new_owner()
+        self._writes = PostgresWrites(url, self.url, patience)
+        self._claims = HeldClaims(self.url, lease, self._extend_leases)
+        self._reader: Connection[Any] | None = None
+        self._reading = threading.Lock()
+        self._patience = patience
+
+    async def create(
+        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+    ) -> Claim:
+        first = run.parent_seq + 1 if run.parent else 0
+        made = uuid.uuid4().hex
+        bodies = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        notable = [event for event in events if is_notable(event)]
+
+        def work(cursor: Cursor[Any], _again: bool) -> int:
+            cursor.execute(
+                "INSERT INTO runs(namespace, run_id, made, graph, status, reason, fingerprint, created, updated, epoch, owner, lease,"
+                " parent, parent_step, parent_seq, first_seq, target) VALUES(%s,%s,%s,%s,%s,'',%s,unix_now(),unix_now(),1,%s,"
+                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
+                (
+                    self._namespace,
+                    run.run_id,
+                    made,
+                    run.graph,
+                    "running" if claim else "ready",
+                    run.fingerprint,
+                    self._owner if claim else "",
+                    self._lease if claim else -1.0,
+                    run.parent,
+                    run.parent_step,
+                    run.parent_seq,
+                    first,
+                    run.target,
+                ),
+            )
+            key, made_by = one(cursor, "SELECT id, made FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run.run_id))
+            if made_by != made:
+                raise RunExists(f"there is a run {run.run_id!r} already in {self.url}; resume it, or choose another run_id")
+            cursor.executemany(
+                "INSERT INTO events(run, seq, epoch, at, kind, body) VALUES(%s,%s,1,unix_now(),%s,%s) ON CONFLICT DO NOTHING",
+                [(key, *body) for body in bodies],
+            )
+            self._put(cursor, contents)
+            note(cursor, key, notable)
+            return key
+
+        taken = Claim(run.run_id, await self._writes.do(work), 1, first + len(bodies))
+        if claim:
+            self._claims.keep(taken)
+        return taken
+
+    async def claim(self, run_id: str) -> Claim:
+        def work(cursor: Cursor[Any], again: bool) -> Claim:
+            row = one(
+                cursor,
+                "SELECT id, epoch, owner, lease < clock_timestamp(), first_seq FROM runs WHERE namespace=%s AND run_id=%s FOR UPDATE",
+                (self._namespace, run_id),
+            )
+            if row is None:
+                raise self._not_found(run_id)
+            key, epoch, owner, expired, first = row
+            lost = again and owner == self._owner and key not in self._claims  # the answer to our own claim was lost
+            if owner and not expired and not lost and not has_died(owner):
+                raise RunBusy(f"run {run_id!r} is being run by {described(owner)}; nothing was done", run_id, owner)
+            cursor.execute(
+                "UPDATE runs SET epoch=%s, owner=%s, lease=clock_timestamp() + make_interval(secs => %s), status='running', reason='',"
+                " updated=unix_now() WHERE id=%s",
+                (epoch + 1, self._owner, self._lease, key),
+            )
+            last = one(cursor, "SELECT max(seq) FROM events WHERE run=%s", (key,))[0]
+            return Claim(run_id, key, epoch + 1, first if last is None else last + 1)
+
+        claim = await self._writes.do(work)
+        self._claims.keep(claim)
+        return claim
+
+    async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+        seq, key = claim.next_seq, claim.key
+        rows = [(seq + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        notable = [event for event in events if is_notable(event)]
+        claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
+
+        def along(cursor: Cursor[Any]) -> None:
+            self._put(cursor, contents)
+            note(cursor, key, notable)
+
+        try:
+            await self._writes.do(Append(claim, rows, along if contents or notable else None))
+        except Fenced:
+            self._claims.drop(claim)
+            raise
+        if notable and isinstance(notable[-1], Ended):
+            self._claims.drop(claim)
+
+    async def confirm(self, claim: Claim) -> None:
+        if time.monotonic() - claim.renewed < self._lease:
+            return
+        if await self._read(lambda cursor: one(cursor, "SELECT 1 FROM runs WHERE id=%s AND epoch=%s", (claim.key, claim.epoch))) is None:
+            self._claims.drop(claim)
+            raise fenced(claim)
+
+    async def release(self, claim: Claim) -> None:
+        if not self._claims.holds(claim):
+            return
+        self._claims.drop(claim)
+
+        def work(cursor: Cursor[Any], _again: bool) -> None:
+            cursor.execute("UPDATE runs SET owner='', lease='-infinity' WHERE id=%s AND epoch=%s", (claim.key, claim.epoch))
+
+        await self._writes.do(work)
+
+    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+        events = await self._read(lambda cursor: self._load(cursor, run_id, None, steps_only and upto_step is None))
+        return events if upto_step is None else upto(events, upto_step)
+
+    async def info(self, run_id: str) -> RunInfo:
+        row = await self._read(lambda cursor: one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id)))
+        if row is None:
+            raise self._not_found(run_id)
+        return listed(row)
+
+    async def content(self, digest: str) -> str | None:
+        asked = "SELECT body FROM contents WHERE namespace=%s AND digest=%s"
+        row = await self._read(lambda cursor: one(cursor, asked, (self._namespace, digest)))
+        return row[0] if row is not None else None
+
+    async def aruns(
+        self,
+        *,
+        status: RunStatus | None = None,
+        graph: str | None = None,
+        parent: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+    ) -> list[RunInfo]:
+        check_filters(status, limit)
+        stored = "running" if status == "interrupted" else status
+        given = {"status": stored, "graph": graph, "parent": parent}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        where = "".join(f" AND {name}=%s" for name in wanted) + (" AND updated>=%s" if since is not None else "")
+        values = [self._namespace, *wanted.values(), *([since] if since is not None else [])]
+        # Whether a run is running or interrupted is seen from its owner, so those have to be looked at before they are counted.
+        cut = limit is not None and status not in ("running", "interrupted")
+        asked = f"{LISTED}{where} ORDER BY id DESC{' LIMIT %s' if cut else ''}"
+        rows = await self._read(lambda cursor: cursor.execute(asked.encode(), [*values, *([limit] if cut else [])]).fetchall())
+        found = [info for info in map(listed, rows) if status is None or info.status == status]
+        return found[:limit]
+
+    async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
+        if run_id is not None:
+            await self.info(run_id)
+        asked = (
+            "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer FROM questions q JOIN runs r ON r.id=q.run"
+            " WHERE r.namespace=%s AND (%s::text IS NULL OR r.run_id=%s) AND (%s::text IS NULL OR q.node=%s) ORDER BY q.asked"
+        )
+        rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id, to, to)).fetchall())
+        return [open_question(row) for row in rows]
+
+    async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
+        text = json.dumps(value)
+
+        def work(cursor: Cursor[Any], again: bool) -> None:
+            place = (self._namespace, run_id, question_id)
+            row = one(
+                cursor,
+                "SELECT q.run, q.answer FROM questions q JOIN runs r ON r.id=q.run WHERE r.namespace=%s AND r.run_id=%s AND q.id=%s"
+                " FOR UPDATE OF q",
+                place,
+            )
+            if row is not None and row[1] is None:
+                cursor.execute("UPDATE questions SET answer=%s WHERE run=%s AND id=%s", (text, row[0], question_id))
+                return
+            if again and row is not None and row[1] == text:
+                return  # delivered before the answer to it was lost
+            raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
+
+        await self._writes.do(work)
+
+    async def adelete(self, run_id: str) -> None:
+        def work(cursor: Cursor[Any], again: bool) -> None:
+            row = one(cursor, f"{LISTED} AND run_id=%s FOR UPDATE", (self._namespace, run_id))
+            if row is None and again:
+                return
+            if row is None:
+                raise self._not_found(run_id)
+            children = cursor.execute("SELECT run_id FROM runs WHERE namespace=%s AND parent=%s", (self._namespace, run_id)).fetchall()
+            check_deletable(listed(row), [child[0] for child in children])
+            delete(cursor, self._namespace, [run_id])
+
+        await self._writes.do(work)
+
+    async def aprune(self, *, older_than: float | None = None, status: RunStatus | None = None, keep: int | None = None) -> int:
+        if older_than is None and keep is None and status is None:
+            raise InputError("prune needs older_than=, status= or keep=; without one it would delete every run")
+        if status in ("running", "interrupted"):  # told apart by their owners, one by one
+            return await super().aprune(older_than=older_than, status=status, keep=keep)
+        check_filters(status, keep)
+        values = {"namespace": self._namespace, "status": status, "keep": keep or 0, "age": older_than}
+        names = [row[0] for row in await self._read(lambda cursor: cursor.execute(DOOMED, values).fetchall())]
+        for start in range(0, len(names), _AT_ONCE):
+            await self._writes.do(lambda cursor, _again, part=names[start : start + _AT_ONCE]: delete(cursor, self._namespace, part))
+        return len(names)
+
+    async def aclose(self) -> None:
+        for claim in self._claims:
+            await self.release(claim)
+        await asyncio.to_thread(self._writes.close)
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+    async def _read(self, query: Callable[[Cursor[Any]], T]) -> T:
+        """Do `query` over the connection that reads, in a thread. One that was lost is made again."""
+        return await asyncio.to_thread(self._read_now, query)
+
+    def _read_now(self, query: Callable[[Cursor[Any]], T]) -> T:
+        import psycopg
+
+        deadline = time.monotonic() + self._patience
+        with self._reading:
+            while True:
+                try:
+                    if self._reader is None:
+                        self._reader = self._prepared_reader()
+                    with self._reader.cursor() as cursor:
+                        return query(cursor)
+                except psycopg.Error as error:
+                    reader, self._reader = self._reader, None
+                    if reader is not None:
+                        reader.close()
+                    passes = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate != "28P01"
+                    if not passes or time.monotonic() > deadline:
+                        raise StoreUnavailable(f"{self.url}: {str(error).strip()}") from error
+                    time.sleep(0.1)
+
+    def _prepared_reader(self) -> Connection[Any]:
+        from convgraph.journal.postgres_schema import prepare
+
+        reader = connected(self._dsn)
+        try:
+            prepare(reader, self.url)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    def _load(self, cursor: Cursor[Any], run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
+        row = one(cursor, "SELECT id, parent, parent_seq FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run_id))
+        if row is None:
+            raise self._not_found(run_id)
+        key, parent, parent_seq = row
+        shared = self._load(cursor, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
+        end = upto_seq if upto_seq is not None else 2**31 - 1
+        after = -1
+        if steps_only:
+            last = one(
+                cursor,
+                "SELECT seq FROM events WHERE run=%s AND seq<=%s AND kind IN ('step','moved') ORDER BY seq DESC LIMIT 1",
+                (key, end),
+            )
+            after = last[0] if last is not None else -1
+        rows = cursor.execute(EVENTS, (key, end, after)).fetchall()
+        return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
+
+    async def _extend_leases(self) -> None:
+        held = {claim.key: claim for claim in self._claims}
+        now = time.monotonic()
+
+        def work(cursor: Cursor[Any], _again: bool) -> list[tuple[int, int]]:
+            cursor.execute(
+                "UPDATE runs SET lease=clock_timestamp() + make_interval(secs => %s)"
+                " FROM unnest(%s::bigint[], %s::int[]) AS mine(id, epoch) WHERE runs.id=mine.id AND runs.epoch=mine.epoch"
+                " RETURNING runs.id, runs.epoch",
+                (self._lease, list(held), [claim.epoch for claim in held.values()]),
+            )
+            return cursor.fetchall()
+
+        for key, _ in await self._writes.do(work):
+            held[key].renewed = now
+
+    def _put(self, cursor: Cursor[Any], contents: Mapping[str, str] | None) -> None:
+        """Keep texts that events refer to by their digests, each once."""
+        if contents:
+            rows = [(self._namespace, digest, body) for digest, body in contents.items()]
+            cursor.executemany("INSERT INTO contents VALUES(%s,%s,%s) ON CONFLICT DO NOTHING", rows)
+
+    def _not_found(self, run_id: str) -> RunNotFound:
+        return RunNotFound(f"no run {run_id!r} in {self.url}")
+
+
+_AT_ONCE = 1000
+"""How many runs one transaction deletes."""
+
+
+def postgres_store(url: str, **options: Any) -> PostgresStore:
+    """The store at a URL, of whose query `namespace` is ours and not the database's. Raises `MissingDependency`, `InputError`."""
+    from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise MissingDependency("a store in PostgreSQL needs psycopg: pip install 'convgraph[postgres]'") from None
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    namespace = query.pop("namespace", None)
+    if namespace is not None:
+        options.setdefault("namespace", namespace)
+    dsn = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
+    try:
+        conninfo_to_dict(dsn)
+        if "," not in parts.netloc:  # several hosts have a port each
+            _ = parts.port
+    except (psycopg.ProgrammingError, ValueError) as error:
+        raise InputError(f"store URL {_without_password(url)!r}: {str(error).strip()}") from None
+    return PostgresStore(dsn, **options)
+
+
+def _without_password(url: str) -> str:
+    import re
+
+    return re.sub(r"(?<=[?&])password=[^&]*", "password=***", re.sub(r"(?<=//)([^:/@]*):[^@/]*(?=@)", r"\1:***", url))

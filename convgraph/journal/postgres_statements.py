@@ -1,0 +1,86 @@
+"""What a store asks of its tables in PostgreSQL, apart from appending."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
+from convgraph.journal.rows import run_info
+from convgraph.journal.store import ENDED, RunInfo
+
+if TYPE_CHECKING:
+    from psycopg import Cursor
+
+LISTED: LiteralString = (
+    "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target,"
+    " lease < clock_timestamp() FROM runs WHERE namespace=%s"
+)
+
+EVENTS: LiteralString = (
+    "SELECT seq, at, kind, body FROM events WHERE run=%s AND seq<=%s AND (seq>%s OR kind NOT IN"
+    " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
+)
+
+DOOMED: LiteralString = """
+SELECT run_id FROM (
+    SELECT run_id, status, updated, owner, lease FROM runs
+    WHERE namespace=%(namespace)s AND (%(status)s::text IS NULL OR status=%(status)s) ORDER BY id DESC OFFSET %(keep)s
+) AS candidate
+WHERE (status <> 'running' OR owner = '' OR lease < clock_timestamp()) AND (%(age)s::float8 IS NULL OR updated < unix_now() - %(age)s)
+AND NOT EXISTS (SELECT 1 FROM runs AS child WHERE child.namespace=%(namespace)s AND child.parent=candidate.run_id)
+"""
+"""The runs that are to be deleted: neither running ones nor those whose events forks share."""
+
+
+def one(cursor: Cursor[Any], statement: LiteralString, values: Sequence[Any]) -> Any:
+    """The first row that comes of a statement, or None."""
+    return cursor.execute(statement, values).fetchone()
+
+
+def listed(row: Sequence[Any]) -> RunInfo:
+    """A row of `LISTED` as a store gives it."""
+    *listed, expired = row
+    return run_info(listed, expired=expired)
+
+
+def delete(cursor: Cursor[Any], namespace: str, run_ids: Sequence[str]) -> None:
+    """Delete runs with what is their own, but for those that somebody has taken, or forked, meanwhile."""
+    keys = [
+        row[0]
+        for row in cursor.execute(
+            "SELECT id FROM runs WHERE namespace=%s AND run_id=ANY(%s)"
+            " AND NOT (owner <> '' AND lease > clock_timestamp() AND status='running')"
+            " AND NOT EXISTS (SELECT 1 FROM runs AS child WHERE child.namespace=runs.namespace AND child.parent=runs.run_id) FOR UPDATE",
+            (namespace, list(run_ids)),
+        ).fetchall()
+    ]
+    for statement in (
+        "DELETE FROM events WHERE run=ANY(%s)",
+        "DELETE FROM questions WHERE run=ANY(%s)",
+        "DELETE FROM runs WHERE id=ANY(%s)",
+    ):
+        cursor.execute(statement.encode(), (keys,))
+
+
+def note(cursor: Cursor[Any], key: int, events: Sequence[Event]) -> None:
+    """Keep open questions and the listing in step with what is appended. A run that ended has no owner."""
+    for event in events:
+        if isinstance(event, EffectStarted) and event.question is not None:
+            question = event.question
+            cursor.execute(
+                "INSERT INTO questions(run, id, prompt, schema, node, path, asked) VALUES(%s,%s,%s,%s,%s,%s,"
+                "unix_now()) ON CONFLICT (run, id) DO UPDATE SET prompt=EXCLUDED.prompt, schema=EXCLUDED.schema, node=EXCLUDED.node,"
+                " path=EXCLUDED.path, asked=EXCLUDED.asked, answer=NULL",
+                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path),
+            )
+        elif isinstance(event, EffectFinished) and event.question is not None:
+            cursor.execute("DELETE FROM questions WHERE run=%s AND id=%s", (key, event.question))
+        elif isinstance(event, Ended):
+            cursor.execute(
+                "UPDATE runs SET status=%s, reason=%s, updated=unix_now(), owner='', lease='-infinity' WHERE id=%s",
+                (event.status, event.reason, key),
+            )
+            if event.status in ENDED:
+                cursor.execute("DELETE FROM questions WHERE run=%s", (key,))
