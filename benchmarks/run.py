@@ -1,5 +1,7 @@
 """`make bench`: convgraph, the bare work, LangGraph and AutoGen at the same workloads, interleaved, in one table.
 
+And how well a collection finds what is asked for, in a table of its own.
+
 python -m benchmarks.run [--rounds 9] [--only b1,b2] [--without langgraph,autogen]
 """
 
@@ -40,20 +42,31 @@ Samples = dict[tuple[str, str], list[dict[str, Any]]]
 
 
 def main() -> None:
-    """Measure, print the table, write the plot and the raw figures."""
+    """Measure, print the tables, write the plot and the raw figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=OFTEN, help="how often the frequent measurements are repeated")
-    parser.add_argument("--only", default="", help="rows to measure, separated by commas (b1, b2, b4 …)")
+    parser.add_argument("--only", default="", help="rows to measure, separated by commas (b1, b2, b4 …, retrieval)")
     parser.add_argument("--without", default="", help="contestants to leave out, separated by commas")
     options = parser.parse_args()
     only, without = _words(options.only), _words(options.without)
     plan = [m for m in MEASUREMENTS if (not only or m.row.split("_")[0] in only) and m.contestant not in without]
     BUILD.mkdir(parents=True, exist_ok=True)
 
+    if plan:
+        _beside_others(plan, options.rounds)
+    if not only or "retrieval" in only:
+        from benchmarks import retrieval  # numpy and a model, for the parent process alone and after the measuring
+
+        found = retrieval.report()
+        print(f"\n{found}")
+        (BUILD / "retrieval.txt").write_text(found + "\n")
+
+
+def _beside_others(plan: Sequence[Measurement], rounds: int) -> None:
     load = os.getloadavg()[0]
-    samples = _measure(plan, options.rounds)
+    samples = _measure(plan, rounds)
     results = _medians(samples)
-    text = table(results, f"{options.rounds} rounds, load {load:.1f} at the start; {_unrest(samples)}")
+    text = table(results, f"{rounds} rounds, load {load:.1f} at the start; {_unrest(samples)}")
     print(text)
     (BUILD / "table.txt").write_text(text + "\n")
     (BUILD / "samples.json").write_text(json.dumps({f"{row}/{column}": runs for (row, column), runs in samples.items()}, indent=1))
