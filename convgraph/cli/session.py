@@ -55,7 +55,7 @@ def opened(url: str) -> Generator[Store]:
 @contextmanager
 def existing(url: str) -> Generator[Store]:
     """The store at `url`. Raises `InputError` where there is none: a command that reads must not make one."""
-    file = _file(url)
+    file = file_of(url)
     if file is not None and not file.exists():
         raise InputError(f"there is no store {url!r} (in {Path.cwd()}); `convgraph run` makes one, --store URL names another")
     with opened(url) as store:
@@ -81,7 +81,7 @@ def graph_of(info: RunInfo, target: str | None, allow: Sequence[str] | None) -> 
         raise InputError(f"run {info.run_id!r} was started with the graph {named!r}; --graph TARGET names another: {error}") from error
 
 
-def _file(url: str) -> Path | None:
+def file_of(url: str) -> Path | None:
     """The file behind a store's URL, as far as there is one."""
     if url == ":memory:" or url == "sqlite:///:memory:":
         return None

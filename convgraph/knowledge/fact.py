@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from convgraph.errors import InputError
@@ -76,10 +76,10 @@ def fact_of(document: Mapping[str, Any]) -> Fact:
 
 
 def exported(fact: Fact) -> str:
-    """The fact as a line of JSON, with the version of its format."""
-    document = document_of(replace(fact, score=0.0))
+    """The fact as a line of JSON, with the version of its format. ASCII: no character of a text ends the line."""
+    document = document_of(fact)
     del document["score"]
-    return json.dumps({"format": FORMAT, **document}, ensure_ascii=False, sort_keys=True)
+    return json.dumps({"format": FORMAT, **document}, sort_keys=True)
 
 
 def imported(line: str, number: int) -> Fact:

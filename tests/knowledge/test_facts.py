@@ -202,7 +202,7 @@ class TestForgetting:
 
 class TestMoving:
     def test_what_was_exported_is_the_same_elsewhere(self, facts: FactStore) -> None:
-        facts.remember("users/ada", "Ada lives in Bonn\nsince May", key="home", data=[1, None, {"a": "ä"}])
+        facts.remember("users/ada", "Ada lives in Bonn\nsince\u2028May\x1e\x85", key="home", data=[1, None, {"a": "ä"}])
         facts.remember("users/ada", "Ada lives in Graz", key="home", about="Ada's home")
         facts.remember("users/bob", "Bob plays chess")
         lines = facts.export()
