@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from convgraph.content_parts import is_image
+from convgraph.errors import ModelConfigError
 from convgraph.messages import Message, Part, ToolCall
 from convgraph.models.structured import response_format
 from convgraph.models.text import sound
@@ -21,8 +22,13 @@ _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 def chat_body(request: ModelRequest, model: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON body of the chat completion that asks `model` this request.
 
-    `params` are the model's own settings; the request's override them, and its tools come after theirs.
+    `params` are the model's own settings; the request's override them, and its tools come after theirs. Raises
+    `ModelConfigError` for a request that relies on what an endpoint remembers.
     """
+    if request.remembered is not None:
+        raise ModelConfigError(
+            f"model {model!r} is asked for chat completions, which remember nothing; ask for it by the Responses interface"
+        )
     body: dict[str, Any] = {"model": model, "messages": chat_messages(request), **params, **request.params}
     tools = [*(body.get("tools") or ()), *request.tools]
     if tools:
@@ -40,13 +46,21 @@ def chat_messages(request: ModelRequest) -> list[WireMessage]:
     user's, with a name. A message that calls tools is the assistant's, whoever said it, and the results follow it
     directly: a provider refuses a call without its result, and a result without its call. Where the conversation
     holds only one of the two (the other was cut away, or is still to come), it is told as text.
+
+    What the endpoint remembers is left out; the result of a call that it remembers is not.
     """
-    messages = request.messages
+    messages, known = request.messages, 0 if request.remembered is None else request.remembered.messages
     wire: list[WireMessage] = [{"role": "system", "content": sound(request.system)}] if request.system else []
     results = _results_of_calls(messages)
     paired = {position for answers in results.values() for position in answers.values()}
+    remembered = {position: call_id for caller, answers in results.items() if caller < known for call_id, position in answers.items()}
     for position, message in enumerate(messages):
-        if position in results:
+        if position < known:
+            continue
+        if position in remembered:
+            wire.append(_result(message, remembered[position]))
+            wire.extend(_pictures_of([message]))
+        elif position in results:
             wire.append(_calling(message, results[position], request.speaker))
             wire.extend(_result(messages[answer], call_id) for call_id, answer in results[position].items())
             wire.extend(_pictures_of([messages[answer] for answer in results[position].values()]))
