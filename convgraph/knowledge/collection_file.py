@@ -20,16 +20,19 @@ from convgraph.knowledge.found import Found
 
 T = TypeVar("T")
 
+MOST_WORDS = 256
+"""How many words of a query are looked for; a whole page as a query has its beginning looked for."""
+
 _TABLES = (
-    """CREATE TABLE IF NOT EXISTS collections (
+    """CREATE TABLE collections (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, embedder TEXT NOT NULL, dimensions INTEGER NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS documents (
+    """CREATE TABLE documents (
         collection INTEGER NOT NULL, source TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (collection, source)) WITHOUT ROWID""",
-    """CREATE TABLE IF NOT EXISTS chunks (
+    """CREATE TABLE chunks (
         id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, source TEXT NOT NULL, position INTEGER NOT NULL,
         digest BLOB NOT NULL, text TEXT NOT NULL, place TEXT NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS chunks_of_source ON chunks (collection, source)",
-    "CREATE INDEX IF NOT EXISTS chunks_of_text ON chunks (collection, digest)",
+    "CREATE INDEX chunks_of_source ON chunks (collection, source)",
+    "CREATE INDEX chunks_of_text ON chunks (collection, digest)",
 )
 
 
@@ -94,8 +97,9 @@ class CollectionFile:
             for source, entries in sources.items():
                 key = self._id(db)
                 if key is not None:
+                    self._check_lengths(db, key, [entry.vector for entry in entries])
                     self._delete(db, key, source)
-                if key is None and entries:
+                elif entries:
                     key = self._create(db, len(entries[0].vector))
                 if key is None:
                     continue
@@ -126,6 +130,7 @@ class CollectionFile:
             key = self._id(db)
             if key is None:
                 return []
+            self._check_lengths(db, key, [vector])
             asked = f"""SELECT text, place, distance FROM (
                 SELECT id, vec_distance_cosine(vector, ?) AS distance FROM vectors_{key} ORDER BY distance, id LIMIT ?
                 ) JOIN chunks USING (id) ORDER BY distance, id"""  # noqa: S608  # a number
@@ -143,7 +148,7 @@ class CollectionFile:
 
         def work(db: sqlite3.Connection) -> list[Found]:
             key = self._id(db)
-            words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", query))
+            words = " OR ".join(f'"{word}"' for word in dict.fromkeys(re.findall(r"\w+", query)[:MOST_WORDS]))
             if key is None or not words:
                 return []
             asked = f"""SELECT chunks.text, place, bm25(words_{key}) AS score FROM words_{key} JOIN chunks ON chunks.id = words_{key}.rowid
@@ -191,6 +196,15 @@ class CollectionFile:
             )
         return None if row is None else row[0]
 
+    def _check_lengths(self, db: sqlite3.Connection, key: int, vectors: Sequence[Sequence[float]]) -> None:
+        held = cast("int", db.execute("SELECT dimensions FROM collections WHERE id = ?", (key,)).fetchone()[0])
+        other = next((len(vector) for vector in vectors if len(vector) != held), held)
+        if other != held:
+            raise InputError(
+                f"collection {self._name!r} in {self._path} has vectors of {held} numbers, and {self._embedder!r} now makes {other}: "
+                "it is another model under the same name; make another collection"
+            )
+
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._using() as db:
             return work(db)
@@ -211,9 +225,7 @@ class CollectionFile:
         with self._lock:
             try:
                 if self._db is None:
-                    self._db = open_database(self._path)
-                    for statement in _TABLES:
-                        self._db.execute(statement)
+                    self._db = open_database(self._path, _TABLES)
                 yield self._db
             except Exception as error:
                 if not is_database_error(error):

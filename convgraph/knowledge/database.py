@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, cast
+from typing import cast
 
 from convgraph.errors import MissingDependency, StoreError, StoreFormat, StoreUnavailable
 
 APPLICATION_ID = 0x63676B6E
 """`cgkn` in a file's header: a convgraph file of knowledge, not one of runs."""
+VERSION = 1
 
 _MISSING = "a collection needs the extra retrieval: pip install 'convgraph[retrieval]'"
 _PATIENCE = 10.0
@@ -30,8 +32,11 @@ def sqlite_module() -> ModuleType:
         ) from error
 
 
-def open_database(path: str) -> sqlite3.Connection:
-    """A connection with the functions of `sqlite-vec`. Raises `MissingDependency`, `StoreFormat` or `StoreUnavailable`."""
+def open_database(path: str, tables: Sequence[str]) -> sqlite3.Connection:
+    """A connection with the functions of `sqlite-vec`, to a file that has these tables.
+
+    Raises `MissingDependency`, `StoreFormat` or `StoreUnavailable`.
+    """
     module = sqlite_module()
     try:
         sqlite_vec = importlib.import_module("sqlite_vec")
@@ -45,7 +50,7 @@ def open_database(path: str) -> sqlite3.Connection:
         db.enable_load_extension(True)
         sqlite_vec.load(db)
         db.enable_load_extension(False)
-        _claim(db, path)
+        _prepare(db, path, tables)
     except module.Error as error:
         db.close()
         raise as_store_error(error, path) from error
@@ -68,13 +73,19 @@ def as_store_error(error: Exception, path: str) -> StoreError:
     return StoreUnavailable(f"{path}: {said}")
 
 
-def _claim(db: sqlite3.Connection, path: str) -> None:
-    """Make an empty file ours; refuse one that belongs to something else."""
-    application = cast("int", db.execute("PRAGMA application_id").fetchone()[0])
-    if application == APPLICATION_ID:
+def _prepare(db: sqlite3.Connection, path: str, tables: Sequence[str]) -> None:
+    """Make an empty file ours, with its tables; refuse one that belongs to something else."""
+    application, version = (cast("int", db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version"))
+    if application == APPLICATION_ID and version == VERSION:
         return
-    tables: list[Any] = db.execute("SELECT name FROM sqlite_master").fetchall()
-    if application or tables:
-        raise StoreFormat(f"{path} holds something else than a collection (a store of runs, for one): give collections a file of their own")
+    if application == APPLICATION_ID:
+        raise StoreFormat(f"{path} was written by another version of convgraph (format {version}, this one reads {VERSION})")
     db.execute("PRAGMA journal_mode=WAL")
-    db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:  # another process may have been quicker
+        if application or db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            db.execute("ROLLBACK")
+            raise StoreFormat(f"{path} holds something else than collections (a store of runs, for one): give them a file of their own")
+        for statement in (*tables, f"PRAGMA application_id={APPLICATION_ID}", f"PRAGMA user_version={VERSION}"):
+            db.execute(statement)
+    db.execute("COMMIT")

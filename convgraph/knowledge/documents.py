@@ -97,6 +97,11 @@ def _in_folder(folder: Path, recursive: bool) -> list[Path]:
 
 def _source(path: Path, root: Path) -> str:
     try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
+        return _absolute(path).relative_to(_absolute(root)).as_posix()
     except ValueError:
         raise InputError(f"{path} is not below root={str(root)!r}") from None
+
+
+def _absolute(path: Path) -> Path:
+    # Not `resolve`: a link is known by where it is, not by where it leads to.
+    return Path(os.path.normpath(path.absolute()))

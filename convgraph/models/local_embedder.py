@@ -58,7 +58,7 @@ class LocalEmbedder:
     @property
     def longest(self) -> int:
         """How many tokens of a text the model reads."""
-        return self._encoder.longest
+        return self._loaded().longest
 
     def describe(self) -> Mapping[str, Any]:
         return {"type": "local", "model": self._name}
@@ -70,9 +70,11 @@ class LocalEmbedder:
         return await in_thread(self._embedded, list(texts))
 
     def _embedded(self, texts: list[str]) -> list[list[float]]:
-        with self._loading:
-            encoder = self._encoder
-        return encoder.encode(texts).tolist()
+        return self._loaded().encode(texts).tolist()
+
+    def _loaded(self) -> SentenceEncoder:
+        with self._loading:  # once, whichever thread comes first
+            return self._encoder
 
     @cached_property
     def _encoder(self) -> SentenceEncoder:

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 Floats: TypeAlias = NDArray[np.float32]
 
-TOKENS_AT_ONCE = 4096
+TOKENS_AT_ONCE = 2048
 """How many tokens are computed together: more would need more memory and be no faster."""
 
 
