@@ -4,23 +4,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
 
 def text_of(result: CallToolResult) -> str:
-    """The result's text. Where it has none, its structured content as JSON; pictures, sound and links are named in brackets."""
-    parts = list(map(_part, result.content))
-    if result.structured_content is not None and not any(block.type == "text" for block in result.content):
-        parts.insert(0, json.dumps(result.structured_content, ensure_ascii=False))
-    return "\n".join(parts)
+    """The result's texts; its structured content as JSON, where there are none or they say the same in pieces.
+
+    Pictures, sound and links are named in brackets.
+    """
+    structured = _structured(result)
+    if structured is None:
+        return "\n".join(map(_part, result.content))
+    return "\n".join([structured, *(_part(block) for block in result.content if block.type != "text")])
 
 
 def text_of_resource(contents: Iterable[Any]) -> str:
     """The contents of a resource that was read."""
     return "\n".join(map(_contents, contents))
+
+
+def _structured(result: CallToolResult) -> str | None:
+    """The structured content, where nothing is lost by telling that alone. What is no object comes wrapped in one, as its `result`."""
+    value = result.structured_content
+    if value is None:
+        return None
+    if isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"result"}:
+        value = value["result"]
+    texts = [block.text for block in result.content if block.type == "text"]
+    if texts and not _spell_out(texts, value):
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _spell_out(texts: list[str], value: Any) -> bool:
+    """Whether the texts are the value, or its items."""
+    if len(texts) == 1 and _is_spelled(texts[0], value):
+        return True
+    if not isinstance(value, list) or len(cast("list[Any]", value)) != len(texts):
+        return False
+    return all(_is_spelled(text, item) for text, item in zip(texts, cast("list[Any]", value), strict=True))
+
+
+def _is_spelled(text: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return text == value
+    try:
+        return json.loads(text) == value
+    except ValueError:
+        return False
 
 
 def _part(block: Any) -> str:

@@ -33,7 +33,14 @@ from convgraph.journal.store import Claim, Store
 from convgraph.testing import ScriptedServer
 
 CHATS = ("code_and_fix", "research_team", "sequential_and_nested", "student_and_expert", "three_teams", "two_comedians")
-APPLICATIONS: tuple[str, ...] = ("teaching",)
+APPLICATIONS: tuple[str, ...] = (
+    "conversational_chess",
+    "data_visualisation",
+    "figure_critic",
+    "foreign_tools",
+    "retrieval_chat",
+    "teaching",
+)
 """Chats with a folder of their own, `examples/NAME/NAME.py`, and a README there that draws the graph."""
 
 GRAPHS = ("critics_and_judge", "optiguide")

@@ -41,6 +41,12 @@ def label(item: str) -> dict[str, Any]:
 
 
 @server.tool()
+def rows(number: int) -> list[dict[str, int]]:
+    """Say it in rows."""
+    return [{"row": row} for row in range(number)]
+
+
+@server.tool()
 def table() -> CallToolResult:
     """Say something in structure alone."""
     return CallToolResult(content=[], structured_content={"rows": [[1, "é"]]})

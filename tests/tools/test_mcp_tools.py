@@ -141,10 +141,12 @@ def test_a_server_s_tools_are_told_as_it_describes_them_and_its_results_as_text(
     assert stock["parameters"]["properties"]["item"]["description"] == "What is counted."
     assert stock["parameters"]["required"] == ["item"]
     bolt = {"item": "bolt"}
-    said = asked(tools, ("stock", bolt), ("label", bolt), ("table", {}), ("picture", {}), ("document", {}))
-    counted, label, table, picture, document = said.split(" | ")
+    calls = ("stock", bolt), ("label", bolt), ("rows", {"number": 0}), ("rows", {"number": 1}), ("rows", {"number": 2})
+    said = asked(tools, *calls, ("table", {}), ("picture", {}), ("document", {}))
+    counted, label, *rows, table, picture, document = said.split(" | ")
     assert counted == "8"
-    assert json.loads(label) == {"item": "bolt", "copies": [1, 2]}
+    assert label == '{"item": "bolt", "copies": [1, 2]}'
+    assert rows == ["[]", '[{"row": 0}]', '[{"row": 0}, {"row": 1}]']
     assert table == '{"rows": [[1, "é"]]}'
     assert picture == "here:\n[image: image/png, 6 bytes]"
     assert document == "see:\ninside"
@@ -240,8 +242,8 @@ def test_bad_choices_are_refused(http: Server, options: dict[str, Any], said: st
     [
         (lambda: McpServer.stdio(""), "the command is the name"),
         (lambda: McpServer.stdio("x", "--flag"), "args are a list of texts"),
-        (lambda: McpServer.stdio("x", env={"A": 1}), "'A' is a int"),
-        (lambda: McpServer.stdio("x", env="A=1"), "takes a mapping of texts"),
+        (lambda: McpServer.stdio("x", env={"A": 1}), "'A' is a int"),  # type: ignore[dict-item]
+        (lambda: McpServer.stdio("x", env="A=1"), "takes a mapping of texts"),  # type: ignore[arg-type]
         (lambda: McpServer.http("localhost:8000"), "it is an address like"),
         (lambda: McpServer.http(lambda deps: "x"), "is given a name="),
         (lambda: mcp_tools("python server.py"), "it is an McpServer"),  # type: ignore[arg-type]
