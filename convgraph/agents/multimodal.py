@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, Literal, Unpack, cast
 
 from convgraph.agents.conversable import ConversableAgent
+from convgraph.agents.definition import AgentOptions
+from convgraph.agents.llm_config import LlmConfig
+from convgraph.agents.termination import HumanInputMode
 from convgraph.content_parts import Content, Part, image_address, image_digest, message_parts, names_images
 from convgraph.errors import DefinitionError
 from convgraph.messages import Message
@@ -22,7 +25,7 @@ _SHOWN_BY = "instruction"
 
 
 class MultimodalConversableAgent(ConversableAgent):
-    """A `ConversableAgent` whose model looks at pictures.
+    """A `ConversableAgent` whose model looks at pictures. With no model given, it takes the environment's, as an `AssistantAgent` does.
 
     `<img SOURCE>` in the message of a chat that is opened with it (or by it), and in its system message, is the picture at that path
     or address. In all other texts it is text: what a model, a tool or a person says never has a file read. The system message may
@@ -30,10 +33,38 @@ class MultimodalConversableAgent(ConversableAgent):
     different is how it reads its texts.
     """
 
-    def __init__(self, name: str, system_message: Content | None = DEFAULT_SYSTEM_MESSAGE, *args: Any, **options: Any) -> None:
-        text, pictures = _instruction(system_message, name)
-        super().__init__(name, text, *args, **options)
-        self._pictures = pictures
+    def __init__(
+        self,
+        name: str,
+        system_message: Content | None = DEFAULT_SYSTEM_MESSAGE,
+        is_termination_msg: Callable[[dict[str, Any]], Any] | None = None,
+        max_consecutive_auto_reply: int | None = None,
+        human_input_mode: HumanInputMode = "TERMINATE",
+        function_map: Mapping[str, Callable[..., Any]] | None = None,
+        code_execution_config: Mapping[str, Any] | Literal[False] | None = False,
+        llm_config: LlmConfig = None,
+        default_auto_reply: str | None = "",
+        description: str | None = None,
+        **options: Unpack[AgentOptions],
+    ) -> None:
+        if llm_config is None and options.get("model") is None:
+            from convgraph.models.openai_chat import OpenAIChatModel
+
+            options["model"] = OpenAIChatModel()
+        text, self._pictures = _instruction(system_message, name)
+        super().__init__(
+            name,
+            text,
+            is_termination_msg,
+            max_consecutive_auto_reply,
+            human_input_mode,
+            function_map,
+            code_execution_config,
+            llm_config,
+            default_auto_reply,
+            description,
+            **options,
+        )
 
     @property
     def looks_at_pictures(self) -> bool:
@@ -47,7 +78,9 @@ class MultimodalConversableAgent(ConversableAgent):
 
     def describe(self) -> Mapping[str, Any]:
         """The agent's definition as plain JSON; of the pictures in its system message, what they are called and a digest."""
-        described = super().describe()
+        described = dict(super().describe())
+        if self.model is None:
+            described["model"] = None
         if not self._pictures:
             return described
         return {**described, "pictures": [{"name": name, "digest": image_digest(part)} for name, part in self._pictures]}

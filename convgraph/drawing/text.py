@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from html import escape
 
+from convgraph.content_parts import abbreviated
+
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BREAKS = (re.compile(r"(?<=&&)|(?<=\|\|)"), re.compile(r"(?<=[ ,])"), re.compile(r"(?<=[([{/_-])|(?=\.)"))
 
 
 def clean(text: str) -> str:
-    """The text without the characters that XML (and so SVG) cannot hold."""
-    return _NOT_XML.sub("\ufffd", text)
+    """The text without the characters that XML (and so SVG) cannot hold; of a picture in it, what kind it is and how large."""
+    return _NOT_XML.sub("\ufffd", abbreviated(text))
 
 
 def markup(text: str) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from convgraph.content_parts import abbreviated
 from convgraph.errors import ReplayDivergence
 from convgraph.journal.events import EffectFinished
 from convgraph.journal.store import Store
@@ -46,10 +47,10 @@ async def as_error(diverged: Diverged, store: Store, run_id: str) -> ReplayDiver
 
 
 def unified(old: str, new: str) -> str:
-    """A unified diff of two texts; JSON is laid out first."""
+    """A unified diff of two texts; JSON is laid out first, and pictures are told by their digests."""
     import difflib
 
-    return "\n".join(difflib.unified_diff(_lines(old), _lines(new), "recorded", "now", lineterm="", n=2))
+    return "\n".join(difflib.unified_diff(_lines(abbreviated(old)), _lines(abbreviated(new)), "recorded", "now", lineterm="", n=2))
 
 
 def _lines(text: str) -> list[str]:
