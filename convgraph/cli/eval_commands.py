@@ -13,7 +13,7 @@ import typer
 from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode
 from convgraph.cli.output import Output
-from convgraph.cli.session import existing, graph_of, opened
+from convgraph.cli.session import existing, graph_of
 from convgraph.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def evaluate(
     if repeat is not None and repeat < 1:
         raise InputError(f"--repeat is a whole number above zero, not {repeat}")
     runs = len(sides) * _runs_of(read.cases, only or (), options["repeat"])
-    with opened(store or ":memory:") as kept, tally(output, runs) as told:
-        options |= {"store": kept, "on_attempt": told}
+    with tally(output, runs) as told:
+        options |= {"store": store, "on_attempt": told}
         found: Evaluation | Comparison
         if len(sides) == 1:
             found = run_stoppable(aevaluate(sides[0], read.cases, **options))
