@@ -131,7 +131,7 @@ class _Tale:
         if isinstance(event, RunStarted):
             chosen = beginning_path(0, 0) in self.speakers or (self.graph is not None and self.graph.beginning == START)
             first = START if chosen else self._speaker("1")
-            self.items += [Arrow(USER, first, _said(message)) for message in event.messages]
+            self.items += [Arrow(self._opener(message), first, _said(message)) for message in event.messages]
         elif isinstance(event, EffectStarted):
             if event.question is not None:
                 self._put(event.path, Arrow(self._speaker(event.path), PERSON, event.question.prompt, kind="ask"))
@@ -164,7 +164,7 @@ class _Tale:
             self.items.append(Note("", event.why, "run"))
             if event.node is not None:
                 self.next[""] = event.node
-            self.items += [Arrow(USER, self.next.get("", USER), _said(message)) for message in event.messages]
+            self.items += [Arrow(self._opener(message), self.next.get("", USER), _said(message)) for message in event.messages]
         elif isinstance(event, Resumed):
             self.items.append(Note("", "resumed", "run"))
         else:
@@ -199,6 +199,13 @@ class _Tale:
             items.append(Arrow(speaker, self._target(event, outer), "", reason, "say"))
         self.next[outer] = event.target
         self._put_all(outer, items)
+
+    def _opener(self, message: Message) -> str:
+        """Who has said what a run begins or goes on with: the user, unless it is somebody with a name who has no turns in it."""
+        name = message.sender
+        nodes = self.graph.nodes if self.graph is not None else ()
+        apart = name not in ("", START, END, PERSON) and "/" not in name and name not in nodes and name not in self.speakers.values()
+        return name if apart else USER
 
     def _branch(self, event: BranchFinished) -> None:
         group = self._speaker(around(event.path))

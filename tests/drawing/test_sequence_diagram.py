@@ -255,3 +255,12 @@ def test_a_step_is_told_once_wherever_it_is_nested(publishing: Definition) -> No
     events = [started(), *inner, Stepped("1", "review", said("review", "done"), target="panel", edge=3)]
     told = [item.text for item in items_of(sequence_of(events, publishing).items) if isinstance(item, Arrow)]
     assert told == ["Write about tea", *(f"word {number}" for number in range(1, 6)), "done"]
+
+
+def test_who_opens_a_chat_without_having_a_turn_in_it_is_named(essay: Definition) -> None:
+    """Anybody else who says what a run begins with is its user."""
+    for sender, drawn in [("arbiter", "arbiter"), ("writer", "user"), ("", "user"), ("a/b", "user"), (END, "user"), ("person", "user")]:
+        events: list[Event] = [RunStarted("g", "", "", (Message(sender, "Go", "user"),)), *ESSAY[3:]]
+        sequence = sequence_of(events, essay)
+        assert sequence.items[0] == Arrow(drawn, "writer", "Go")
+        assert sequence.participants[0] == drawn
