@@ -178,7 +178,12 @@ class GraphRuns(GraphViews):
     ) -> RunResult:
         """Go on with an ended conversation: `input` is its user's next message, and the start node has the turn.
 
-        `state` changes fields of the conversation's state before.
+        A run that is finished, stuck or limited can be continued, any number of times; it stays one run. `state` changes fields
+        of the conversation's state before. Limits count the whole conversation: where they are reached, the message is kept and
+        the run is `limited`, until `limits` (here, or in a resume) leave room.
+
+        Raises `InputError` for what is no message and for a run that has not ended (that is resumed), `RunNotFound`, `RunBusy`
+        and `GraphChanged`, before anything is written.
         """
         async with as_store(store) as opened:
             options = Options(deps, human, durability, listener, through=_through(cache))
