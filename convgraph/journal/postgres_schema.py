@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 SCHEMA = "convgraph"
-_MAKING = 0x63766772  # "cvgr": the number under which PostgreSQL lets one process at a time make or change the tables
+MAKING = 0x63766772  # "cvgr": the number under which PostgreSQL lets one process at a time make or change the tables
 
 # Runs of all namespaces are in the same tables: a run's number is what events belong to, and only its row knows the namespace.
 # The lease is a time of the database's clock, and so is everything that is compared with it.
@@ -51,7 +51,7 @@ VERSION = len(_MIGRATIONS)
 def prepare(connection: Connection[Any], place: str) -> None:
     """Make the tables, or bring them to this version. Raises `StoreFormat` where a newer convgraph has made them."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
         cursor.execute("CREATE SCHEMA IF NOT EXISTS convgraph")
         cursor.execute("SET search_path TO convgraph")
         cursor.execute("CREATE TABLE IF NOT EXISTS format(version INTEGER NOT NULL)")

@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convgraph.errors import MissingDependency, StoreUnavailable
+from convgraph.errors import InputError, MissingDependency, StoreUnavailable
+from convgraph.journal.postgres_schema import MAKING
+from convgraph.journal.postgres_writes import connected
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
 from convgraph.knowledge.fact_tables import Execute, make_tables
@@ -59,7 +61,7 @@ class SqliteDatabase:
 
 
 class PostgresDatabase:
-    """A PostgreSQL database, for any number of processes on any hosts. The tables are in its schema `convgraph`.
+    """A PostgreSQL database, for any number of processes on any hosts. The tables are in its schema `convgraph`, as those of runs are.
 
     One connection, used in threads; where it was lost, the work is done once more on a new one (all of it can be).
     """
@@ -109,12 +111,11 @@ class PostgresDatabase:
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
-            connection: Connection[Any] = self._psycopg.connect(self._url, connect_timeout=10, autocommit=True)
+            connection = connected(self._url)
             with connection.transaction(), connection.cursor() as cursor:
                 execute = _executing_on(cursor)
-                execute("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+                execute("SELECT pg_advisory_xact_lock(?)", (MAKING,))
                 execute("CREATE SCHEMA IF NOT EXISTS convgraph", ())
-                execute("SET search_path TO convgraph", ())
                 make_tables(execute, self.place, _POSTGRES_TYPES)
             self._connection = connection
         return self._connection
@@ -127,7 +128,7 @@ class PostgresDatabase:
         try:
             info = self._psycopg.conninfo.conninfo_to_dict(url)  # loaded with psycopg itself
         except self._psycopg.ProgrammingError as error:
-            raise StoreUnavailable(f"this PostgreSQL URL cannot be read: {str(error).strip()}") from None
+            raise InputError(f"this PostgreSQL URL cannot be read: {str(error).strip()}") from None
         host, name = info.get("host", "localhost"), info.get("dbname", "")
         return f"postgresql://{host}/{name}"
 

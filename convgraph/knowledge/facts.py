@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 import uuid
@@ -32,12 +33,12 @@ SHOWN = 10
 
 def open_facts(url: str | Path | Store, embedder: Embedder | None = None) -> FactStore:
     """The facts at `url`: a SQLite file (`runs.db`, `sqlite:///runs.db`; that of the runs, or one of its own), `postgresql://…`, or
-    `:memory:`; or those in the same place as a store of runs.
+    `:memory:`. Of a store of runs in a file, those in the same file.
 
     With an `embedder`, facts are recalled by meaning, without one by words. Nothing is opened before it is needed; what
     cannot be opened is a `StoreUnavailable` then. Raises `InputError` for another kind of URL.
     """
-    text = url.url if isinstance(url, Store) else str(url)
+    text = _url_of(url) if isinstance(url, Store) else str(url)
     if embedder is not None and not isinstance(embedder, Embedder):
         raise InputError(f"embedder= turns texts into vectors, as a LocalEmbedder does; not {embedder!r:.80}")
     return FactStore(_opener(text), embedder)
@@ -284,12 +285,20 @@ class FactStore:
             return self._database
 
 
+def _url_of(store: Store) -> str:
+    if store.url.startswith("postgres"):
+        raise InputError("a store in PostgreSQL does not tell its password: give open_facts its URL")
+    return store.url
+
+
 def _opener(url: str) -> Callable[[], Database]:
     """How the database at this URL is opened."""
     scheme, separator, rest = url.partition("://")
     path = rest.removeprefix("/") if separator else url
     if separator and scheme not in ("sqlite", "postgresql", "postgres"):
         raise InputError(f"facts cannot be at {scheme}://…: the kinds are a file name, sqlite:///file.db, postgresql://… and :memory:")
+    if separator and scheme != "sqlite" and re.search(r"[?&]namespace=", url):
+        raise InputError("facts have namespaces of their own: leave namespace= out of the URL, and begin theirs with it (tenant/users/ada)")
     if not path:
         raise InputError(f"{url!r} names no place for facts; write runs.db, sqlite:///runs.db or postgresql://host/name")
 

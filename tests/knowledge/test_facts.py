@@ -289,6 +289,23 @@ class TestPlaces:
         with pytest.raises(InputError, match=said):
             open_facts(url)
 
+    def test_in_postgresql_too_facts_and_runs_are_side_by_side(self, cluster: str) -> None:
+        """Whichever was there first. Tenants are not taken over silently: facts have namespaces of their own."""
+        for first in ("runs", "facts"):
+            url = new_database(cluster)
+            with open_facts(url) as facts:
+                if first == "facts":
+                    facts.remember("notes", "a note")
+                with open_store(url) as runs:
+                    result = _hello().run("hi", store=runs)
+                    facts.remember("notes", "another note")
+                    assert _hello().replay(result.run_id, store=runs).status == "finished"
+                    with pytest.raises(InputError, match="give open_facts its URL"):
+                        open_facts(runs)
+                assert len(facts.list()) == (2 if first == "facts" else 1)
+            with pytest.raises(InputError, match="namespaces of their own"):
+                open_facts(f"{url}&namespace=tenant")
+
     def test_an_embedder_is_an_embedder(self) -> None:
         with pytest.raises(InputError, match="turns texts into vectors"):
             open_facts(":memory:", "all-MiniLM-L6-v2")  # type: ignore[arg-type]
