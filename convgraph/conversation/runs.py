@@ -71,6 +71,30 @@ class GraphRuns(GraphViews):
         async with as_store(store) as opened:
             return await self._tracked(beginning.run_id, lifecycle.start(program, beginning, opened, options), options)
 
+    def submit(self, input: Any = None, **options: Any) -> str:
+        """Make a run that a worker begins. See `asubmit`."""
+        return run_sync(self.asubmit(input, **options))
+
+    async def asubmit(
+        self,
+        input: Any = None,
+        *,
+        store: StoreLike,
+        state: BaseModel | Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        limits: Limits | None = None,
+        target: str = "",
+    ) -> str:
+        """Make a run in a store without beginning it: it is `ready`, for a worker or for `resume`. Returns its id.
+
+        Takes what belongs to the conversation, as `arun` does. Raises `CheckFailed`, `InputError`, `RunExists` and `StoreError`
+        before anything is written.
+        """
+        program = self._sound_program()
+        beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), Options(target=target))
+        async with as_store(store) as opened:
+            return await lifecycle.submit(program, beginning, opened, target)
+
     def astream(self, input: Any = None, **options: Any) -> RunStream:
         """Run the conversation and stream its events as they happen, token deltas among them.
 

@@ -15,7 +15,7 @@ from convgraph.messages import NO_USAGE, Message, Usage
 
 FORMAT = 1
 
-EffectKind: TypeAlias = Literal["model", "tool", "code", "reply", "conversation", "human", "clock", "random", "doubt"]
+EffectKind: TypeAlias = Literal["model", "tool", "code", "reply", "conversation", "human", "timer", "clock", "random", "doubt"]
 JsonObject: TypeAlias = dict[str, Any]
 
 
@@ -23,13 +23,15 @@ JsonObject: TypeAlias = dict[str, Any]
 class Question:
     """Something a person is asked: an id unique in the run, a prompt, and the JSON schema that an answer must fit.
 
-    `to` is whose question it is: the name of the person, which is that of the node that asks unless it says otherwise.
+    `to` is whose question it is: the name of the person, which is that of the node that asks unless it says otherwise. With
+    `due`, nobody is asked: it is the clock that answers, at that time (seconds since 1970).
     """
 
     id: str
     prompt: str
     schema: JsonObject = field(default_factory=lambda: {"type": "string"})
     to: str = ""
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

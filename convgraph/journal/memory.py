@@ -128,7 +128,18 @@ class MemoryStore(Store):
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         runs = [self._run(run_id)] if run_id is not None else list(self._runs.values())
-        return [question for run in runs for question in run.questions.values() if to is None or question.node == to]
+        found = [question for run in runs for question in run.questions.values() if question.due is None]
+        return [question for question in found if to is None or question.node == to]
+
+    async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
+        runs = [self._run(run_id)] if run_id is not None else list(self._runs.values())
+        found = [(question.due, question) for run in runs for question in run.questions.values() if question.due is not None]
+        return [question for _, question in sorted(found, key=lambda pair: pair[0])]
+
+    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
+        now = time.time()
+        found = [info for run in self._runs.values() if (info := _listed(run)).status in ("ready", "interrupted") or _is_due(run, now)]
+        return found[:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         questions = self._run(run_id).questions
@@ -155,7 +166,7 @@ class MemoryStore(Store):
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question
             run.questions[question.id] = OpenQuestion(
-                run.info.run_id, question.id, question.prompt, question.schema, event.name, event.path, now
+                run.info.run_id, question.id, question.prompt, question.schema, event.name, event.path, now, due=question.due
             )
         elif isinstance(event, EffectFinished) and event.question is not None:
             run.questions.pop(event.question, None)
@@ -163,6 +174,13 @@ class MemoryStore(Store):
             run.info = replace(run.info, status=event.status, reason=event.reason, updated=now)
             if event.status in ENDED:
                 run.questions.clear()
+
+
+def _is_due(run: _Run, now: float) -> bool:
+    """Whether what the run waits for is there."""
+    if run.info.status != "waiting":
+        return False
+    return any(question.answered or (question.due is not None and question.due <= now) for question in run.questions.values())
 
 
 def _listed(run: _Run) -> RunInfo:

@@ -16,7 +16,7 @@ from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
-from convgraph.journal.postgres_statements import DOOMED, EVENTS, LISTED, delete, listed, note, one
+from convgraph.journal.postgres_statements import DOOMED, EVENTS, LISTED, QUESTIONS, RUNNABLE, delete, listed, note, one
 from convgraph.journal.postgres_writes import Append, PostgresWrites, connected
 from convgraph.journal.rows import fenced, is_notable, open_question
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
@@ -196,12 +196,20 @@ class PostgresStore(Store):
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
-        asked = (
-            "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer FROM questions q JOIN runs r ON r.id=q.run"
-            " WHERE r.namespace=%s AND (%s::text IS NULL OR r.run_id=%s) AND (%s::text IS NULL OR q.node=%s) ORDER BY q.asked"
-        )
+        asked = QUESTIONS + " AND q.due IS NULL AND (%s::text IS NULL OR q.node=%s) ORDER BY q.asked"
         rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id, to, to)).fetchall())
         return [open_question(row) for row in rows]
+
+    async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
+        if run_id is not None:
+            await self.info(run_id)
+        asked = QUESTIONS + " AND q.due IS NOT NULL ORDER BY q.due"
+        rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id)).fetchall())
+        return [open_question(row) for row in rows]
+
+    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
+        rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, (self._namespace, self._owner.partition("|")[0])).fetchall())
+        return [info for row in rows if (info := listed(row)).status != "running"][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)

@@ -37,9 +37,11 @@ CREATE TABLE events(
 CREATE TABLE contents(namespace TEXT NOT NULL, digest TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY(namespace, digest));
 CREATE TABLE questions(
     run BIGINT NOT NULL, id TEXT NOT NULL, prompt TEXT NOT NULL, schema TEXT NOT NULL, node TEXT NOT NULL, path TEXT NOT NULL,
-    asked DOUBLE PRECISION NOT NULL, answer TEXT, PRIMARY KEY(run, id)
+    asked DOUBLE PRECISION NOT NULL, answer TEXT, due DOUBLE PRECISION, PRIMARY KEY(run, id)
 );
 CREATE INDEX questions_by_person ON questions(node, asked);
+CREATE INDEX questions_by_time ON questions(due) WHERE due IS NOT NULL;
+CREATE INDEX questions_answered ON questions(run) WHERE answer IS NOT NULL;
 """
 
 _MIGRATIONS: tuple[str, ...] = (_FIRST,)

@@ -23,6 +23,18 @@ EVENTS: LiteralString = (
     " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
 
+QUESTIONS: LiteralString = (
+    "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due FROM questions q JOIN runs r ON r.id=q.run"
+    " WHERE r.namespace=%s AND (%s::text IS NULL OR r.run_id=%s)"
+)
+
+RUNNABLE: LiteralString = (
+    LISTED + " AND (status='ready'"  # noqa: S608  # a constant
+    " OR (status='running' AND (owner='' OR lease < clock_timestamp() OR split_part(owner, '|', 1)=%s))"
+    " OR (status='waiting' AND id IN (SELECT run FROM questions WHERE answer IS NOT NULL OR due <= unix_now()))) ORDER BY id"
+)
+"""Those that are running on this host are among them: whether their owner lives can be seen from here."""
+
 DOOMED: LiteralString = """
 SELECT run_id FROM (
     SELECT run_id, status, updated, owner, lease FROM runs
@@ -70,10 +82,10 @@ def note(cursor: Cursor[Any], key: int, events: Sequence[Event]) -> None:
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question
             cursor.execute(
-                "INSERT INTO questions(run, id, prompt, schema, node, path, asked) VALUES(%s,%s,%s,%s,%s,%s,"
+                "INSERT INTO questions(run, id, prompt, schema, node, path, due, asked) VALUES(%s,%s,%s,%s,%s,%s,%s,"
                 "unix_now()) ON CONFLICT (run, id) DO UPDATE SET prompt=EXCLUDED.prompt, schema=EXCLUDED.schema, node=EXCLUDED.node,"
-                " path=EXCLUDED.path, asked=EXCLUDED.asked, answer=NULL",
-                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path),
+                " path=EXCLUDED.path, due=EXCLUDED.due, asked=EXCLUDED.asked, answer=NULL",
+                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path, question.due),
             )
         elif isinstance(event, EffectFinished) and event.question is not None:
             cursor.execute("DELETE FROM questions WHERE run=%s AND id=%s", (key, event.question))

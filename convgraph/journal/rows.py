@@ -28,10 +28,10 @@ def run_info(row: Sequence[Any], *, expired: bool) -> RunInfo:
 
 def open_question(row: Sequence[Any]) -> OpenQuestion:
     """A question as it is listed. Raises `StoreCorrupt` for one that cannot be read."""
-    run_id, name, prompt, schema, node, path, asked, answer = row
+    run_id, name, prompt, schema, node, path, asked, answer, due = row
     try:
         given = None if answer is None else json.loads(answer)
-        return OpenQuestion(run_id, name, prompt, json.loads(schema), node, path, asked, answer is not None, given)
+        return OpenQuestion(run_id, name, prompt, json.loads(schema), node, path, asked, answer is not None, given, due)
     except ValueError as error:
         raise StoreCorrupt(f"question {name!r} of run {run_id!r} cannot be read: {error}", run_id) from error
 

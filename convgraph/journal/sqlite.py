@@ -35,6 +35,13 @@ log = logging.getLogger("convgraph")
 
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 _LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target, lease FROM runs"
+_QUESTIONS = (
+    "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due FROM questions q JOIN runs r ON r.id=q.run"
+)
+_RUNNABLE = (
+    _LIST + " WHERE status IN ('ready','running') OR (status='waiting' AND EXISTS"  # noqa: S608  # a constant
+    " (SELECT 1 FROM questions q WHERE q.run=runs.id AND (q.answer IS NOT NULL OR q.due<=?))) ORDER BY id"
+)
 # What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
 # are read as bytes, so that one that is no valid text can be told by its run and number.
 _LOAD = (
@@ -193,12 +200,21 @@ class SqliteStore(Store):
             await self.info(run_id)
         rows = self._commits.read(
             lambda db: db.execute(
-                "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer FROM questions q JOIN runs r ON r.id=q.run"
-                " WHERE (?1 IS NULL OR r.run_id=?1) AND (?2 IS NULL OR q.node=?2) ORDER BY q.asked",
+                _QUESTIONS + " WHERE q.due IS NULL AND (?1 IS NULL OR r.run_id=?1) AND (?2 IS NULL OR q.node=?2) ORDER BY q.asked",
                 (run_id, to),
             ).fetchall()
         )
         return [open_question(row) for row in rows]
+
+    async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
+        if run_id is not None:
+            await self.info(run_id)
+        asked = _QUESTIONS + " WHERE q.due IS NOT NULL AND (?1 IS NULL OR r.run_id=?1) ORDER BY q.due"
+        return [open_question(row) for row in self._commits.read(lambda db: db.execute(asked, (run_id,)).fetchall())]
+
+    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
+        rows = self._commits.read(lambda db: db.execute(_RUNNABLE, (time.time(),)).fetchall())
+        return [info for row in rows if (info := _run_info(row)).status != "running"][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
@@ -298,8 +314,8 @@ def _note(db: sqlite3.Connection, key: int, now: float, events: Sequence[Event])
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question
             db.execute(
-                "INSERT OR REPLACE INTO questions(run, id, prompt, schema, node, path, asked) VALUES(?,?,?,?,?,?,?)",
-                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path, now),
+                "INSERT OR REPLACE INTO questions(run, id, prompt, schema, node, path, asked, due) VALUES(?,?,?,?,?,?,?,?)",
+                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path, now, question.due),
             )
         elif isinstance(event, EffectFinished) and event.question is not None:
             db.execute("DELETE FROM questions WHERE run=? AND id=?", (key, event.question))

@@ -9,7 +9,6 @@ from pathlib import Path
 from convgraph.errors import InputError, StoreCorrupt, StoreFormat, StoreUnavailable
 
 APPLICATION_ID = 0x63766772  # "cvgr"
-VERSION = 1
 OPEN_SECONDS = 10.0
 # Each run appends to pages of its own: a thousand runs at once touch a thousand pages with every commit, which
 # should not be read again each time.
@@ -20,7 +19,7 @@ WAL_PAGES = 200
 # Integer keys keep rows small, and events of one run lie together: reading a run is one sweep, and a step
 # touches one page. There is no second index on events, since each would be written at every step. The file
 # itself refuses an event of an owner that has been fenced off: no writer can forget to look.
-_TABLES = """
+_FIRST = """
 CREATE TABLE runs(
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, graph TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
     fingerprint TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL,
@@ -39,6 +38,11 @@ CREATE TABLE questions(
     asked REAL NOT NULL, answer TEXT, PRIMARY KEY(run, id)
 ) STRICT, WITHOUT ROWID;
 """
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL")
+"""What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
+
+VERSION = len(_MIGRATIONS)
 
 
 def opened(path: str, synchronous: str) -> sqlite3.Connection:
@@ -88,8 +92,9 @@ def _prepared(db: sqlite3.Connection, path: str, synchronous: str) -> sqlite3.Co
     db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
     db.execute("BEGIN IMMEDIATE")
     try:
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _TABLES.split(";"):
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version < VERSION:
+            for statement in ";".join(_MIGRATIONS[version:]).split(";"):
                 db.execute(statement.replace("@", ";"))
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={VERSION}")

@@ -57,7 +57,8 @@ class RunInfo:
 class OpenQuestion:
     """A question that waits for a person, or whose answer waits for its run to be resumed (`answered`).
 
-    `node` is whose question it is: the name of the node that asks, or of the person that it asks for.
+    `node` is whose question it is: the name of the node that asks, or of the person that it asks for. What the clock is to
+    answer has a time at which it is `due`.
     """
 
     run_id: str
@@ -69,6 +70,7 @@ class OpenQuestion:
     asked: float
     answered: bool = False
     answer: Any = None
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,18 @@ class Store(ABC):
     @abstractmethod
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         """See `questions`."""
+
+    @abstractmethod
+    async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
+        """What waits for the clock, in one run or in all, the earliest first."""
+
+    @abstractmethod
+    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
+        """Runs that somebody should go on with, the oldest first.
+
+        They were made and not begun, or their owner has died, or what they wait for is there: an answer, or the time at which a
+        timer is due. A run that waits for several things is listed as soon as one of them is there.
+        """
 
     @abstractmethod
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import inspect
+import math
 import random
 import uuid
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
@@ -253,6 +254,18 @@ class Context:
 
         return await converse_inside(self._run, self._turning, program, messages, state)
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, once: the time at which the wait is over is recorded, and a run that is resumed waits only for what is left.
+
+        Under a worker a long wait parks the run (`waiting`), without a process, until it is due. Raises `InputError` for a
+        negative time.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"node {self._node!r}: sleep({seconds!r:.100}) takes a number of seconds, 0 or more")
+        from convgraph.runtime import timers
+
+        await timers.sleep(self._run, self._turning, float(seconds))
+
     def now(self) -> datetime.datetime:
         """The time, in UTC; the same on resume and replay."""
         return self._instant("clock", "now", lambda: datetime.datetime.now(datetime.UTC))
@@ -300,6 +313,10 @@ class SyncEffects:
     def ask(self, prompt: str, *, id: str | None = None, schema: Any = str, to: str | None = None) -> Any:
         """See `Context.ask`."""
         return self.wait(self._context.ask(prompt, id=id, schema=schema, to=to))
+
+    def sleep(self, seconds: float) -> None:
+        """See `Context.sleep`."""
+        self.wait(self._context.sleep(seconds))
 
     def shown(self, model: Model | None = None) -> Sequence[Message]:
         """See `Context.shown`."""

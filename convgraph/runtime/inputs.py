@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Options:
     """What stands between the run and its models (a cache, say): given a model, the one that answers in its place."""
     instead: Callable[[str, str], tuple[Any] | None] | None = None
     """What an effect of this kind and name gives, in a tuple, without being done; None where it is done."""
+    longest_wait: float = math.inf
+    """For how many seconds the run stays for a timer, rather than parking until it is due."""
 
 
 @dataclass(frozen=True, slots=True)

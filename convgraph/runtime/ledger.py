@@ -26,7 +26,7 @@ from convgraph.messages import NO_USAGE, Usage
 Place: TypeAlias = tuple[str, str, str, int]
 """A path, and an effect's kind, name and ordinal."""
 
-KEPT_ACROSS_ATTEMPTS = frozenset({"tool", "code", "reply", "human"})
+KEPT_ACROSS_ATTEMPTS = frozenset({"tool", "code", "reply", "human", "timer"})
 
 
 @dataclass(slots=True)

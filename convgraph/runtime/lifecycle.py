@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from convgraph.runtime.inputs import (
     said_to,
 )
 from convgraph.runtime.interpreter import converse, path_of_next
-from convgraph.runtime.people import Human, People, can_be_asked
+from convgraph.runtime.people import People, can_be_asked
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
@@ -45,23 +46,32 @@ log = logging.getLogger("convgraph")
 
 async def start(program: Program, beginning: Beginning, store: Store, options: Options) -> RunResult:
     """Start a run and go on until it stops. Raises `RunExists` and `StoreError` before anything is written."""
-    definition, name, first = program.definition, beginning.run_id, beginning.state
-    digest = program.document_digest
-    started = RunStarted(
-        definition.name,
-        program.fingerprint,
-        digest,
-        beginning.messages,
-        first.dump_data() if first.data is not None else None,
-        limits_document(beginning.limits),
-        options.target,
-    )
-    new = NewRun(name, definition.name, program.fingerprint, options.target)
-    claim = await store.create(new, [started], {digest: program.document_text})
+    name, first = beginning.run_id, beginning.state
+    started = _started(program, beginning, options.target)
+    claim = await store.create(_new_run(program, name, options.target), [started], {program.document_digest: program.document_text})
     if options.listener is not None:
         options.listener(started)
     run = _run(program, name, store, claim, options, {})
     return await execute(Scope(run, program, first, limits=beginning.limits), store, claim, options.stop)
+
+
+async def submit(program: Program, beginning: Beginning, store: Store, target: str) -> str:
+    """Make a run that somebody else begins: its status is `ready`. Returns its id. Raises as `start` does."""
+    started = _started(program, beginning, target)
+    new = _new_run(program, beginning.run_id, target)
+    await store.create(new, [started], {program.document_digest: program.document_text}, claim=False)
+    return beginning.run_id
+
+
+def _started(program: Program, beginning: Beginning, target: str) -> RunStarted:
+    first = beginning.state
+    values = first.dump_data() if first.data is not None else None
+    limits = limits_document(beginning.limits)
+    return RunStarted(program.definition.name, program.fingerprint, program.document_digest, beginning.messages, values, limits, target)
+
+
+def _new_run(program: Program, run_id: str, target: str) -> NewRun:
+    return NewRun(run_id, program.definition.name, program.fingerprint, target)
 
 
 async def resume(
@@ -83,7 +93,7 @@ async def resume(
     if limits is not None:
         check_prices(program, limits)
     given = _given(questions, answers)
-    if _nothing_new(standing, options.human, given):
+    if _nothing_new(standing, options, given, await store.atimers(run_id)):
         return result_of(run_id, standing.state, store, tuple(questions))
     claim = await store.claim(run_id)
     if claim.next_seq != seen.next_seq:
@@ -240,7 +250,7 @@ async def settle(scope: Scope) -> None:
     try:
         await converse(scope)
     except Parked as parked:
-        scope.state = advance(definition, scope.state, End("waiting", f"waiting for an answer to {parked.question_id!r}"))
+        scope.state = advance(definition, scope.state, End("waiting", f"waiting for {parked.what}"))
     except (StoreError, InternalError):
         raise
     except Exception as error:
@@ -260,6 +270,7 @@ def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Opt
     run = Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups, through=options.through)
     run.instead = options.instead
     run.secrets = secrets_in(options.deps)
+    run.longest_wait = options.longest_wait
     return run
 
 
@@ -331,9 +342,12 @@ def _record_return(run: Run, program: Program, standing: Standing, limits: Limit
         run.attempt_failed(path, len(run.attempts(path)) + 1, ErrorInfo("Redo", "a new attempt was asked for"), "redo", 0.0)
 
 
-def _nothing_new(standing: Standing, human: Human, answers: Mapping[str, Any]) -> bool:
-    """Whether a run that waits for a person would only wait again."""
-    return standing.state.status == "waiting" and not answers and not standing.pending and not can_be_asked(human)
+def _nothing_new(standing: Standing, options: Options, answers: Mapping[str, Any], timers: Sequence[OpenQuestion]) -> bool:
+    """Whether a run that waits for people, or for the clock, would only wait again."""
+    if standing.state.status != "waiting" or answers or standing.pending or can_be_asked(options.human):
+        return False
+    now = time.time()
+    return not any(timer.due is not None and timer.due - now <= options.longest_wait for timer in timers)
 
 
 async def _write_end(scope: Scope, journal: Journal) -> None:

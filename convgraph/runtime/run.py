@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -83,6 +84,8 @@ class Run:
     held: Held | None = None
     secrets: Secrets | None = None
     setups: Setups = field(default_factory=Setups)
+    longest_wait: float = math.inf
+    """For how many seconds the run stays for a timer, rather than parking until it is due."""
 
     def answering_for(self, model: Model) -> Model:
         """The model that answers in place of `model` in this run: itself, or what stands before it."""

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 
 class Parked(BaseException):
-    """The turn waits for a person's answer; the run stops here and goes on when it is there."""
+    """The turn waits for a person's answer, or for the clock; the run stops here and goes on when it is there."""
 
-    def __init__(self, question_id: str) -> None:
+    def __init__(self, question_id: str, what: str = "") -> None:
         super().__init__(question_id)
         self.question_id = question_id
+        self.what = what or f"an answer to {question_id!r}"
 
 
 class LimitStop(BaseException):
