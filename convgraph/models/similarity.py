@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from convgraph.errors import ModelConfigError, ModelOutputError
 from convgraph.models.choosing import checked_confidence, choices_of, settled
 from convgraph.models.text import sound
 from convgraph.protocols import Choices, Distribution, Embedder, ModelReply, ModelRequest
+
+Vector: TypeAlias = Sequence[float]
+
+REMEMBERED = 64
+"""For how many sets of choices the vectors are kept: their descriptions are the same in each round."""
 
 
 class SimilarityModel:
@@ -37,6 +42,7 @@ class SimilarityModel:
         self._temperature = temperature
         self._unsure_below = checked_confidence(unsure_below)
         self._messages = messages
+        self._known: dict[tuple[str, ...], Sequence[Vector]] = {}
 
     def __repr__(self) -> str:
         return f"SimilarityModel({self._embedder!r})"
@@ -63,8 +69,7 @@ class SimilarityModel:
     async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:
         """Choose. Raises `ModelOutputError` where it is not sure enough, and what the embedder raises."""
         choices = choices_of(request, self.name)
-        texts = [self._said(choices), *(sound(f"{name}: {said}") for name, said in choices.described.items())]
-        about, *known = self._checked(await self._embedder.embed(texts), len(texts))
+        about, known = await self._vectors(self._said(choices), tuple(sound(f"{name}: {said}") for name, said in choices.described.items()))
         cosines = [sum(map(operator.mul, about, vector)) for vector in known]
         weights = dict(zip(choices.described, _softmax(cosines, self._temperature), strict=True))
         picked = max(weights, key=weights.__getitem__)
@@ -81,7 +86,19 @@ class SimilarityModel:
             raise ModelOutputError(f"{self.name!r} has nothing to choose by: no message has a text", ModelReply(model=self.name))
         return sound("\n".join(texts[-self._messages :]))
 
-    def _checked(self, vectors: Sequence[Sequence[float]], wanted: int) -> Sequence[Sequence[float]]:
+    async def _vectors(self, said: str, described: tuple[str, ...]) -> tuple[Vector, Sequence[Vector]]:
+        """The vector of what was said, and those of the choices, which are made once."""
+        known = self._known.get(described)
+        asked = [said] if known is not None else [said, *described]
+        about, *made = self._checked(await self._embedder.embed(asked), len(asked))
+        if known is not None:
+            return about, known
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[described] = made
+        return about, made
+
+    def _checked(self, vectors: Sequence[Vector], wanted: int) -> Sequence[Vector]:
         lengths = {len(vector) for vector in vectors}
         if len(vectors) != wanted or len(lengths) != 1 or not all(math.isfinite(number) for vector in vectors for number in vector):
             raise ModelOutputError(

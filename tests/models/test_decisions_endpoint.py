@@ -59,7 +59,7 @@ def test_what_it_sends_is_what_the_sdk_sends() -> None:
         decision = client.decisions.create(model="gpt-6-luna", input=server.requests[0]["input"], questions=server.requests[0]["questions"])
 
     assert server.requests[0] == server.requests[1]
-    assert decision.answers[0].choice == "critic"
+    assert decision.answers[0].to_dict()["choice"] == "critic"
     assert decision.usage.total_tokens == server.log[1].input_tokens + server.log[1].output_tokens
 
 

@@ -141,6 +141,28 @@ def test_it_cannot_write(embedder: LocalEmbedder) -> None:
         asyncio.run(SimilarityModel(embedder).respond(ModelRequest([Message("user", "hello")], speaker="writer")))
 
 
+def test_what_is_said_of_the_choices_is_embedded_once() -> None:
+    embedder = Counting()
+    model = SimilarityModel(embedder)
+    for _ in range(3):
+        choose(model, "hello")
+    choose(model, "hello", of={"billing": "now described otherwise", "technical": "repairs"})
+
+    assert embedder.asked == [3, 1, 1, 3]
+
+
+class Counting(Fixed):
+    """An embedder that counts the texts of each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.asked.append(len(texts))
+        return [[1.0, 0.0] for _ in texts]
+
+
 def test_a_cache_tells_choices_apart_by_what_is_compared(embedder: LocalEmbedder) -> None:
     model = with_cache(SimilarityModel(embedder), Cache.memory())
 

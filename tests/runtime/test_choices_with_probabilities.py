@@ -80,7 +80,7 @@ def test_a_decision_is_kept_with_its_distribution_and_costs_what_was_billed(stor
         graph = desk(deciding(server))
         result = have(graph, store)
 
-    assert result.last.sender == "technical"
+    assert result.messages[-1].sender == "technical"
     assert result.usage.tokens == server.usage.tokens > 0
     assert replies(store) == [{"content": "technical", "model": "scripted", "distribution": {"of": json.loads(EVEN), "by": "decision"}}]
     assert graph.explain("r", store=store, step=1).distribution == Distribution(json.loads(EVEN), "decision")
@@ -105,7 +105,7 @@ def test_similarity_chooses_by_meaning_and_without_a_token(embedder: LocalEmbedd
     result = have(graph, store)
     distribution = graph.explain("r", store=store, step=1).distribution
 
-    assert result.last.sender == "technical"
+    assert result.messages[-1].sender == "technical"
     assert (result.usage.calls, result.usage.tokens) == (0, 0)
     assert distribution is not None
     assert (distribution.by, set(distribution.of)) == ("similarity", {"billing", "technical"})
@@ -149,7 +149,7 @@ def test_votes_are_counted_and_answers_that_are_none_do_not_count(store: Store) 
     result = have(graph, store)
     distribution = graph.explain("r", store=store, step=1).distribution
 
-    assert (result.last.sender, model.calls) == ("technical", 4)
+    assert (result.messages[-1].sender, model.calls) == ("technical", 4)
     assert distribution is not None
     assert distribution.by == "votes"
     assert distribution.of == pytest.approx({"technical": 2 / 3, "billing": 1 / 3})
@@ -171,7 +171,7 @@ def test_ties_go_to_the_first_declared_and_attempts_bound_the_asking(
 
     assert model.calls == calls
     assert result.status == ("finished" if chosen else "failed")
-    assert result.last.sender == (chosen or "user")
+    assert result.messages[-1].sender == (chosen or "user")
 
 
 @pytest.mark.parametrize("votes", [0, -1, 1.5, True, "3"])
@@ -195,7 +195,7 @@ def test_a_decision_that_is_not_sure_is_not_asked_for_again_and_takes_the_fallba
         result = have(graph, store)
     explained = graph.explain("r", store=store, step=1)
 
-    assert (result.last.sender, len(server.log)) == ("billing", 1)
+    assert (result.messages[-1].sender, len(server.log)) == ("billing", 1)
     assert explained.chosen_by == "fallback"
     assert explained.distribution == Distribution(json.loads(EVEN), "decision")
     assert explained.answers == ("'scripted' is not sure enough (unsure_below=0.8): technical 0.75, billing 0.25",)
@@ -214,7 +214,7 @@ def test_a_refusal_is_asked_again_a_bounded_number_of_times_in_the_same_words(st
     refusal = Answer("technical", extra={"type": "refusal"})
     with ScriptedServer([refusal, EVEN]) as server:
         result = have(desk(deciding(server)), store)
-    assert (result.last.sender, server.requests[0]) == ("technical", server.requests[1])
+    assert (result.messages[-1].sender, server.requests[0]) == ("technical", server.requests[1])
 
     with ScriptedServer([refusal], repeat=True) as server:
         failed = desk(deciding(server)).run("Hello")
@@ -228,7 +228,7 @@ def test_similarity_first_and_a_writing_model_where_that_is_not_sure(embedder: L
     sure = desk(model).run("The screen is black and the fan is loud, please repair it.", store=store)
     unsure = desk(model).run("Good morning.", store=store)
 
-    assert (sure.last.sender, unsure.last.sender, writing.calls) == ("technical", "billing", 1)
+    assert (sure.messages[-1].sender, unsure.messages[-1].sender, writing.calls) == ("technical", "billing", 1)
 
 
 # Nothing but what is enabled.
@@ -264,7 +264,7 @@ def test_an_endpoint_that_answers_anything_else_gets_nobody_chosen(answer: str, 
 def test_a_distribution_chooses_nobody(of: dict[str, float], store: Store) -> None:
     """A model of one's own may say whatever it likes: its answer counts, and only as far as it is enabled."""
     model = ScriptedModel([ModelReply("technical", distribution=Distribution(of, "decision"))])
-    assert have(desk(model), store).last.sender == "technical"
+    assert have(desk(model), store).messages[-1].sender == "technical"
 
 
 @pytest.mark.parametrize("of", [{}, {"a": nan}, {"a": 1.5, "b": -0.5}, {"a": 0.2}, {"a": float("inf")}])
@@ -279,7 +279,7 @@ def test_a_poisoned_message_cannot_widen_the_choice(embedder: LocalEmbedder, sto
     result = have(graph, store, text)
     distribution = graph.explain("r", store=store, step=1).distribution
 
-    assert result.last.sender in ("billing", "technical")
+    assert result.messages[-1].sender in ("billing", "technical")
     assert distribution is not None
     assert set(distribution.of) == {"billing", "technical"}
 
