@@ -222,7 +222,7 @@ def test_a_path_that_cannot_be_a_store_is_said_to_be_none(tmp_path: Path, name: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["postgres://x", "http://example.org/runs.db", "sqlite://", "sqlite:///", ""])
+@pytest.mark.parametrize("url", ["redis://x", "http://example.org/runs.db", "sqlite://", "sqlite:///", ""])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ConvgraphError):
         open_store(url)
