@@ -57,7 +57,14 @@ def fused(by_meaning: Sequence[Found], by_words: Sequence[Found]) -> list[Found]
 
 
 def as_text(found: Sequence[Found]) -> str:
-    """What a model is told: each text under a number and the place where it stands."""
+    """What a model is told: each text under a number and the place where it stands.
+
+    Its lines are quoted, so that no text can pass for a source of its own, or for the end of what was found.
+    """
     if not found:
         return "Nothing was found."
-    return "\n\n".join(f"[{number}] {each.chunk.place}\n{each.text}" for number, each in enumerate(found, start=1))
+    return "\n\n".join(f"[{number}] {each.chunk.place}\n{_quoted(each.text)}" for number, each in enumerate(found, start=1))
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())

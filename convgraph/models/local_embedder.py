@@ -39,10 +39,10 @@ class LocalEmbedder:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self._folder = _installed_folder() if folder is None else Path(folder)
-        self._name = INSTALLED if folder is None else self._folder.resolve().name
+        self.folder = _installed_folder() if folder is None else Path(folder)
+        self._name = INSTALLED if folder is None else self.folder.resolve().name
         self._loading = threading.Lock()
-        self._config = _checked_config(self._folder)
+        self._config = _checked_config(self.folder)
 
     def __repr__(self) -> str:
         return f"LocalEmbedder({self._name!r})"
@@ -82,7 +82,10 @@ class LocalEmbedder:
             from convgraph.models.sentence_encoder import SentenceEncoder
         except ImportError as error:
             raise MissingDependency(f"{_MISSING} ({error})") from error
-        return SentenceEncoder(self._folder)
+        try:
+            return SentenceEncoder(self.folder)
+        except Exception as error:  # the libraries raise errors of their own makes for damaged files
+            raise ModelConfigError(f"the model in {self.folder} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _installed_folder() -> Path:
@@ -102,9 +105,9 @@ def _checked_config(folder: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         pooling = folder / "1_Pooling" / "config.json"
         by_mean = not pooling.exists() or json.loads(pooling.read_text(encoding="utf-8"))["pooling_mode_mean_tokens"]
-    except (ValueError, KeyError) as error:
+        kind, activation = config.get("model_type"), config.get("hidden_act")
+    except (ValueError, KeyError, AttributeError) as error:
         raise ModelConfigError(f"{folder}: its configuration cannot be read: {error!r}") from error
-    kind, activation = config.get("model_type"), config.get("hidden_act")
     if (kind, activation, by_mean) != ("bert", "gelu", True):
         raise ModelConfigError(
             f"{folder}: only BERT models with gelu and mean pooling can be computed; this is {kind!r} with {activation!r}"

@@ -5,8 +5,11 @@ Importing this module loads numpy, safetensors and tokenizers; `local_embedder` 
 
 from __future__ import annotations
 
+import importlib
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -32,6 +35,31 @@ class Shape:
     longest: int
 
 
+class OneCore:
+    """While anybody is inside, numpy's products are computed in the calling thread alone.
+
+    Matrices of this size gain nothing from a second core, and wait for it where it is busy: on a machine under load, a query
+    took twelve times as long. Without `threadpoolctl` (it comes with the extra), numpy does as it likes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limit.enter_context(_limited())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.close()
+
+
 class SentenceEncoder:
     """The weights and the tokenizer of one model. Reading them takes about half a second; encoding changes nothing in it."""
 
@@ -46,6 +74,7 @@ class SentenceEncoder:
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self._shape.longest)
+        self._one_core = OneCore()
 
     @property
     def longest(self) -> int:
@@ -57,8 +86,9 @@ class SentenceEncoder:
         # One by one: the tokenizer's own batches start threads, which a process that forks later must not have.
         ids: list[list[int]] = [self._tokenizer.encode(text).ids for text in texts]
         rows = np.empty((len(texts), self._weights["embeddings.LayerNorm.weight"].shape[0]), np.float32)
-        for batch in _batches([len(each) for each in ids]):
-            rows[batch] = self._mean_of_states([ids[place] for place in batch])
+        with self._one_core:
+            for batch in _batches([len(each) for each in ids]):
+                rows[batch] = self._mean_of_states([ids[place] for place in batch])
         return rows / np.sqrt((rows * rows).sum(axis=1, keepdims=True))
 
     def _mean_of_states(self, ids: Sequence[Sequence[int]]) -> Floats:
@@ -106,6 +136,14 @@ class SentenceEncoder:
         centred = states - states.mean(axis=-1, keepdims=True)
         spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + np.float32(self._shape.epsilon))
         return centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+
+
+def _limited() -> AbstractContextManager[Any]:
+    try:
+        threadpoolctl = importlib.import_module("threadpoolctl")
+    except ImportError:
+        return nullcontext()
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def _longest(folder: Path, config: Mapping[str, Any]) -> int:
