@@ -49,6 +49,7 @@ _WHERE = {
     "Nested": "convgraph.conversation",
     "GPTAssistantAgent": "convgraph.agents.gpt_assistant",
     "SocietyOfMindAgent": "convgraph.agents.society_of_mind",
+    "web_tools": "convgraph.tools.web",
     "MessageHistoryLimiter": "convgraph.agents.transforms",
     "MessageTokenLimiter": "convgraph.agents.transforms",
     "TransformMessages": "convgraph.agents.transforms",
@@ -185,6 +186,7 @@ __all__ = [
     "swarm_graph",
     "tool",
     "visualize_speaker_transitions_dict",
+    "web_tools",
 ]
 
 if TYPE_CHECKING:
@@ -258,6 +260,7 @@ if TYPE_CHECKING:
     from convgraph.tools.mcp import amcp_tools, mcp_tools
     from convgraph.tools.mcp_server import McpServer
     from convgraph.tools.results import Handoff
+    from convgraph.tools.web import web_tools
 
 
 def __getattr__(name: str) -> Any:

@@ -96,6 +96,7 @@ PUBLIC = [
     "swarm_graph",
     "tool",
     "visualize_speaker_transitions_dict",
+    "web_tools",
 ]
 HEAVY = {"cel", "dbos", "docker", "fastapi", "graphviz", "mcp", "networkx", "openai", "psycopg", "rich", "starlette", "typer", "yaml"}
 
