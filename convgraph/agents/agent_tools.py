@@ -70,6 +70,13 @@ class AgentTools:
         """Whether the agent can carry out the tool."""
         return name in self._known
 
+    def leaves_to_others(self, name: str) -> bool:
+        """Whether somebody else is to carry out a call: of a tool that the model was told of, or of any where the agent has none.
+
+        A tool that is neither told nor had, a model has made up; nobody but its own agent can tell it so.
+        """
+        return name not in self._known and (name in self._told or not self._known)
+
     @property
     def function_map(self) -> dict[str, Callable[..., Any]]:
         """The functions that the agent can carry out, by name."""

@@ -111,7 +111,7 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
         if reply.misfit:
             reply = await _corrected(agent, exchange, model, said, reply)
         message = agent.answer(reply, messages)
-        if not reply.tool_calls or not all(agent.can_execute(call.name) for call in reply.tool_calls):
+        if not reply.tool_calls or any(agent.leaves_to_others(call.name) for call in reply.tool_calls):
             return True, message if not said else Reply([*said, message], update or None)
         from convgraph.tools import run_tool_calls
         from convgraph.tools.calls import joined_updates

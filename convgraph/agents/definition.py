@@ -143,6 +143,10 @@ class DefinedAgent(Agent):
         """Whether the agent can carry out the tool of this name."""
         return self._tools.can_execute(name)
 
+    def leaves_to_others(self, name: str) -> bool:
+        """Whether a call of the tool of this name is for somebody else to carry out."""
+        return self._tools.leaves_to_others(name)
+
     def is_termination(self, message: Message) -> bool:
         """Whether the message ends a chat: `is_termination_msg` says so, or, without one, it is exactly `TERMINATE`."""
         if self._is_termination_msg is None:

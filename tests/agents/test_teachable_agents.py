@@ -418,10 +418,8 @@ class TestPoison:
         facts.remember("pupil", self.POISON, about="publishing the page")
         agent = teachable(Pupil(calls=ToolCall("1", "wipe_disk", "{}")), facts)
         result = say(agent, "Publishing the page: what next?")
-        assert [message.role for message in result.messages] == ["assistant", "assistant"]
-        assert [call.name for call in result.messages[-1].tool_calls] == ["wipe_disk"], (
-            "it is in the transcript, and nobody has carried it out"
-        )
+        assert [call.name for call in result.messages[1].tool_calls] == ["wipe_disk"], "it is in the transcript, and nobody carries it out"
+        assert result.messages[2].text.startswith("Error: there is no tool 'wipe_disk'; there are: ")
 
 
 class TestDefinitions:

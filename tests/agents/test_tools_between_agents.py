@@ -311,3 +311,21 @@ def test_an_agent_with_tools_of_its_own_carries_them_out_in_its_turn() -> None:
     chat = executor().initiate_chat(agent, message="1 + 2?", max_turns=1, silent=True)
     assert [message["role"] for message in chat.chat_history] == ["assistant", "assistant", "tool", "user"]
     assert chat.summary == "It is 3."
+
+
+def test_an_agent_with_tools_of_its_own_tells_its_model_of_those_that_it_has_made_up() -> None:
+    """Nobody else has them either, and a call without a result is no request that an endpoint takes."""
+
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    lines = [asked_for(call("add", {"a": 1, "b": 2}), call("subtract", {"a": 1, "b": 2})), "It is 3."]
+    agent = autogen.ConversableAgent("agent", human_input_mode="NEVER", model=autogen.ScriptedModel(lines), tools=[add])
+    chat = executor().initiate_chat(agent, message="1 + 2?", max_turns=1, silent=True)
+
+    assert [message.text for message in chat.messages if message.role == "tool"] == [
+        "3",
+        "Error: there is no tool 'subtract'; there are: add",
+    ]
+    assert chat.summary == "It is 3."
