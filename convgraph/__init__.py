@@ -72,7 +72,7 @@ _WHERE = {
     "tool": "convgraph.tools.definition",
     "Cache": "convgraph.models.cache",
     "Case": "convgraph.evaluation.cases",
-    "Variant": "convgraph.evaluation.evaluating",
+    "Variant": "convgraph.evaluation.variants",
     "compare": "convgraph.evaluation.comparing",
     "evaluate": "convgraph.evaluation.evaluating",
     "read_cases": "convgraph.evaluation.reading",
@@ -222,8 +222,9 @@ if TYPE_CHECKING:
     from convgraph.errors import ReplayDivergence, RunBusy
     from convgraph.evaluation.cases import Case
     from convgraph.evaluation.comparing import compare
-    from convgraph.evaluation.evaluating import Variant, evaluate
+    from convgraph.evaluation.evaluating import evaluate
     from convgraph.evaluation.reading import read_cases
+    from convgraph.evaluation.variants import Variant
     from convgraph.graph.checks import Finding
     from convgraph.graph.definition import END, START, Limits, Retry
     from convgraph.graph.schema import Reducer

@@ -13,10 +13,11 @@ from convgraph.evaluation.cases import Case
 from convgraph.evaluation.cases_schema import json_schema
 from convgraph.evaluation.checks import Verdict
 from convgraph.evaluation.comparing import Comparison, Difference, acompare, compare
-from convgraph.evaluation.evaluating import Variant, aevaluate, evaluate
+from convgraph.evaluation.evaluating import aevaluate, evaluate
 from convgraph.evaluation.noise import Noise, noise
 from convgraph.evaluation.reading import CaseFile, read_cases
 from convgraph.evaluation.results import Attempt, CaseResult, Evaluation
+from convgraph.evaluation.variants import Variant
 
 __all__ = [
     "Attempt",

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convgraph.evaluation.cases import Case, checked_cases, selected
-from convgraph.evaluation.evaluating import Variant, aevaluate, check_cases
+from convgraph.evaluation.evaluating import aevaluate, check_cases
 from convgraph.evaluation.noise import Noise, noise
 from convgraph.evaluation.results import CaseResult, Evaluation
 from convgraph.evaluation.tables import comparison_document, comparison_markdown, comparison_text
+from convgraph.evaluation.variants import Variant
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.sync import run_sync
 

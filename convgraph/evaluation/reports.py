@@ -9,6 +9,8 @@ from convgraph.evaluation.results import Attempt, CaseResult, Evaluation
 from convgraph.messages import Usage
 from convgraph.wording import counted, money, table
 
+NAMED = 6
+"""How many transitions that were never taken are named."""
 _HEAD = ("case", "passed", "score", "status", "turns", "tokens", "cost", "seconds")
 
 
@@ -36,9 +38,9 @@ def totals(evaluation: Evaluation) -> Iterator[str]:
         yield f"judges: {_spent(evaluation.judge_usage)}"
     covered = evaluation.coverage
     missing = covered.missing_edges
-    yield f"transitions taken: {len(covered.edges) - len(missing)} of {len(covered.edges)}" + (
-        f"; never {'; '.join(missing)}" if missing else ""
-    )
+    more = [f"and {len(missing) - NAMED} more"] if len(missing) > NAMED else []
+    never = f"; never {'; '.join([*missing[:NAMED], *more])}" if missing else ""
+    yield f"transitions taken: {len(covered.edges) - len(missing)} of {len(covered.edges)}{never}"
 
 
 def as_document(evaluation: Evaluation) -> dict[str, Any]:

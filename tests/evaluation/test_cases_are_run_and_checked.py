@@ -334,8 +334,8 @@ def test_what_is_wrong_with_an_evaluation_is_said(graphs: Any) -> None:
     for wrong, said in (
         (lambda: evaluate(graphs.essay, []), "no cases"),
         (lambda: evaluate(graphs.essay, [one, one]), "another case of this name"),
-        (lambda: evaluate(graphs.essay, ["c"]), "a case is a Case"),
-        (lambda: evaluate(graphs.essay, "cases.yaml"), "read_cases"),
+        (lambda: evaluate(graphs.essay, ["c"]), "a case is a Case"),  # pyright: ignore[reportArgumentType]
+        (lambda: evaluate(graphs.essay, "cases.yaml"), "read_cases"),  # pyright: ignore[reportArgumentType]
         (lambda: evaluate(graphs.essay, [one], repeat=0), "repeat is a whole number"),
         (lambda: evaluate(graphs.essay, [one], concurrency=True), "concurrency is a whole number"),
         (lambda: evaluate(graphs.essay, [one], only=["slow"]), "no case has the name or tag 'slow'"),

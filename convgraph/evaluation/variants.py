@@ -1,0 +1,37 @@
+"""A graph with other models than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convgraph.protocols import Model
+
+if TYPE_CHECKING:
+    from convgraph.conversation import ConversationGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A graph, with other models than its own: `model` for all who ask one, `models` for some, by the speaker's name.
+
+    A selecting model is called `(selector)` in `models`. Prompts, tools and transitions stay as they are.
+    """
+
+    graph: ConversationGraph
+    model: Model | None = None
+    models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called in reports."""
+        swapped = [self.model.name] if self.model is not None else []
+        swapped += [f"{speaker}={model.name}" for speaker, model in self.models.items()]
+        return self.name or " ".join([self.graph.name, *([f"({', '.join(swapped)})"] if swapped else [])])
+
+    @property
+    def has_models(self) -> bool:
+        """Whether models of its own answer, rather than a case's script or the graph's."""
+        return self.model is not None or bool(self.models)
