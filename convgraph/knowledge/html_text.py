@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from convgraph.errors import MissingDependency
 
 _UNSEEN = {"script", "style", "template", "noscript", "head", "svg", "iframe", "object"}
-_BLOCKS = set(
-    "address article aside blockquote body dd details div dl dt fieldset figcaption figure footer form header hr li main nav "
-    "ol p pre section summary table tbody tfoot thead tr ul".split()
+_BLOCKS = frozenset(
+    "address article aside blockquote body details div dl fieldset figcaption figure footer form header hr main nav ol p section "
+    "summary table ul".split()
 )
+_BEFORE = {**dict.fromkeys(_BLOCKS, "\n\n"), **dict.fromkeys(("br", "dd", "dt", "li", "tr"), "\n"), "td": " ", "th": " "}
+"""What an element begins with; a block ends with it too."""
+_KEPT = "\ue000"
+"""Stands for a blank that is kept, until all others have been seen to. A character that is nobody's."""
 
 
 def read_html(data: bytes | str) -> tuple[str, str]:
@@ -21,32 +25,29 @@ def read_html(data: bytes | str) -> tuple[str, str]:
     except ImportError as error:
         raise MissingDependency("reading HTML needs the extra retrieval: pip install 'convgraph[retrieval]'") from error
     page = BeautifulSoup(data, "html.parser")
-    title = page.title.get_text(" ", strip=True) if page.title else ""
+    title = " ".join(page.title.get_text(" ").split()) if page.title else ""
     return title, _tidy("".join(_seen(page)))
 
 
-def _seen(node: object, kept: bool = False) -> Iterator[str]:
-    """The pieces of what is seen below `node`; white space is the writer's own where `kept`."""
+def _seen(node: object) -> Iterator[str]:
+    """The pieces of what is seen below `node`."""
     from bs4.element import NavigableString, PreformattedString, Tag
 
     if isinstance(node, PreformattedString):
         return  # a comment, a doctype
     if isinstance(node, NavigableString):
-        yield str(node) if kept else re.sub(r"\s+", " ", str(node))
+        yield re.sub(r"\s+", " ", str(node))
     elif isinstance(node, Tag) and node.name not in _UNSEEN and not _hidden(node):
         heading = re.fullmatch("h([1-6])", node.name)
         if heading:
-            yield f"\n\n{'#' * int(heading[1])} {node.get_text(' ', strip=True)}\n\n"
-            return
-        around = "\n\n" if node.name in _BLOCKS else ""
-        if node.name == "br":
-            around = "\n"
-        elif node.name in ("td", "th"):
-            around = " "
-        yield around
-        for child in node.children:
-            yield from _seen(child, kept or node.name == "pre")
-        yield around
+            yield f"\n\n{'#' * int(heading[1])} {' '.join(node.get_text(' ').split())}\n\n"
+        elif node.name == "pre":
+            yield f"\n\n{node.get_text().strip(chr(10)).replace(' ', _KEPT)}\n\n"
+        else:
+            yield _BEFORE.get(node.name, "")
+            for child in node.children:
+                yield from _seen(child)
+            yield "\n\n" if node.name in _BLOCKS else ""
 
 
 def _hidden(node: object) -> bool:
@@ -59,5 +60,6 @@ def _hidden(node: object) -> bool:
 
 
 def _tidy(text: str) -> str:
-    lines = [line.rstrip() for line in text.splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line if line.strip() else "" for line in lines)).strip()
+    """Without the white space that a browser would not show."""
+    text = re.sub(r" *\n *", "\n", re.sub(" {2,}", " ", text))
+    return re.sub(r"\n{3,}", "\n\n", text).strip().replace(_KEPT, " ")
