@@ -87,11 +87,22 @@ def board(ctx: autogen.Context) -> autogen.Reply:
     number = f"{now.fullmove_number}.{'' if now.turn else '..'}"
     now.push(move)
     update = {"moves": [made], "to_move": colour_of(now.turn), "refused": 0}
-    outcome = now.outcome(claim_draw=True)
-    if outcome is None:
-        return autogen.Reply(f"{number} {made}\n{drawn(now)}", update=update)
-    how = outcome.termination.name.replace("_", " ").capitalize()
-    return ended(now, "checkmate" if outcome.winner is not None else "draw", f"{number} {made}\n{how}: {outcome.result()}.", update)
+    if now.is_checkmate():
+        return ended(now, "checkmate", f"{number} {made}\nCheckmate: {now.result()}.", update)
+    if why := drawn_by(now):
+        return ended(now, "draw", f"{number} {made}\n{why}: 1/2-1/2.", update)
+    return autogen.Reply(f"{number} {made}\n{drawn(now)}", update=update)
+
+
+def drawn_by(board: chess.Board) -> str:
+    """Why neither side can win any more, or has tried for too long; empty where the game goes on."""
+    rules = {
+        "Stalemate": board.is_stalemate(),
+        "Insufficient material": board.is_insufficient_material(),
+        "Threefold repetition": board.is_repetition(3),
+        "Fifty moves": board.is_fifty_moves(),
+    }
+    return next((why for why, holds in rules.items() if holds), "")
 
 
 def move_in(board: chess.Board, said: str) -> chess.Move | str:

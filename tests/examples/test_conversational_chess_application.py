@@ -129,10 +129,19 @@ def test_whoever_gives_up_has_lost(example: ChatExample) -> None:
     assert (result.stop_reason, result.summary) == ("resigned", "White resigns: 0-1. (1. e4 e5)")
 
 
-def test_repetition_is_a_draw(example: ChatExample) -> None:
-    result = people(example, ("Nf3", "Ng1") * 5, ("Nf6", "Ng8") * 5)
-    assert result.stop_reason == "draw"
-    assert "Threefold repetition: 1/2-1/2." in result.summary
+STALEMATE = "e3 a5 Qh5 Ra6 Qxa5 h5 h4 Rah6 Qxc7 f6 Qxd7+ Kf7 Qxb7 Qd3 Qxb8 Qh7 Qxc8 Kg6 Qe6".split()
+"""The shortest game known to end so."""
+
+
+@pytest.mark.parametrize(
+    ("why", "moves"),
+    [("Threefold repetition", ["Nf3", "Nf6", "Ng1", "Ng8"] * 2), ("Stalemate", STALEMATE)],
+    ids=["repetition", "stalemate"],
+)
+def test_a_game_that_nobody_can_win_is_a_draw(why: str, moves: list[str], example: ChatExample) -> None:
+    result = people(example, tuple(moves[::2]), tuple(moves[1::2]))
+    assert (result.stop_reason, result.state.moves) == ("draw", moves)
+    assert f"{why}: 1/2-1/2." in result.summary
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from convgraph import (
     END,
+    AssistantAgent,
     ConversationGraph,
     LocalEmbedder,
     OpenAIChatModel,
@@ -181,8 +182,18 @@ def test_votes_are_a_whole_number_from_one(votes: Any) -> None:
 
 
 def test_a_document_holds_the_votes() -> None:
-    graph = desk(None, selector_prompt=SelectorPrompt(votes=3))
-    assert "votes: 3" in graph.to_yaml()
+    graph = ConversationGraph("two", select="auto", selector_model=ScriptedModel([]), selector_prompt=SelectorPrompt(votes=3))
+    for name in ("a", "b"):
+        graph.add_node(AssistantAgent(name, "You answer.", model=ScriptedModel([])))
+        graph.add_edge(name, END)
+    graph.add_edge("a", "b")
+    graph.set_start("a")
+    document = graph.to_yaml()
+
+    assert "votes: 3" in document
+    assert ConversationGraph.from_yaml(document).to_yaml() == document
+    with pytest.raises(DefinitionError, match="votes"):
+        ConversationGraph.from_yaml(document.replace("votes: 3", "votes: 0"))
 
 
 # Not sure.
