@@ -40,6 +40,7 @@ APPLICATIONS: tuple[str, ...] = (
     "foreign_tools",
     "retrieval_chat",
     "teaching",
+    "web_information",
 )
 """Chats with a folder of their own, `examples/NAME/NAME.py`, and a README there that draws the graph."""
 
