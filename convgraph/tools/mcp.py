@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from convgraph.errors import DefinitionError, ToolUnavailable
 from convgraph.runtime.context import current_turn
@@ -20,10 +20,13 @@ from convgraph.sync import run_sync
 from convgraph.tools.bare_schema import schema_parameters
 from convgraph.tools.definition import Approval, Tool, check_name, check_options
 from convgraph.tools.mcp_connection import Connection, connection_to, pin_of
+from convgraph.tools.mcp_results import Told
 from convgraph.tools.mcp_server import McpServer
 
 if TYPE_CHECKING:
     from mcp_types import Tool as Offered
+
+T = TypeVar("T")
 
 Chosen: TypeAlias = bool | Collection[str] | Callable[[Mapping[str, Any]], bool] | None
 """Which calls a person has to approve: all, those of the tools named, or those of whose arguments the function says so."""
@@ -90,7 +93,7 @@ class _Call:
     name: str
     pin: str
 
-    async def __call__(self, /, **arguments: Any) -> str:
+    async def __call__(self, /, **arguments: Any) -> Told:
         return await _over_connection(self.server, lambda connection: connection.call(self.name, arguments, self.pin))
 
 
@@ -104,7 +107,7 @@ class _Read:
         return await _over_connection(self.server, lambda connection: connection.read(uri))
 
 
-async def _over_connection(server: McpServer, ask: Callable[[Connection], Any]) -> str:
+async def _over_connection(server: McpServer, ask: Callable[[Connection], Awaitable[T]]) -> T:
     """Ask over the connection that the run holds; outside of a run, over one for this."""
     ctx = current_turn()
     if ctx is None:

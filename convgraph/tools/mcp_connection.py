@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 from convgraph.errors import ConvgraphError, DefinitionError, ToolFailed, ToolUnavailable
 from convgraph.journal.values import canonical
-from convgraph.tools.mcp_results import text_of, text_of_resource
+from convgraph.tools.mcp_results import Told, text_of_resource, told_of
 from convgraph.tools.mcp_server import McpServer
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Connection:
         self._the_link: _Link | None = None
         self._offered: dict[str, Offered] = {}
 
-    async def call(self, name: str, arguments: Mapping[str, Any], pin: str) -> str:
+    async def call(self, name: str, arguments: Mapping[str, Any], pin: str) -> Told:
         """Call a tool, if it still is what `pin` says.
 
         Raises `ToolFailed` for what the server calls an error, `ToolUnavailable` where it cannot be reached or was lost, and
@@ -65,10 +65,11 @@ class Connection:
             f"during the call of {name!r}; whether it took effect is not known",
             lambda client: client.call_tool(name, dict(arguments)),
         )
-        text = self._told(text_of(result))
+        told = told_of(result)
+        told = told if self._secrets is None else self._secrets.in_json(told)
         if result.is_error:
-            raise ToolFailed(text)
-        return text
+            raise ToolFailed(told if isinstance(told, str) else "\n".join(map(str, told)))
+        return told
 
     async def read(self, uri: str) -> str:
         """Read a resource."""

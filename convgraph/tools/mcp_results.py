@@ -1,24 +1,38 @@
-"""What a server's answer to a call is for a model: a text. What is no text is said to be there."""
+"""What a server's answer to a call is for a model: a text, with the pictures in it. What is neither is said to be there."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from convgraph.content_parts import Part, image
+from convgraph.errors import InputError
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
+Told: TypeAlias = str | list[str | Part]
+"""What a model is told and shown of a result."""
 
-def text_of(result: CallToolResult) -> str:
+
+def told_of(result: CallToolResult) -> Told:
     """The result's texts; its structured content as JSON, where there are none or they say the same in pieces.
 
-    Pictures, sound and links are named in brackets.
+    Pictures are shown as they are; sound, links, and pictures of a kind that no model takes, are named in brackets.
     """
     structured = _structured(result)
     if structured is None:
-        return "\n".join(map(_part, result.content))
-    return "\n".join([structured, *(_part(block) for block in result.content if block.type != "text")])
+        return _joined(map(_part, result.content))
+    return _joined([structured, *(_part(block) for block in result.content if block.type != "text")])
+
+
+def _joined(parts: Iterable[str | Part]) -> Told:
+    """A text, where there are only texts; else texts and pictures in their order."""
+    listed = list(parts)
+    texts = [part for part in listed if isinstance(part, str)]
+    return "\n".join(texts) if len(texts) == len(listed) else listed
 
 
 def text_of_resource(contents: Iterable[Any]) -> str:
@@ -28,11 +42,11 @@ def text_of_resource(contents: Iterable[Any]) -> str:
 
 def _structured(result: CallToolResult) -> str | None:
     """The structured content, where nothing is lost by telling that alone. What is no object comes wrapped in one, as its `result`."""
-    value = result.structured_content
+    value: Any = result.structured_content
     if value is None:
         return None
     if isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"result"}:
-        value = value["result"]
+        value = cast("dict[str, Any]", value)["result"]
     texts = [block.text for block in result.content if block.type == "text"]
     if texts and not _spell_out(texts, value):
         return None
@@ -57,10 +71,12 @@ def _is_spelled(text: str, value: Any) -> bool:
         return False
 
 
-def _part(block: Any) -> str:
+def _part(block: Any) -> str | Part:
     match block.type:
         case "text":
             return block.text
+        case "image" if (picture := _picture(block)) is not None:
+            return picture
         case "image" | "audio":
             return f"[{block.type}: {block.mime_type}, {_size(block.data)} bytes]"
         case "resource_link":
@@ -74,6 +90,13 @@ def _part(block: Any) -> str:
 def _contents(contents: Any) -> str:
     text = getattr(contents, "text", None)
     return text if isinstance(text, str) else f"[{contents.mime_type or 'data'} of {contents.uri}, {_size(contents.blob)} bytes]"
+
+
+def _picture(block: Any) -> Part | None:
+    try:
+        return image(base64.b64decode(block.data, validate=True))
+    except (ValueError, InputError):  # no base64, or nothing that models take
+        return None
 
 
 def _size(base64_text: str) -> int:

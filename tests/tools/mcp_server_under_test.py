@@ -5,6 +5,7 @@ It notes its starts and some of the calls in the file `MCP_LOG`.
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from mcp_types import CallToolResult, EmbeddedResource, TextContent, TextResourc
 from pydantic import Field
 
 server = MCPServer("stockroom")
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def note(what: str) -> None:
@@ -55,7 +57,7 @@ def table() -> CallToolResult:
 @server.tool()
 def picture() -> list:
     """Show it."""
-    return ["here:", Image(data=b"\x89PNG\r\n", format="png")]
+    return ["here:", Image(data=base64.b64decode(PNG), format="png"), Image(data=b"II*", format="tiff")]
 
 
 @server.tool()

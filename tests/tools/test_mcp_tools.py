@@ -35,6 +35,7 @@ from convgraph.sync import run_sync
 from convgraph.tools import Tool
 
 PROGRAM = Path(__file__).with_name("mcp_server_under_test.py")
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TOKEN = "s3cr3t-0f-the-stockroom"
 
 
@@ -142,14 +143,24 @@ def test_a_server_s_tools_are_told_as_it_describes_them_and_its_results_as_text(
     assert stock["parameters"]["required"] == ["item"]
     bolt = {"item": "bolt"}
     calls = ("stock", bolt), ("label", bolt), ("rows", {"number": 0}), ("rows", {"number": 1}), ("rows", {"number": 2})
-    said = asked(tools, *calls, ("table", {}), ("picture", {}), ("document", {}))
-    counted, label, *rows, table, picture, document = said.split(" | ")
+    said = asked(tools, *calls, ("table", {}), ("document", {}))
+    counted, label, *rows, table, document = said.split(" | ")
     assert counted == "8"
     assert label == '{"item": "bolt", "copies": [1, 2]}'
     assert rows == ["[]", '[{"row": 0}]', '[{"row": 0}, {"row": 1}]']
     assert table == '{"rows": [[1, "é"]]}'
-    assert picture == "here:\n[image: image/png, 6 bytes]"
     assert document == "see:\ninside"
+
+
+def test_a_picture_is_shown_as_it_is_where_models_take_its_kind_and_named_otherwise(http: Server) -> None:
+    result = had(clerk_of(mcp_tools(http.definition), ("picture", {})), 1)
+    [shown] = [message for message in result.messages if message.role == "tool"]
+
+    assert shown.content == [
+        {"type": "text", "text": "here:"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}},
+        {"type": "text", "text": "[image: image/tiff, 3 bytes]"},
+    ]
 
 
 def test_what_goes_wrong_is_told_to_the_model(http: Server) -> None:
