@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from convgraph.knowledge.fact import Fact
 from convgraph.messages import Joined, Message
-from convgraph.protocols import Model, ModelRequest
+from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 
 log = logging.getLogger("convgraph")
@@ -69,7 +69,7 @@ async def lessons_in(ctx: Context, model: Model, keeper: str, said: Sequence[Mes
     messages: Sequence[Message] = (Message("notes", notes, "user"), *said)
     misfit = ""
     for _ in range(1 + CORRECTIONS):
-        reply = await ctx.call_model(model, ModelRequest(messages, keeper, INSTRUCTION, schema=_SCHEMA, schema_name="lessons"))
+        reply = await ctx.call_model(_Thinking(model), ModelRequest(messages, keeper, INSTRUCTION, schema=_SCHEMA, schema_name="lessons"))
         misfit = reply.misfit
         if not misfit:
             return _lessons(Lessons.model_validate(reply.data), known)
@@ -84,6 +84,19 @@ def listed(facts: Sequence[Fact]) -> str:
     return "\n\n".join(
         f"[{number}] {fact.about}\n{fact.text}" if fact.about else f"[{number}] {fact.text}" for number, fact in enumerate(facts, 1)
     )
+
+
+class _Thinking:
+    """A model whose words are not streamed: what an agent learns it does not say."""
+
+    def __init__(self, model: Model) -> None:
+        self.name = model.name
+        self.priced = model.priced
+        self.describe = model.describe
+        self._model = model
+
+    async def respond(self, request: ModelRequest, on_delta: Callable[[str], None] | None = None) -> ModelReply:  # noqa: ARG002
+        return await self._model.respond(request)
 
 
 _SCHEMA: dict[str, Any] = Lessons.model_json_schema()

@@ -10,7 +10,8 @@ from array import array
 from collections.abc import Sequence
 
 _WORD = re.compile(r"\w+")
-_ENDINGS = ("'s", "ing", "ies", "es", "ed", "s", "y", "e")
+_POSSESSIVE = re.compile("['\u2019]s\\b")
+_ENDINGS = ("ing", "ies", "es", "ed", "s", "y", "e")
 _SAYS_NOTHING = frozenset(
     """a about all also am an and any are as at be been but by can could did do does for from had has have he her his how i if in into is it
     its just me my no not of on or our please she should so some that the their them then there these they this to us was we were what when
@@ -21,6 +22,7 @@ _SAYS_NOTHING = frozenset(
 def words_of(text: str) -> frozenset[str]:
     """The words by which a text is found: without case, accents, common endings, and words that say nothing on their own."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)).casefold()
+    plain = _POSSESSIVE.sub("", plain)
     return frozenset(_stem(word) for word in _WORD.findall(plain) if word not in _SAYS_NOTHING)
 
 

@@ -45,7 +45,7 @@ def open_facts(url: str | Path | Store, embedder: Embedder | None = None) -> Fac
 
 
 class FactStore:
-    """Facts by namespace. A namespace is words joined by `/`; naming `users` means `users/ada` as well.
+    """Facts by namespace; `open_facts` gives one. A namespace is words joined by `/`; naming `users` means `users/ada` as well.
 
     Outside of a conversation the verbs do what they say. Inside a turn they are effects: what was remembered is not
     remembered again when the run is resumed, what was recalled is the same on replay, and a replay needs no store at all.

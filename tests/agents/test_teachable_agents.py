@@ -30,6 +30,7 @@ from convgraph import (
 )
 from convgraph.agents.lessons import INSTRUCTION
 from convgraph.errors import DefinitionError, InputError
+from convgraph.journal.events import Delta
 from convgraph.models.local_embedder import LocalEmbedder
 from convgraph.protocols import ModelReply, ModelRequest
 
@@ -163,6 +164,15 @@ class TestLearning:
         talker.initiate_chat(agent, message="Let us begin.", max_turns=3, silent=True)
 
         assert [texts(request.messages[1:]) for request in pupil.judged] == [["Let us begin."], ["Go on."], ["Go on."]]
+
+    async def test_what_it_learns_is_not_streamed_as_if_it_were_said(self, facts: FactStore) -> None:
+        graph = ConversationGraph("lesson")
+        graph.add_node(agent := teachable(Pupil(fact("door code", "4711")), facts))
+        graph.add_edge(agent, END)
+        graph.set_start(agent)
+        heard = [event.text async for event in graph.astream("The door code is 4711.") if isinstance(event, Delta)]
+        assert "".join(heard).strip() == "I know: nothing"
+        assert texts(await agent.a_shown()) == ["4711"]
 
     def test_an_answer_that_does_not_fit_is_shown_to_the_model_and_then_given_up(
         self, facts: FactStore, caplog: pytest.LogCaptureFixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from convgraph import END, ConversationGraph, open_store
+from convgraph import END, ConversationGraph, Retry, open_store
 from convgraph.errors import EffectFailed, InputError, ReplayDivergence
 from convgraph.knowledge.facts import FactStore, open_facts
 
@@ -103,6 +103,28 @@ def test_a_replay_recalls_what_was_recalled_and_writes_nothing(lasting: str) -> 
         assert result.messages[-1].text == "the sky is blue (0.50), ['I said: the sky is blue'], None"
         assert replayed.messages == result.messages
         assert facts.list() == [again]
+
+
+def test_a_turn_that_is_tried_again_has_learnt_already(facts: FactStore) -> None:
+    """Also where it comes to other words the second time: at one place in a run one thing is learnt."""
+    attempts: list[int] = []
+
+    async def notes(ctx: Any) -> str:
+        attempts.append(1)
+        fact = await facts.aremember("notes", f"learnt at attempt {len(attempts)}")
+        if len(attempts) == 1:
+            raise OSError("the network is down")
+        return fact.text
+
+    graph = ConversationGraph("notes")
+    graph.add_node(notes, retry=Retry(attempts=2, wait=0))
+    graph.add_edge(notes, END)
+    graph.set_start(notes)
+    result = graph.run("hi")
+
+    assert len(attempts) == 2
+    assert result.messages[-1].text == "learnt at attempt 1"
+    assert [fact.text for fact in facts.list(superseded=True)] == ["learnt at attempt 1"]
 
 
 def test_a_replay_that_asks_for_something_else_is_told(facts: FactStore) -> None:
