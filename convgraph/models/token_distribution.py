@@ -35,15 +35,14 @@ def _weights(reply: ModelReply, picked: str, names: Collection[str]) -> dict[str
         return None
     weights, left = dict.fromkeys(names, 0.0), 1.0
     for written, token in _spelling(reply.odds, begin, begin + len(picked + closing)):
-        shares = {text: exp(logprob) for text, logprob in token.logprobs.items() if _leads_to(written + text, names, closing)}
-        total = sum(shares.values())
-        if token.text not in shares or not total:
+        reached = {text: found for text in token.logprobs if (found := _leads_to(written + text, names, closing))}
+        total = sum(exp(token.logprobs[text]) for text in reached)
+        if token.text not in reached or not total:
             return None
-        for text, share in shares.items():
-            others = [] if text == token.text else _leads_to(written + text, names, closing)
-            for name in others:
-                weights[name] += left * share / total / len(others)
-        left *= shares[token.text] / total
+        for text in (each for each in reached if each != token.text):
+            for name in reached[text]:
+                weights[name] += left * exp(token.logprobs[text]) / total / len(reached[text])
+        left *= exp(token.logprobs[token.text]) / total
     weights[picked] += left
     return {name: round(weight, 6) for name, weight in weights.items()}
 

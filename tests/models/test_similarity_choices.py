@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.choosing import accuracy, by_meaning, by_words
+from benchmarks.choosing import accuracy, by_meaning, by_words, main
 from convgraph import END, AssistantAgent, ConversationGraph, LocalEmbedder, ScriptedModel, SimilarityModel
 from convgraph.errors import DefinitionError, ModelConfigError, ModelOutputError
 from convgraph.messages import Message, Usage
@@ -205,3 +207,14 @@ def test_on_the_labelled_messages_meaning_is_right_far_more_often_than_shared_wo
     assert accuracy(told) >= 0.85
     assert accuracy(by_words()) < 0.5
     assert sum(each.probability < 0.35 for each in told if not each.whose) >= 6, "what is for nobody is not sure"
+
+
+def test_the_page_quotes_what_the_benchmark_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    main()
+    printed = capsys.readouterr().out
+    [meaning, words] = re.findall(r"(\d+)% right", printed)
+    [(chosen, wanted, left, idle)] = re.findall(r"0\.35 +(\d+) of (\d+) +\d+% +(\d+) of (\d+)", printed)
+    page = " ".join((Path(__file__).parents[2] / "docs/selectors-and-limits.md").read_text(encoding="utf-8").split())
+
+    assert f"by meaning {meaning} % go to the right one (by shared words {words} %)" in page
+    assert f"it chooses for {chosen} of {wanted} messages and leaves {left} of {idle} alone" in page
