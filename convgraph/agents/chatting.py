@@ -159,7 +159,8 @@ async def _run(chat: Chat, options: ChatOptions, store: Store, goes_on: LatestCh
         listener.show(chat.opening, chat.recipient.name)
     if goes_on is not None:
         state = _since(chat, goes_on.messages, turns_before=await _turns_so_far(chat, store, goes_on.run_id))
-        return await graph.acontinue(goes_on.run_id, list(chat.opening), state=state.model_dump(), **common)
+        update = state.model_dump(exclude={"captions"})  # what pictures show is known from before
+        return await graph.acontinue(goes_on.run_id, list(chat.opening), state=update, **common)
     said_before = before.messages if before is not None else ()
     return await graph.arun([*said_before, *chat.opening], state=_since(chat, said_before), run_id=options.run_id, **common)
 

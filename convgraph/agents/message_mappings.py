@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from convgraph.content_parts import Content
 from convgraph.errors import InputError
 from convgraph.messages import Message, ToolCall, as_message
 
@@ -33,9 +34,9 @@ def to_mappings(messages: Iterable[Message], owner: str) -> list[MessageMapping]
 
 def to_mapping(message: Message, owner: str) -> MessageMapping:
     """One message as `owner` sees it."""
-    content = message.content if isinstance(message.content, str) else [dict(part) for part in message.content]
     if message.role == "tool":
-        return {"content": content, "tool_responses": [_response(message)], "role": "tool", "name": message.sender}
+        return {"content": message.text, "tool_responses": [_response(message)], "role": "tool", "name": message.sender}
+    content = _content(message)
     role = message.role if message.role == "system" else "assistant" if message.sender == owner or message.tool_calls else "user"
     mapping: MessageMapping = {"content": content, "role": role, "name": message.sender}
     if message.tool_calls:
@@ -60,7 +61,7 @@ def from_mapping(value: Any, sender: str) -> tuple[Message, ...]:
     sender = str(given.get("sender") or given.get("name") or sender)
     responses = cast("Sequence[Mapping[str, Any]] | None", given.get("tool_responses"))
     if responses:
-        return tuple(Message(sender, _text(one.get("content")), "tool", tool_call_id=str(one.get("tool_call_id", ""))) for one in responses)
+        return tuple(Message(sender, _said(one.get("content")), "tool", tool_call_id=str(one.get("tool_call_id", ""))) for one in responses)
     calls = _calls(given)
     content = given.get("content")
     if content is None and not calls:
@@ -107,7 +108,16 @@ def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _response(message: Message) -> MessageMapping:
-    return {"tool_call_id": message.tool_call_id, "role": "tool", "content": message.text}
+    return {"tool_call_id": message.tool_call_id, "role": "tool", "content": _content(message)}
+
+
+def _content(message: Message) -> Content:
+    return message.content if isinstance(message.content, str) else [dict(part) for part in message.content]
+
+
+def _said(content: Any) -> Content:
+    """The content of a result: a text, or parts with pictures among them."""
+    return as_message(content, "").content if isinstance(content, list) else _text(content)
 
 
 def _text(value: Any) -> str:

@@ -161,6 +161,9 @@ class MessageTokenLimiter:
         """The results of several calls that are one message share what it may have, in order; none goes missing."""
         cut: list[dict[str, Any]] = []
         for response in responses:
+            if isinstance(response.get("content"), list):  # pictures are shown whole
+                cut.append(dict(response))
+                continue
             text = self._beginning(str(response.get("content", "")), max(most, 0))
             most -= self.count(text)
             cut.append({**response, "content": text})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from convgraph.content_parts import Content, Part, part_text
 from convgraph.errors import InputError
-from convgraph.messages import Content
 
 
 def with_carryover(content: Content, carryover: Any) -> Content:
@@ -34,6 +34,7 @@ def carried_text(carryover: Any) -> str:
 
 
 def _one(item: Any) -> str:
-    if isinstance(item, Mapping):
-        return str(cast("Mapping[str, Any]", item).get("content", ""))
-    return str(item)
+    if not isinstance(item, Mapping):
+        return str(item)
+    content: Any = cast("Mapping[str, Any]", item).get("content", "")
+    return "\n".join(map(part_text, cast("list[Part]", content))) if isinstance(content, list) else str(content)

@@ -12,8 +12,9 @@ import inspect
 import json
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
+from convgraph.content_parts import Content, Part
 from convgraph.errors import DefinitionError, EffectFailed, InputError, NotEncodable
 from convgraph.messages import Message, ToolCall
 from convgraph.runtime.context import Context, current_turn
@@ -22,6 +23,7 @@ from convgraph.tools.definition import Tool, ToolSet
 from convgraph.tools.results import Handoff, from_journal, journaled
 
 T = TypeVar("T")
+_Result: TypeAlias = str | list[Part] | Handoff
 
 APPROVAL: Mapping[str, Any] = {
     "anyOf": [
@@ -73,7 +75,7 @@ async def run_tool_calls(ctx: Context, calls: Sequence[ToolCall], tools: ToolSet
     known = tools if isinstance(tools, ToolSet) else ToolSet(tools)
     calls = with_distinct_ids(calls)
     prepared = [_prepare(call, known) for call in calls]
-    results: dict[int, str | Handoff] = {number: item for number, item in enumerate(prepared) if isinstance(item, str)}
+    results: dict[int, _Result] = {number: item for number, item in enumerate(prepared) if isinstance(item, str)}
     ready = {number: item for number, item in enumerate(prepared) if isinstance(item, _Ready)}
     guarded = {number: item for number, item in ready.items() if item.tool.needs_approval(item.values)}
     free = {number: item for number, item in ready.items() if number not in guarded}
@@ -116,7 +118,7 @@ def _prepare(call: ToolCall, tools: ToolSet) -> _Ready | str:
     return _Ready(found, arguments, values)
 
 
-async def _perform(ctx: Context, ready: _Ready) -> str | Handoff:
+async def _perform(ctx: Context, ready: _Ready) -> _Result:
     """Make the call, as an effect."""
     tool = ready.tool
 
@@ -195,7 +197,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     return cast("list[T]", ended)
 
 
-def _outcome(sender: str, calls: tuple[ToolCall, ...], results: Sequence[str | Handoff]) -> ToolOutcome:
+def _outcome(sender: str, calls: tuple[ToolCall, ...], results: Sequence[_Result]) -> ToolOutcome:
     handoff = next((result for result in results if isinstance(result, Handoff) and result.target), None)
     update: dict[str, Any] = {}
     for result in results:
@@ -215,8 +217,8 @@ def joined_updates(one: Mapping[str, Any], other: Mapping[str, Any] | None) -> d
     return both
 
 
-def _told(result: str | Handoff, handoff: Handoff | None) -> str:
-    if isinstance(result, str):
+def _told(result: _Result, handoff: Handoff | None) -> Content:
+    if not isinstance(result, Handoff):
         return result
     if result is handoff or handoff is None or not result.target:
         return result.text

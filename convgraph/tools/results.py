@@ -1,4 +1,4 @@
-"""What a tool gives back: a text for the model, or a handoff to another node."""
+"""What a tool gives back: a text for the model, pictures with or without texts, or a handoff to another node."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from convgraph.content_parts import Part, image_address
 from convgraph.errors import DefinitionError, NotEncodable
 
 
@@ -39,7 +40,12 @@ class Handoff:
 
 
 def journaled(value: Any, tool: str) -> Any:
-    """A tool's result as it is journaled: a handoff as a mapping, all else as text. Raises `NotEncodable` for what has no text."""
+    """A tool's result as it is journaled: a handoff or pictures as a mapping, all else as text.
+
+    Raises `NotEncodable` for what has no text.
+    """
+    if (shown := _pictures(value)) is not None:
+        return {"shown": shown}
     if isinstance(value, Handoff):
         document: dict[str, Any] = {"handoff": value.target, "message": value.message}
         return {**document, "update": to_jsonable_python(value.update)} if value.update else document
@@ -56,12 +62,27 @@ def journaled(value: Any, tool: str) -> Any:
         ) from error
 
 
-def from_journal(value: Any) -> str | Handoff:
+def _pictures(value: Any) -> list[Part] | None:
+    """What a tool shows: a picture at hand, as `convgraph.image` makes it, or a list of these and texts; None where it shows none.
+
+    An address on the web stays what it is, a text in JSON: that a model's provider fetches something is not for a tool's result to say.
+    """
+    parts: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
+    pictures = [part for part in parts if (image_address(part) or "").startswith("data:image/")]
+    if not pictures or not all(part in pictures or isinstance(part, str) for part in parts):
+        return None
+    return [{"type": "text", "text": part} if isinstance(part, str) else part for part in parts]
+
+
+def from_journal(value: Any) -> str | list[Part] | Handoff:
     """What `journaled` was given, as far as the model is told of it. A person who decides about a call in doubt may give any JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
         document = cast("dict[str, Any]", value)
+        shown = document.get("shown")
+        if isinstance(shown, list) and all(isinstance(part, dict) and "type" in part for part in cast("list[Any]", shown)):
+            return cast("list[Part]", shown)
         update = document.get("update")
         if isinstance(document.get("handoff"), str) and (document["handoff"] or update):
             return Handoff(
