@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convgraph.cli import eval_commands, fact_commands, graph_commands, journal_commands, run_commands
+from convgraph.cli import eval_commands, fact_commands, graph_commands, journal_commands, run_commands, worker_commands
 from convgraph.cli.exit_codes import MEANINGS, ExitCode, code_of_error
 from convgraph.cli.output import complain, write
 from convgraph.errors import ConvgraphError
@@ -19,6 +19,8 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("run", run_commands.run),
     ("resume", run_commands.resume),
     ("answer", run_commands.answer),
+    ("submit", worker_commands.submit),
+    ("worker", worker_commands.worker),
     ("continue", run_commands.go_on),
     ("replay", run_commands.replay),
     ("fork", run_commands.fork),

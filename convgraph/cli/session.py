@@ -44,11 +44,11 @@ def place_of(info: RunInfo, store: str) -> Place:
 
 
 @contextmanager
-def opened(url: str) -> Generator[Store]:
+def opened(url: str, **options: float) -> Generator[Store]:
     """The store at `url`, made if there is none."""
     from convgraph.journal.store_url import open_store
 
-    with open_store(url) as store:
+    with open_store(url, **options) as store:
         yield store
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,10 +136,10 @@ class MemoryStore(Store):
         found = [(question.due, question) for run in runs for question in run.questions.values() if question.due is not None]
         return [question for _, question in sorted(found, key=lambda pair: pair[0])]
 
-    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
+    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
         now = time.time()
         found = [info for run in self._runs.values() if (info := _listed(run)).status in ("ready", "interrupted") or _is_due(run, now)]
-        return found[:limit]
+        return [info for info in found if graphs is None or info.graph in graphs][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         questions = self._run(run_id).questions

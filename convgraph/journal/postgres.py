@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.errors import AnswerError, Fenced, InputError, MissingDependency, RunBusy, RunExists, RunNotFound, StoreUnavailable
@@ -207,8 +207,9 @@ class PostgresStore(Store):
         rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id)).fetchall())
         return [open_question(row) for row in rows]
 
-    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
-        rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, (self._namespace, self._owner.partition("|")[0])).fetchall())
+    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
+        values = (self._namespace, None if graphs is None else list(graphs), self._owner.partition("|")[0], self._owner)
+        rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, values).fetchall())
         return [info for row in rows if (info := listed(row)).status != "running"][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:

@@ -29,8 +29,8 @@ QUESTIONS: LiteralString = (
 )
 
 RUNNABLE: LiteralString = (
-    LISTED + " AND (status='ready'"  # noqa: S608  # a constant
-    " OR (status='running' AND (owner='' OR lease < clock_timestamp() OR split_part(owner, '|', 1)=%s))"
+    LISTED + " AND graph=ANY(coalesce(%s::text[], array[graph])) AND (status='ready'"  # noqa: S608  # a constant
+    " OR (status='running' AND (owner='' OR lease < clock_timestamp() OR (split_part(owner, '|', 1)=%s AND owner<>%s)))"
     " OR (status='waiting' AND id IN (SELECT run FROM questions WHERE answer IS NOT NULL OR due <= unix_now()))) ORDER BY id"
 )
 """Those that are running on this host are among them: whether their owner lives can be seen from here."""

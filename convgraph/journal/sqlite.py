@@ -11,7 +11,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -212,9 +212,10 @@ class SqliteStore(Store):
         asked = _QUESTIONS + " WHERE q.due IS NOT NULL AND (?1 IS NULL OR r.run_id=?1) ORDER BY q.due"
         return [open_question(row) for row in self._commits.read(lambda db: db.execute(asked, (run_id,)).fetchall())]
 
-    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
+    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
         rows = self._commits.read(lambda db: db.execute(_RUNNABLE, (time.time(),)).fetchall())
-        return [info for row in rows if (info := _run_info(row)).status != "running"][:limit]
+        found = (_run_info(row) for row in rows)
+        return [info for info in found if info.status != "running" and (graphs is None or info.graph in graphs)][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)

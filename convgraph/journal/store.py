@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -176,8 +176,8 @@ class Store(ABC):
         """What waits for the clock, in one run or in all, the earliest first."""
 
     @abstractmethod
-    async def arunnable(self, *, limit: int = 100) -> list[RunInfo]:
-        """Runs that somebody should go on with, the oldest first.
+    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
+        """Runs (of `graphs`; None: of any) that somebody should go on with, the oldest first.
 
         They were made and not begun, or their owner has died, or what they wait for is there: an answer, or the time at which a
         timer is due. A run that waits for several things is listed as soon as one of them is there.

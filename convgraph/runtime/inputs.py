@@ -23,13 +23,7 @@ from convgraph.runtime.fold import Standing
 from convgraph.runtime.people import Human, check_human
 from convgraph.runtime.program import Program
 from convgraph.runtime.secrets import Secrets, secrets_in
-
-
-@dataclass(slots=True)
-class Stop:
-    """Tells a run whose task is cancelled that it was asked to stop, and has to say where it stands."""
-
-    requested: bool = False
+from convgraph.runtime.signals import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +42,8 @@ class Options:
     """What an effect of this kind and name gives, in a tuple, without being done; None where it is done."""
     longest_wait: float = math.inf
     """For how many seconds the run stays for a timer, rather than parking until it is due."""
+    announced: bool = False
+    """Whether it is durable that the run is gone on with before anything else happens: so that what ends its process is noticed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
 from convgraph.runtime.selection import Choice, choose
-from convgraph.runtime.signals import LimitStop
+from convgraph.runtime.signals import HandedOver, LimitStop
 
 
 async def converse(scope: Scope) -> State:
@@ -47,6 +47,8 @@ async def converse(scope: Scope) -> State:
             await run.journal.commit()  # a run's last step is committed together with its end
         if complete:
             _book_step(scope)
+        if run.stop is not None and run.stop.hand_over and scope.state.status is None:
+            raise HandedOver
 
 
 def path_of_next(scope: Scope) -> str:

@@ -23,7 +23,6 @@ from convgraph.runtime.fold import Standing, as_edit, fold, limits_document, ver
 from convgraph.runtime.inputs import (
     Beginning,
     Options,
-    Stop,
     check_answers,
     check_no_secrets,
     check_options,
@@ -39,7 +38,7 @@ from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
 from convgraph.runtime.secrets import secrets_in
-from convgraph.runtime.signals import Diverged, Parked
+from convgraph.runtime.signals import Diverged, HandedOver, Parked, Stop
 
 log = logging.getLogger("convgraph")
 
@@ -111,6 +110,8 @@ async def resume(
     run = _run(program, run_id, store, claim, options, given)
     run.ledger = standing.unfinished
     _record_return(run, program, standing, limits, redo_turn)
+    if options.announced:
+        await run.journal.commit()
     scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
     return await execute(scope, store, claim, options.stop, standing.state)
 
@@ -214,6 +215,8 @@ async def execute(scope: Scope, store: Store, claim: Claim, stop: Stop, before: 
         try:
             await settle(scope)
         except asyncio.CancelledError:
+            if stop.hand_over:
+                raise HandedOver from None
             scope.state = advance(
                 scope.program.definition, scope.state, End("cancelled", "cancelled; resume goes on with the unfinished turn")
             )
@@ -271,6 +274,7 @@ def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Opt
     run.instead = options.instead
     run.secrets = secrets_in(options.deps)
     run.longest_wait = options.longest_wait
+    run.stop = options.stop
     return run
 
 

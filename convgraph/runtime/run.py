@@ -21,6 +21,7 @@ from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.people import People
 from convgraph.runtime.secrets import Secrets
 from convgraph.runtime.setups import Setups
+from convgraph.runtime.signals import Stop
 
 T = TypeVar("T")
 
@@ -84,6 +85,7 @@ class Run:
     held: Held | None = None
     secrets: Secrets | None = None
     setups: Setups = field(default_factory=Setups)
+    stop: Stop | None = None
     longest_wait: float = math.inf
     """For how many seconds the run stays for a timer, rather than parking until it is due."""
 

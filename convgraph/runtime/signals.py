@@ -1,9 +1,10 @@
-"""Ways to leave a turn that are not errors. They derive from BaseException, so that no `except Exception` in a node swallows them."""
+"""Ways to leave a turn, or a run, that are not errors: from BaseException, so that no `except Exception` in a node swallows them."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convgraph.runtime.scope import Turning
@@ -16,6 +17,10 @@ class Parked(BaseException):
         super().__init__(question_id)
         self.question_id = question_id
         self.what = what or f"an answer to {question_id!r}"
+
+
+class HandedOver(BaseException):
+    """The run stops here so that others go on with it; it has not ended, and nothing of it is lost."""
 
 
 class LimitStop(BaseException):
@@ -55,3 +60,16 @@ def is_stop(error: BaseException) -> bool:
     """Whether this is the cancellation of the task that is running, rather than that of something it had been waiting for."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+
+
+@dataclass(slots=True)
+class Stop:
+    """How a run is asked to stop.
+
+    `requested`: a run whose task is cancelled was asked to stop, and has to say where it stands. `hand_over`: others are to go on
+    with it, from the end of its present turn, or, when its task is cancelled, from where that stands.
+    """
+
+    requested: bool = False
+    hand_over: bool = False
+    task: asyncio.Task[Any] | None = None

@@ -1,0 +1,158 @@
+"""A worker: it goes on with the runs of some graphs, whichever engine brings them, and can be stopped without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from convgraph.engines.engine import Engine
+from convgraph.errors import ConvgraphError, InputError, RunBusy, RunNotFound, StoreError
+from convgraph.journal.events import EffectStarted, Ended, Recorded, Resumed
+from convgraph.journal.store import Store
+from convgraph.runtime import lifecycle
+from convgraph.runtime.inputs import Options
+from convgraph.runtime.result import RunResult
+from convgraph.runtime.signals import HandedOver, Stop
+
+if TYPE_CHECKING:
+    from convgraph.conversation import ConversationGraph
+
+log = logging.getLogger("convgraph")
+
+STAYS_SECONDS = 1.0
+"""For how long a worker stays with a run that waits for the clock."""
+
+MOST_TRIES = 10
+"""How often a run is begun again that has not come forward since, before it is taken for one that kills its workers."""
+
+Told = Callable[[str, RunResult | ConvgraphError], None]
+
+
+class Worker:
+    """Goes on with runs of `graphs` in `store`.
+
+    `deps` are the live objects that their nodes and tools are given. A run that was begun `most_tries` times without coming
+    forward ends `failed`, so that it does not take down one worker after another. `told` hears what became of each run.
+    """
+
+    def __init__(
+        self,
+        graphs: Iterable[ConversationGraph],
+        store: Store,
+        *,
+        deps: Any = None,
+        most_tries: int = MOST_TRIES,
+        told: Told | None = None,
+    ) -> None:
+        self._graphs: dict[str, ConversationGraph] = {}
+        for graph in graphs:
+            if graph.name in self._graphs:
+                raise InputError(f"two of the worker's graphs are called {graph.name!r}; runs are told apart by the names of their graphs")
+            graph.program().require_sound()
+            self._graphs[graph.name] = graph
+        if not self._graphs:
+            raise InputError("a worker needs at least one graph")
+        self._store = store
+        self._deps = deps
+        self._most_tries = most_tries
+        self._told = told
+        self._stops: dict[str, Stop] = {}
+        self._refused: dict[str, float] = {}
+
+    @property
+    def graphs(self) -> Mapping[str, ConversationGraph]:
+        """The graphs whose runs it goes on with, by name."""
+        return self._graphs
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        """The ids of the runs that it is going on with."""
+        return tuple(self._stops)
+
+    async def work(self, engine: Engine, *, concurrency: int = 10) -> None:
+        """Go on with runs, so many at a time, until `drain`. Raises what the engine raises."""
+        if isinstance(concurrency, bool) or concurrency < 1:
+            raise InputError(f"concurrency={concurrency!r} is a whole number, 1 or more")
+        await engine.serve(self.advance, concurrency=concurrency)
+
+    async def drain(self, engine: Engine, *, grace: float = 30.0) -> None:
+        """Stop without losing anything: begin no run, and hand those under way over when their present turn is over.
+
+        Whatever is still in a turn after `grace` seconds is left as after a crash: finished effects are kept, the turn is entered
+        again elsewhere.
+        """
+        await engine.stop()
+        for stop in self._stops.values():
+            stop.hand_over = True
+        tasks = [stop.task for stop in self._stops.values() if stop.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+
+    async def advance(self, run_id: str) -> None:
+        """Go on with a run until it stops. One that somebody else has, or that needs nothing, is left alone."""
+        try:
+            info = await self._store.info(run_id)
+            graph = self._graphs.get(info.graph)
+            if graph is None or self._refused.get(run_id) == info.updated:
+                return
+            if await self._gave_up(run_id):
+                return
+            stop = Stop(task=asyncio.current_task())
+            self._stops[run_id] = stop
+            try:
+                result = await self._resumed(graph, run_id, stop)
+            finally:
+                del self._stops[run_id]
+        except (RunBusy, RunNotFound):
+            return  # somebody else has it, or it was deleted meanwhile
+        except HandedOver:
+            log.info("run %s: handed over", run_id)
+            return
+        except StoreError as error:
+            log.warning("run %s: left to others: %s", run_id, error)
+            return
+        except ConvgraphError as error:  # it cannot go on with this graph: not until it, or the worker, is another
+            self._refused[run_id] = (await self._store.info(run_id)).updated
+            log.warning("run %s: refused: %s", run_id, error)
+            self._tell(run_id, error)
+            return
+        self._tell(run_id, result)
+
+    async def _resumed(self, graph: ConversationGraph, run_id: str, stop: Stop) -> RunResult:
+        options = Options(self._deps, "park", stop=stop, longest_wait=STAYS_SECONDS, announced=True)
+        return await lifecycle.resume(graph.program(), run_id, self._store, None, None, False, options)
+
+    async def _gave_up(self, run_id: str) -> bool:
+        """End a run that has been begun too often without coming forward, whoever was going on with it."""
+        events = await self._store.load(run_id, steps_only=True)
+        tries = tries_since_progress(events)
+        if tries < self._most_tries:
+            return False
+        claim = await self._store.claim(run_id)
+        reason = (
+            f"begun {tries} times without coming forward: the turn seems to end the process that has it. "
+            "Look at the last events of the journal; resume makes the turn anew"
+        )
+        await self._store.append(claim, [Ended("failed", reason)])
+        await self._store.release(claim)
+        log.error("run %s: %s", run_id, reason)
+        return True
+
+    def _tell(self, run_id: str, outcome: RunResult | ConvgraphError) -> None:
+        if self._told is not None:
+            self._told(run_id, outcome)
+
+
+def tries_since_progress(events: Iterable[Recorded]) -> int:
+    """How often a run was begun again since anything came of it."""
+    tries = 0
+    for recorded in events:
+        if isinstance(recorded.event, Resumed):
+            tries += 1
+        elif not isinstance(recorded.event, EffectStarted):
+            tries = 0
+    return tries

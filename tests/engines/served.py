@@ -1,0 +1,70 @@
+"""Graphs that workers serve in the tests. What they do outside is written to a file that nothing else writes: the evidence."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from convgraph import END, Context, ConversationGraph, Limits
+
+EVIDENCE = "CONVGRAPH_TEST_EVIDENCE"
+STEPS = 8
+
+
+def witness(what: str) -> None:
+    """Write a line of evidence, in one write."""
+    descriptor = os.open(os.environ[EVIDENCE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{what}\n".encode())
+    os.close(descriptor)
+
+
+def evidence() -> list[str]:
+    """All lines so far."""
+    path = Path(os.environ[EVIDENCE])
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _digging() -> ConversationGraph:
+    async def dig(ctx: Context) -> str:
+        def work() -> int:
+            witness(f"{ctx.run_id} {ctx.turn} {os.getpid()}")
+            time.sleep(0.05)
+            return ctx.turn
+
+        return f"dug {await ctx.effect('dig', work, idempotent=True)}"
+
+    graph = ConversationGraph("digging", limits=Limits(turns=100))
+    graph.add_node(dig)
+    graph.add_edge("dig", END, when=f"turn >= {STEPS}")
+    graph.add_edge("dig", "dig")
+    graph.set_start("dig")
+    return graph
+
+
+def _asking() -> ConversationGraph:
+    async def ask(ctx: Context) -> str:
+        await ctx.sleep(1.5)
+        return await ctx.ask("Well?", id="well")
+
+    graph = ConversationGraph("asking")
+    graph.add_node(ask)
+    graph.add_edge("ask", END)
+    graph.set_start("ask")
+    return graph
+
+
+def _killing() -> ConversationGraph:
+    def kill(ctx: Context) -> str:
+        witness(f"{ctx.run_id} killing {os.getpid()}")
+        os.kill(os.getpid(), 9)
+        return "never"
+
+    graph = ConversationGraph("killing")
+    graph.add_node(kill)
+    graph.add_edge("kill", END)
+    graph.set_start("kill")
+    return graph
+
+
+digging, asking, killing = _digging(), _asking(), _killing()
