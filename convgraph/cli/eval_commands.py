@@ -148,6 +148,7 @@ def _report(output: Output, found: Evaluation | Comparison, fail_under: float | 
 def _sides(read: CaseFile, graph: str | None, against: str | None, models: Sequence[str], allow: list[str] | None) -> list[Variant]:
     """What is evaluated, or the two that are compared."""
     from convgraph.evaluation import Variant
+    from convgraph.loading import absolute
 
     target = graph or read.graph
     if target is None:
@@ -157,13 +158,13 @@ def _sides(read: CaseFile, graph: str | None, against: str | None, models: Seque
     swaps = [_swap(text) for text in models] or [(None, {})]
     loaded = _load(target, allow)
     if against is None:
-        return [Variant(loaded, model, named) for model, named in swaps]
+        return [Variant(loaded, model, named, target=absolute(target)) for model, named in swaps]
     model, named = swaps[0]
     other = _load(against, allow)
     same = loaded.name == other.name
     return [
-        Variant(loaded, model, named, name=target if same else ""),
-        Variant(other, model, named, name=against if same else ""),
+        Variant(loaded, model, named, target if same else "", absolute(target)),
+        Variant(other, model, named, against if same else "", absolute(against)),
     ]
 
 

@@ -39,10 +39,16 @@ class Trial:
     """A case made ready: all that could be wrong with it has been looked at."""
 
     case: Case
+    variant: Variant
     checks: Sequence[Check]
     rubrics: Sequence[Rubric]
-    answering: Callable[[], Answering | None]
     deps: Any
+
+    def answering(self) -> Answering | None:
+        """Who answers in place of the graph's own models: the variant's, else the case's script from its beginning; None: nobody."""
+        if self.variant.has_models:
+            return swapped(self.variant.model, self.variant.models)
+        return from_script(self.case) if self.case.script is not None else None
 
     def options(self) -> Options:
         """How the case's next run is executed: scripts, answers and results begin anew."""
@@ -50,6 +56,7 @@ class Trial:
         return Options(
             self.deps,
             people(self.case),
+            target=self.variant.target,
             through=through(answering) if answering is not None else None,
             instead=effects(self.case) if self.case.tools else None,
         )
@@ -60,18 +67,11 @@ def trial_of(program: Program, variant: Variant, case: Case, judge: Model | None
     rubrics = rubrics_of(case)
     if rubrics and judge is None:
         raise no_judge(case)
-
-    def answering() -> Answering | None:
-        if variant.has_models:
-            return swapped(variant.model, variant.models)
-        return from_script(case) if case.script is not None else None
-
     limits = limits_of(program, case) or program.definition.limits
     unpriced = [model.name for model in (variant.model, *variant.models.values()) if model is not None and not model.priced]
     if limits.usd is not None and unpriced:
         raise InputError(f"{case.place}: it has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known")
-    answering()  # a script that is none is said before anything runs
-    trial = Trial(case, checks_of(case, program.definition, allow), rubrics, answering, deps)
+    trial = Trial(case, variant, checks_of(case, program.definition, allow), rubrics, deps)
     _prepared(program, trial, "check", trial.options())
     return trial
 

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 class Variant:
     """A graph, with other models than its own: `model` for all who ask one, `models` for some, by the speaker's name.
 
-    A selecting model is called `(selector)` in `models`. Prompts, tools and transitions stay as they are.
+    A selecting model is called `(selector)` in `models`. Prompts, tools and transitions stay as they are. `name` is what it is
+    called in reports, `target` where the graph is found (`file.py:name`): its runs keep that, so that commands find it again.
     """
 
     graph: ConversationGraph
     model: Model | None = None
     models: Mapping[str, Model] = field(default_factory=dict[str, Model])
     name: str = ""
+    target: str = ""
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convgraph import END, AssistantAgent, Case, ConversationGraph, Limits, Reply, ScriptedModel, Usage, Variant, evaluate, open_store
-from convgraph.errors import CheckFailed, InputError
+from convgraph.errors import CheckFailed, InputError, RunExists
 from convgraph.evaluation import Evaluation, aevaluate
 
 SCRIPT = {"writer": ["one", "two"], "critic": ["again", "APPROVED"]}
@@ -347,3 +347,13 @@ def test_what_is_wrong_with_an_evaluation_is_said(graphs: Any) -> None:
             wrong()
     with pytest.raises(CheckFailed):
         evaluate(unsound, [one])
+
+
+def test_runs_have_ids_of_their_own_and_what_the_store_refuses_is_raised_as_it_is(graphs: Any) -> None:
+    with open_store(":memory:") as store:
+        evaluation = evaluate(graphs.notes, [Case("a b", "x"), Case("a-b", "x")], store=store, name="n")
+        assert [attempt.run_id for attempt in evaluation.attempts] == ["n.a-b.1", "n.a-b~2.1"]
+        with pytest.raises(RunExists, match=r"n\.a-b\.1"):
+            evaluate(graphs.notes, [Case("a b", "x")], store=store, name="n")
+        with pytest.raises(InputError, match="cannot be a run's id"):
+            evaluate(graphs.notes, [Case("a b", "x")], store=store, name="a\nb")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,8 @@ def test_runs_are_kept_where_a_store_is_named_and_nowhere_else(convgraph: Any, c
     run_id = convgraph("eval", "cases.yaml", "--store", "evals.db", "--json").json["cases"][0]["attempts"][0]["run_id"]
     with open_store("evals.db") as store:
         assert len(store.runs()) == 2
-    assert convgraph("show", run_id, "--store", "evals.db").code == 0
+    replayed = convgraph("replay", run_id, "--store", "evals.db")
+    assert (replayed.code, "0 calls" in replayed.out) == (0, True), "the run knows its graph"
 
 
 def test_two_graphs_are_compared(convgraph: Any, cases: Path) -> None:
@@ -175,3 +178,24 @@ def test_on_a_terminal_a_bar_counts_and_piped_output_has_no_control_codes(projec
     assert b"2/2" in seen
     assert b"1 failed" in seen
     assert b"score 0.750" in seen
+
+
+def test_ctrl_c_stops_in_good_order(project: Path) -> None:
+    """The runs that were had until then are kept, those that were stopped are `cancelled`."""
+    Path("waits.py").write_text(
+        "import asyncio\nfrom pathlib import Path\nfrom convgraph import END, ConversationGraph\n\n\n"
+        "async def wait(ctx):\n    Path('here').touch()\n    await asyncio.sleep(60)\n\n\n"
+        "graph = ConversationGraph('waits')\ngraph.add_node(wait)\ngraph.add_edge(wait, END)\ngraph.set_start(wait)\n"
+    )
+    Path("waits.yaml").write_text("graph: waits.py\ncases:\n- name: a\n- name: b\n")
+    command = [sys.executable, "-m", "convgraph", "eval", "waits.yaml", "--store", "evals.db"]
+    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not Path("here").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+
+    assert child.returncode == 130, err
+    with open_store("evals.db") as store:
+        assert {run.status for run in store.runs()} <= {"cancelled"}
