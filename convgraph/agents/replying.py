@@ -211,8 +211,13 @@ class ReplyingAgent(DefinedAgent):
         self._reply_functions = _inserted(self._reply_functions, position, function)
 
     def add_before_model(self, made: BuiltIn) -> None:
-        """Have something done when the agent's model is about to answer: it says that its own answer is not final."""
+        """Have something done when the agent's model is about to answer: it says that its own answer is not final.
+
+        Raises `DefinitionError` where it is done already.
+        """
         asked = [function.made for function in self._reply_functions]
+        if made in asked:
+            raise DefinitionError(f"agent {self.name!r}: {name_of(made)!r} is asked before its model already")
         place = asked.index(built_in.model_reply) if built_in.model_reply in asked else len(asked)
         self.add_reply(ANYONE, made, place)
 

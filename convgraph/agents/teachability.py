@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import re
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
+from urllib.parse import quote
 
 from convgraph.agents.assistant import AssistantAgent
 from convgraph.agents.built_in_replies import Answer
@@ -22,6 +25,8 @@ from convgraph.runtime.blocking import from_sync
 from convgraph.runtime.context import Context, entered
 from convgraph.tools import Tool, tool
 from convgraph.tools.definition import Approval
+
+log = logging.getLogger("convgraph")
 
 DEFAULT_SYSTEM_MESSAGE = (
     "You are a helpful assistant who can be taught. What people have taught you in earlier conversations comes as notes, with the message "
@@ -108,8 +113,9 @@ class Teachability:
         return found if isinstance(found, FactStore) else FactStore(_nowhere)
 
     def namespace_for(self, agent: str, sender: str) -> str:
-        """The namespace of what `sender` teaches `agent`."""
-        return self.namespace.replace("{agent}", agent).replace("{sender}", sender)
+        """The namespace of what `sender` teaches `agent`. Names that cannot stand in one are spelled so that they can."""
+        names = {"agent": agent, "sender": sender}
+        return _PLACES.sub(lambda place: _spelled(names[place[1]]), self.namespace)
 
     async def _prepare(self, agent: ReplyingAgent, exchange: Exchange, asked: Message) -> Answer:
         ctx, facts = exchange.ctx, self.facts_in(exchange.ctx)
@@ -133,7 +139,10 @@ class Teachability:
         assert agent.model is not None  # add_to_agent has seen to it
         for lesson in await lessons_in(ctx, agent.model, _keeper(agent.name), said, known):
             data = {"kind": lesson.kind, "taught_by": said[-1].sender}
-            await facts.aremember(namespace, lesson.text, about=lesson.heading, data=data, supersedes=lesson.replaces)
+            try:
+                await facts.aremember(namespace, lesson.text, about=lesson.heading, data=data, supersedes=lesson.replaces)
+            except InputError as error:  # the model's doing, and no reason to end the conversation
+                log.warning("node %r: %r was not learnt: %s", ctx.node, lesson.heading[:80], error)
 
     def _taught(self, messages: Sequence[Message], agent: str) -> dict[str, list[Message]]:
         """What those who can teach it have said since the agent last spoke, by namespace."""
@@ -245,6 +254,12 @@ def _since_last_words_of(agent: str, messages: Sequence[Message]) -> list[Messag
 
 def _is_words(message: Message) -> bool:
     return message.role != "tool" and not message.tool_calls and bool(message.text.strip())
+
+
+def _spelled(name: str) -> str:
+    """A name as a word of a namespace: no other name is spelled so."""
+    word = quote(name, safe="") or "%"
+    return word if len(word) <= 64 else f"{word[:31]}%{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def _keeper(agent: str) -> str:

@@ -31,6 +31,9 @@ SHOWN = 10
 """How many facts are recalled where no number is given."""
 
 
+LONGEST_QUERY = 10_000
+
+
 def open_facts(url: str | Path | Store, embedder: Embedder | None = None) -> FactStore:
     """The facts at `url`: a SQLite file (`runs.db`, `sqlite:///runs.db`; that of the runs, or one of its own), `postgresql://…`, or
     `:memory:`. Of a store of runs in a file, those in the same file.
@@ -88,11 +91,12 @@ class FactStore:
     async def arecall(self, namespace: str, query: str, limit: int = SHOWN, *, threshold: float = 0.0) -> Facts:
         """See `recall`."""
         check_namespace(namespace)
-        check_text(query, "query")
+        if not isinstance(query, str):
+            raise InputError(f"query is a text, not {query!r:.80}")
         check_limit(limit)
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
             raise InputError(f"threshold={threshold!r} is not a number from 0 to 1")
-        return await self._looked_up("recall", self._recalled, namespace, query, limit, threshold)
+        return await self._looked_up("recall", self._recalled, namespace, query[:LONGEST_QUERY], limit, threshold)
 
     async def aget(self, fact_id: str) -> Fact | None:
         """See `get`."""
@@ -165,7 +169,10 @@ class FactStore:
         return from_sync(self.aremember(namespace, text, about=about, data=data, key=key, supersedes=supersedes))
 
     def recall(self, namespace: str, query: str, limit: int = SHOWN, *, threshold: float = 0.0) -> Facts:
-        """The facts nearest to the query, best first: at most `limit`, and none whose `score` is below `threshold` (0 to 1)."""
+        """The facts nearest to the query, best first: at most `limit`, and none whose `score` is below `threshold` (0 to 1).
+
+        Of a long query, what comes after the first 10,000 characters is not looked at.
+        """
         return from_sync(self.arecall(namespace, query, limit, threshold=threshold))
 
     def get(self, fact_id: str) -> Fact | None:

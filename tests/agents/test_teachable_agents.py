@@ -189,6 +189,13 @@ class TestLearning:
         assert texts(agent.shown()) == ["a"]
         assert "nothing was learnt" in caplog.text
 
+    def test_what_cannot_be_kept_ends_no_conversation(self, facts: FactStore, caplog: pytest.LogCaptureFixture) -> None:
+        """Nor does a message that is longer than any query."""
+        agent = teachable(Pupil({"facts": [{"question": "q", "answer": "\0"}, {"question": "q", "answer": "a"}], "skills": []}), facts)
+        assert say(agent, "Lesson. " + "word " * 50_000).status == "finished"
+        assert texts(agent.shown()) == ["a"]
+        assert "'q' was not learnt" in caplog.text
+
     def test_empty_lessons_are_none(self, facts: FactStore) -> None:
         agent = teachable(Pupil(fact(" ", "x"), fact("x", "")), facts)
         say(agent, "one")
@@ -302,6 +309,16 @@ class TestWhoTeaches:
         assert first.messages[-1].text == "I know: nothing"
         assert "blue" in second.messages[-1].text
         assert "green" not in second.messages[-1].text
+
+    def test_a_name_cannot_lead_into_another_ones_namespace(self, facts: FactStore) -> None:
+        agent = teachable(Pupil(), facts, namespace="of/{sender}")
+        namespace_for = Teachability(facts, "of/{sender}/{agent}").namespace_for
+        facts.remember("of/ada/secret", "the door code is 4711")
+        assert agent.generate_reply([{"name": "ada/secret", "content": "door code?"}]) == "I know: nothing"
+        names = ["ada/secret", "ada%2Fsecret", "Ada Lovelace", "{agent}", "ä" * 64, "ä" * 65, "\n", "%"]
+        assert len({namespace_for("pupil", name) for name in names}) == len(names)
+        for name in names:
+            facts.remember(namespace_for("pupil", name), "a note")
 
     def test_only_those_who_may_teach_do(self, facts: FactStore) -> None:
         pupil = Pupil(fact("colour", "green"))
@@ -439,6 +456,13 @@ class TestDefinitions:
         Teachability(facts, max_num_retrievals=3).add_to_agent(agent)
         say(agent, "The door code is 4711.")
         assert "4711" in say(agent, "The door code?").messages[-1].text
+
+    def test_it_is_given_once(self, facts: FactStore) -> None:
+        agent = AssistantAgent("helper", model=ScriptedModel(Pupil()))
+        capability = Teachability(facts)
+        capability.add_to_agent(agent)
+        with pytest.raises(DefinitionError, match="already"):
+            capability.add_to_agent(agent)
 
     def test_without_tools_the_model_is_told_of_none(self, facts: FactStore) -> None:
         pupil = Pupil()
