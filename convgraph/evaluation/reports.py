@@ -18,6 +18,7 @@ def as_text(evaluation: Evaluation) -> str:
     """The table, why cases failed, the totals, and which transitions nothing took."""
     parts = [table(_HEAD, [_row(result) for result in evaluation.cases])]
     parts += [f"{_where(result)}\n" + "\n".join(f"  {reason}" for reason in result.reasons) for result in evaluation.failed]
+    parts += [f"warning: {result.case.name}: {warning}" for result in evaluation.cases for warning in result.warnings]
     return "\n".join([*parts, *totals(evaluation)])
 
 
@@ -26,7 +27,13 @@ def as_markdown(evaluation: Evaluation) -> str:
     lines = [f"## Evaluation of {_cell(evaluation.graph)}", "", *markdown_table(_HEAD, [_row(result) for result in evaluation.cases]), ""]
     for result in evaluation.failed:
         lines += [f"- **{_cell(result.case.name)}**", *(f"  - {_cell(reason)}" for reason in result.reasons)]
-    return "\n".join([*lines, *([""] if evaluation.failed else []), *(f"{line}  " for line in totals(evaluation))]).rstrip() + "\n"
+    warnings = [f"- {_cell(result.case.name)}: {_cell(warning)}" for result in evaluation.cases for warning in result.warnings]
+    return (
+        "\n".join(
+            [*lines, *warnings, *([""] if evaluation.failed or warnings else []), *(f"{line}  " for line in totals(evaluation))]
+        ).rstrip()
+        + "\n"
+    )
 
 
 def totals(evaluation: Evaluation) -> Iterator[str]:
@@ -93,6 +100,7 @@ def _attempt_document(attempt: Attempt) -> dict[str, Any]:
         "path": list(attempt.path),
         "edges": list(attempt.edges),
         "last": attempt.last,
+        "warnings": list(attempt.warnings),
     }
 
 

@@ -20,7 +20,8 @@ class Attempt:
     """One run of a case: how it ended, what was checked, what it cost, and which way it took.
 
     `usage` is what the run spent, `judge_usage` what its judges did. `path` are the nodes that had the turn, `edges` the
-    transitions taken, each once. `run_id` is the run's in the evaluation's store. `seconds` is how long it took.
+    transitions taken, each once. `run_id` is the run's in the evaluation's store. `seconds` is how long it took. `warnings` say
+    what the case has that the run never asked for.
     """
 
     case: str
@@ -36,6 +37,7 @@ class Attempt:
     path: tuple[str, ...]
     edges: tuple[str, ...]
     last: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:
@@ -84,6 +86,11 @@ class CaseResult:
     def turns(self) -> float:
         """How many turns a run of it had, on average."""
         return sum(attempt.turns for attempt in self.attempts) / len(self.attempts)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the case has that no run of it asked for."""
+        return list(dict.fromkeys(warning for attempt in self.attempts for warning in attempt.warnings))
 
     @property
     def reasons(self) -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from convgraph import errors
 from convgraph.errors import InputError, ModelConfigError, ModelError
 from convgraph.evaluation.cases import Case
-from convgraph.journal.events import Question
+from convgraph.journal.events import EffectFinished, Event, Question
 from convgraph.messages import ToolCall, Usage
 from convgraph.models.scripted import Line, ScriptedModel
 from convgraph.protocols import Model, ModelReply, ModelRequest
@@ -112,6 +112,17 @@ def effects(case: Case) -> Callable[[str, str], tuple[Any] | None]:
         raise InputError(f"{case.place}: tools[{name!r}] has {len(case.tools[name])} results, and all are used up")
 
     return instead
+
+
+def unasked(case: Case, events: Iterable[Event]) -> list[str]:
+    """What the case has for tools and people whom the run never asked: a name that is spelled otherwise, most often."""
+    done = [event for event in events if isinstance(event, EffectFinished)]
+    tools = {event.name for event in done}
+    people = {name for event in done if event.effect == "human" for name in (event.name, event.question)}
+    return [
+        *(f"tools[{name!r}]: nothing of that name was called" for name in case.tools if name not in tools),
+        *(f"answers[{name!r}]: nobody of that name was asked" for name in case.answers if name not in people),
+    ]
 
 
 def as_line(line: Any, place: str) -> Line:

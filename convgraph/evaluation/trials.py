@@ -13,7 +13,7 @@ from convgraph.evaluation.cases import Case
 from convgraph.evaluation.checks import Check, Observed, checks_of, look
 from convgraph.evaluation.judging import Rubric, judged, no_judge, rubrics_of
 from convgraph.evaluation.results import Attempt
-from convgraph.evaluation.stand_ins import Answering, effects, from_script, people, swapped, through
+from convgraph.evaluation.stand_ins import Answering, effects, from_script, people, swapped, through, unasked
 from convgraph.evaluation.transitions import edge_name
 from convgraph.evaluation.variants import Variant
 from convgraph.graph.coverage import Taken
@@ -132,6 +132,7 @@ async def attempted(
         path,
         tuple(edge_name(program.definition, place) for place in places),
         seen.text,
+        tuple(unasked(trial.case, (recorded.event for recorded in events))),
     )
     if on_attempt is not None:
         on_attempt(attempt)
