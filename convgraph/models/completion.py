@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import ToolCall
-from convgraph.models.json_fields import count_in, items_in, mapping_in, number_in, text_in
+from convgraph.models.json_fields import count_in, items_in, mapping_in, text_in
 from convgraph.models.prices import Counted, Price, usage_of
 from convgraph.models.text import Pieces, sound, sound_json
+from convgraph.models.token_distribution import odds_in
 from convgraph.protocols import ModelReply, TokenOdds
 
 
@@ -77,7 +78,7 @@ class Collected:
             self._add_call(call, position)
 
     def add_odds(self, choice: Mapping[str, Any]) -> None:
-        self._odds.extend(map(_odds_of, items_in(mapping_in(choice, "logprobs"), "content")))
+        self._odds.extend(odds_in(mapping_in(choice, "logprobs"), "content"))
 
     def _add_call(self, call: Mapping[str, Any], position: int) -> None:
         index, function = call.get("index"), mapping_in(call, "function")
@@ -104,13 +105,6 @@ class Collected:
             finish_reason="refusal" if refusal else self.finish_reason,
             odds=tuple(self._odds),
         )
-
-
-def _odds_of(token: Mapping[str, Any]) -> TokenOdds:
-    """A token and what might have stood in its place, as far as these are logarithms of probabilities."""
-    weighed = [*items_in(token, "top_logprobs"), token]
-    logprobs = {text_in(each, "token"): number_in(each, "logprob") for each in weighed}
-    return TokenOdds(text_in(token, "token"), {text: value for text, value in logprobs.items() if value is not None and value <= 0})
 
 
 def _counted(usage: Mapping[str, Any]) -> Counted:

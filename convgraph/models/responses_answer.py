@@ -12,7 +12,8 @@ from convgraph.messages import ToolCall
 from convgraph.models.json_fields import count_in, items_in, mapping_in, text_in
 from convgraph.models.prices import Counted, Price, usage_of
 from convgraph.models.text import Pieces, sound, sound_json
-from convgraph.protocols import ModelReply
+from convgraph.models.token_distribution import odds_in
+from convgraph.protocols import ModelReply, TokenOdds
 
 _TRANSIENT = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
 _CUT_OFF = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -40,6 +41,7 @@ class _Item:
     call_id: str = ""
     name: str = ""
     arguments: str = ""
+    odds: tuple[TokenOdds, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,6 +127,7 @@ class CollectedResponse:
             finish_reason="refusal" if refusal else self._finish_reason,
             response_id=self._id,
             items=tuple(self._told.values()),
+            odds=tuple(token for item in items for token in item.odds),
         )
         if self._finish_reason == "stop" and not items and not self._told:
             raise ModelOutputError(f"{self.model!r} answered without any output. Does base_url have the Responses interface?", reply)
@@ -143,6 +146,7 @@ class CollectedResponse:
         known = self._items.setdefault(key, _Item(kind))
         parts = items_in(item, "content")
         known.text = "".join(text_in(part, "text") for part in parts if text_in(part, "type") == "output_text") or known.text
+        known.odds = tuple(token for part in parts for token in odds_in(part, "logprobs")) or known.odds
         known.refusal = "".join(text_in(part, "refusal") for part in parts) or known.refusal
         known.call_id = text_in(item, "call_id") or text_in(item, "id") or known.call_id
         known.name = text_in(item, "name") or known.name

@@ -8,12 +8,21 @@ Tokens that lead to no choice at all (prose, or what a grammar has forbidden) ar
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import exp
+from typing import Any
 
+from convgraph.models.json_fields import items_in, number_in, text_in
 from convgraph.protocols import Distribution, ModelReply, ModelRequest, TokenOdds
 from convgraph.runtime.selector_prompt import picked_name
+
+
+def odds_in(holder: Mapping[str, Any], key: str) -> Iterator[TokenOdds]:
+    """The tokens listed under `key`, as endpoints report them: with what might have stood there, as far as these are logarithms."""
+    for token in items_in(holder, key):
+        logprobs = {text_in(each, "token"): number_in(each, "logprob") for each in (*items_in(token, "top_logprobs"), token)}
+        yield TokenOdds(text_in(token, "token"), {text: value for text, value in logprobs.items() if value is not None and value <= 0})
 
 
 def with_token_distribution(reply: ModelReply, request: ModelRequest) -> ModelReply:

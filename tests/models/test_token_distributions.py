@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from convgraph.messages import Message
 from convgraph.models.openai_chat import OpenAIChatModel
+from convgraph.models.openai_model import OpenAIModel
+from convgraph.models.openai_responses import OpenAIResponsesModel
 from convgraph.models.token_distribution import with_token_distribution
 from convgraph.protocols import Choices, Distribution, ModelReply, ModelRequest, TokenOdds
 from convgraph.runtime.selector_prompt import choice_schema
@@ -132,14 +134,14 @@ def test_whatever_the_tokens_are_the_distribution_is_one_over_the_choices(data: 
     assert all(0 <= weight <= 1 for weight in reply.distribution.of.values())
 
 
-def asking(url: str, *names: str, listen: bool = False, **settings: Any) -> ModelReply:
+def asking(url: str, *names: str, listen: bool = False, kind: type[OpenAIModel] = OpenAIChatModel, **settings: Any) -> ModelReply:
     request = ModelRequest(
         [Message("user", "choose", "user")],
         schema=choice_schema(names),
         choices=Choices(dict.fromkeys(names, "")),
         checked=False,
     )
-    model = OpenAIChatModel("m", base_url=url, max_retries=0, **settings)
+    model = kind("m", base_url=url, max_retries=0, **settings)
     return asyncio.run(model.respond(request, (lambda _: None) if listen else None))
 
 
@@ -166,6 +168,24 @@ def test_logprobs_that_are_none_leave_the_answer_as_it_is(logprobs: Any) -> None
 def _completion(text: str, logprobs: Any) -> Any:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": logprobs}
     return RawBody(json.dumps({"choices": [choice], "model": "m"}).encode())
+
+
+@pytest.mark.parametrize("listen", [False, True])
+def test_the_responses_interface_reports_tokens_in_its_own_place(listen: bool) -> None:
+    token = {"token": "critic", "logprob": log(0.75), "top_logprobs": [{"token": "writer", "logprob": log(0.25)}]}
+    part = {"type": "output_text", "text": "critic", "annotations": [], "logprobs": [token]}
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}
+    whole = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": [message]}
+    body = json.dumps(whole).encode()
+    if listen:
+        body = f"data: {json.dumps({'type': 'response.completed', 'response': whole})}\n\n".encode()
+    with ScriptedServer(lambda _: RawBody(body, "text/event-stream" if listen else "application/json")) as server:
+        settings: dict[str, Any] = {"include": ["message.output_text.logprobs"], "top_logprobs": 20}
+        reply = asking(server.base_url, "writer", "critic", kind=OpenAIResponsesModel, listen=listen, **settings)
+
+    assert (server.requests[0]["include"], server.requests[0]["top_logprobs"]) == (["message.output_text.logprobs"], 20)
+    assert reply.distribution is not None
+    assert reply.distribution.of == pytest.approx({"writer": 0.25, "critic": 0.75}, abs=1e-5)
 
 
 @pytest.fixture(scope="module")
