@@ -56,7 +56,8 @@ def quoted(passages: Sequence[Passage]) -> str:
     """
     if not passages:
         return NOTHING
-    return "\n\n".join(f"[{number}] {passage['place']}\n{_quoted(passage['text'])}" for number, passage in enumerate(passages, start=1))
+    numbered = enumerate(passages, start=1)
+    return "\n\n".join(f"[{number}] {_in_a_line(passage['place'])}\n{_quoted(passage['text'])}" for number, passage in numbered)
 
 
 def filled(prompt: str, problem: str, passages: Sequence[Passage]) -> str:
@@ -67,3 +68,8 @@ def filled(prompt: str, problem: str, passages: Sequence[Passage]) -> str:
 
 def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+
+
+def _in_a_line(place: str) -> str:
+    """A place in one line: a file's name may have line breaks in it."""
+    return " ".join(place.split())
