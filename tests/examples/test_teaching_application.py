@@ -10,6 +10,7 @@ import pytest
 
 from convgraph import open_facts, open_store
 from tests.examples.chat_examples import ChatExample, Dying, runs_of
+from tests.knowledge.postgres_cluster import postgres_cluster
 
 
 @pytest.fixture
@@ -83,6 +84,16 @@ def test_killed_at_each_step_it_learns_nothing_twice(chat: ChatExample, worker: 
     with open_facts(store) as facts:
         assert [fact.about for fact in facts.list(superseded=True)] == ["Making the weekly report"]
     assert deaths >= 8
+
+
+def test_runs_and_facts_may_both_be_in_postgresql(chat: ChatExample) -> None:
+    expected = chat.have()
+    with postgres_cluster() as url:
+        results = chat.have(store=url)
+        with open_facts(url) as facts:
+            [skill] = facts.list()
+        assert [each.chat_history for each in results] == [each.chat_history for each in expected]
+        assert skill.source.run_id == results[0].run_id
 
 
 def test_taught_again_after_forgetting_it_is_known_again(chat: ChatExample) -> None:
