@@ -21,9 +21,8 @@ from convgraph.protocols import ModelRequest
 
 def png(colour: str = "red") -> bytes:
     buffer = io.BytesIO()
-    Image.effect_noise((40, 40), 90).save(buffer, format="PNG") if colour == "noise" else Image.new("RGB", (4, 3), colour).save(
-        buffer, "PNG"
-    )
+    drawn = Image.effect_noise((40, 40), 90) if colour == "noise" else Image.new("RGB", (4, 3), colour)
+    drawn.save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,17 +96,18 @@ def test_pictures_are_stored_where_they_are_made_and_said_and_shown_nowhere_else
         sequence = Path(str(figure.graph.draw_sequence(result.run_id, tmp_path / "sequence.svg", store=store))).read_text(encoding="utf-8")
         explained = repr(figure.graph.explain(result.run_id, store=store, step=5))
     figures = [base64.b64encode(picture).decode() for picture in figure.module.figures(result.messages)]
-    shown = subprocess.run(
-        [sys.executable, "-m", "convgraph", "show", result.run_id, "--store", "runs.db"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(FOLDER.parent), "PATH": "/usr/bin:/bin"},
-    ).stdout
+    shown, shown_as_json = (told(["show", result.run_id, "--store", "runs.db", *options]) for options in ([], ["--json"]))
 
     assert [stored.count(picture) for picture in figures] == [2, 2]
     assert "<image png, " in shown
-    assert all(picture[:200] not in shown + sequence + explained for picture in figures)
+    assert "data:image/png;… (" in shown_as_json
+    assert all(picture[:200] not in shown + shown_as_json + sequence + explained for picture in figures)
+
+
+def told(words: list[str]) -> str:
+    """What the command line prints."""
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
+    return subprocess.run([sys.executable, "-m", "convgraph", *words], capture_output=True, text=True, check=True, env=environment).stdout
 
 
 def recorded_documents(store: Any, run_id: str) -> list[Any]:
