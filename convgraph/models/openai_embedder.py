@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convgraph.errors import ModelConfigError
 from convgraph.models.pool import ConnectionPool, endpoint_for, without_credentials
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.settings import checked, required
@@ -55,7 +54,7 @@ class OpenAIEmbedder:
         self._limit = checked("rate_limit", rate_limit)
         self._pool = ConnectionPool(checked("http_client", http_client))
         self._sleep = sleep
-        self._dimensions = dimensions or _DIMENSIONS.get(model)
+        self._dimensions: int = dimensions or _DIMENSIONS.get(model, 0)
 
     def __repr__(self) -> str:
         return f"OpenAIEmbedder({self.name!r})"
@@ -66,8 +65,7 @@ class OpenAIEmbedder:
 
     @property
     def dimensions(self) -> int:
-        if self._dimensions is None:
-            raise ModelConfigError(f"how many numbers a vector of {self._model!r} has is not known before the first: pass dimensions=")
+        """How many numbers a vector has; 0 while that is not known."""
         return self._dimensions
 
     def describe(self) -> Mapping[str, Any]:
