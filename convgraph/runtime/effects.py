@@ -79,6 +79,8 @@ async def outside(
 
 async def ask_model(run: Run, turning: Turning, node: str, model: Model, request: ModelRequest) -> ModelReply:
     """Ask a model, once. The answer is recorded without waiting for the disk: the next commit takes it along."""
+    if run.secrets is not None:  # messages are without secrets; what an agent is told of itself may have been made just now
+        request = replace(request, system=run.secrets.in_text(request.system))
     setup = run.setup_digest(model, request)
     digest = f"{setup}.{digest_of(request.messages).hex()}"
     if request.remembered is not None:

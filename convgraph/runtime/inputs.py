@@ -59,7 +59,7 @@ class Beginning:
 def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options) -> Beginning:
     """Check what a run is to start from. Raises `InputError` for what it cannot use."""
     check_options(options)
-    secrets = secrets_in(options.deps)
+    secrets = secrets_of(program, options)
     messages = said_to(secrets, said)
     check_state(program, state)
     limits = program.definition.limits if limits is None else limits
@@ -88,6 +88,14 @@ def said_to(secrets: Secrets | None, said: Any) -> tuple[Message, ...]:
     """The messages that a run starts from or goes on with, without secrets: they are recorded like all others."""
     messages = tuple(input_messages(said))
     return messages if secrets is None else secrets.in_messages(messages)
+
+
+def secrets_of(program: Program, options: Options) -> Secrets | None:
+    """The secrets that a run is given. Raises `InputError` for one that its graph describes, since that is recorded."""
+    secrets = secrets_in(options.deps)
+    if secrets is not None:
+        secrets.check_description(program.definition.name, program.document_text)
+    return secrets
 
 
 def check_no_secrets(secrets: Secrets | None, values: Any, where: str) -> None:

@@ -30,6 +30,7 @@ from convgraph.runtime.inputs import (
     check_run_id,
     check_step,
     said_to,
+    secrets_of,
 )
 from convgraph.runtime.interpreter import converse, path_of_next
 from convgraph.runtime.people import People, can_be_asked
@@ -84,6 +85,7 @@ async def resume(
 ) -> RunResult:
     """Go on with a run from its last complete step. A run that is finished or stuck is given back as it is stored."""
     check_options(options)
+    secrets_of(program, options)
     seen = await _look(program, run_id, store)
     standing, questions = seen.standing, seen.questions
     check_answers(run_id, answers or {}, questions, standing)
@@ -167,7 +169,7 @@ async def carry_on(
     program: Program, run_id: str, said: Any, store: Store, state: Mapping[str, Any] | None, limits: Limits | None, options: Options
 ) -> RunResult:
     """Go on with an ended conversation: the next message of its user, answered from where the graph begins."""
-    secrets = secrets_in(options.deps)
+    secrets = secrets_of(program, options)
     messages = said_to(secrets, said)
     if not messages:
         raise InputError("continue_ needs the next message of the user")

@@ -47,7 +47,7 @@ async def speak_nested(scope: Scope, node: Node, turning: Turning, context: Cont
 
     key = key or node.name
     program, doors = scope.program.inner[key], scope.program.doors.get(key, Doors())
-    first = await _beginning(program, doors, context)
+    first = await _beginning(scope.run, program, doors, context)
     if first is None:
         return None
     inner = Scope(scope.run, program, first, prefix=f"{turning.path}/", outer=turning)
@@ -76,7 +76,7 @@ def steps_so_far(run: Run, program: Program, state: State, turning: Turning) -> 
     return state
 
 
-async def _beginning(program: Program, doors: Doors, context: Context) -> State | None:
+async def _beginning(run: Run, program: Program, doors: Doors, context: Context) -> State | None:
     """The state before the nested conversation's first turn; None where there is to be none. Raises `InputError`."""
     last = context.last
     given: Any = () if last is None else last
@@ -87,7 +87,8 @@ async def _beginning(program: Program, doors: Doors, context: Context) -> State 
         if given is None:
             return None
     begins = given if isinstance(given, Begins) else Begins(given)
-    return begin(program.definition, _messages(begins.messages), begins.state)
+    messages = _messages(begins.messages)
+    return begin(program.definition, messages if run.secrets is None else run.secrets.in_messages(messages), begins.state)
 
 
 def _messages(given: Any) -> tuple[Message, ...]:

@@ -35,6 +35,9 @@ async def converse_inside(run: Run, turning: Turning, program: Program, messages
             f"turn {turning.path:.60}…: conversation {name!r} would lie {DEEPEST} conversations deep; does one of them open itself?"
         )
     ordinal = turning.ordinal("conversation", name)
+    if run.secrets is not None:
+        run.secrets.check_description(name, program.document_text)
+        messages = run.secrets.in_messages(messages)
     first = begin(program.definition, messages, state)
     digest = digest_text(canonical([program.fingerprint, digest_of(first.history).hex(), first.dump_data()]))
     ended = await _recorded(run, turning, program, ordinal, digest)

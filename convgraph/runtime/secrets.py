@@ -78,6 +78,14 @@ class Secrets:
             misfit=self.in_text(reply.misfit),
         )
 
+    def check_description(self, graph: str, text: str) -> None:
+        """Raise `InputError` for a graph whose description holds a secret: it is recorded as it is, and is its identity."""
+        if self.in_text(text) != text:
+            raise InputError(
+                f"graph {graph!r} describes a secret of deps, in an agent's system message perhaps, and a description is recorded; "
+                "give it to the tools that need it: Annotated[SecretStr, Injected()]"
+            )
+
     def _in_message(self, message: Message) -> Message:
         return dataclasses.replace(
             message,

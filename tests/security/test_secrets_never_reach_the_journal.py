@@ -252,6 +252,53 @@ def test_a_model_that_repeats_it_and_code_that_prints_it(tmp_path: Path) -> None
     assert not traces_of(TOKEN, everything_in(tmp_path))
 
 
+def test_a_chat_that_a_tool_opens_and_what_an_agent_is_told_of_itself_are_without_it(tmp_path: Path) -> None:
+    """A model is sent what is recorded, and so never a secret, however hard the code around it tries."""
+    sent: list[ModelRequest] = []
+
+    def answer(request: ModelRequest) -> str:
+        sent.append(request)
+        return "Understood."
+
+    model = ScriptedModel(answer)
+    expert = ConversableAgent("expert", model=model, human_input_mode="NEVER")
+    asker = UserProxyAgent("asker", human_input_mode="NEVER", code_execution_config=False)
+
+    async def node(ctx: Context) -> str:
+        value = ctx.deps["token"].get_secret_value()
+
+        async def consult() -> str:
+            return str((await asker.a_initiate_chat(expert, message=f"My token is {value}.", max_turns=1, silent=True)).summary)
+
+        await ctx.effect("consult", consult)
+        return (await ctx.call_model(model, ModelRequest((), "me", f"You log in with {value}."))).content
+
+    with open_store(tmp_path / "runs.db") as store:
+        graph_of(node).run("go", store=store, run_id="r", deps=DEPS)
+        found = everything_in(tmp_path)
+
+    assert sent[0].messages[-1].text == "My token is [secret token]."
+    assert sent[1].system == "You log in with [secret token]."
+    assert not traces_of(TOKEN, found)
+
+
+def test_a_graph_that_describes_one_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """Also one that is opened inside of a turn."""
+    knowing = ConversableAgent("knowing", f"You log in with {TOKEN}.", model=ScriptedModel(["hello"]), human_input_mode="NEVER")
+    other = UserProxyAgent("other", human_input_mode="NEVER", code_execution_config=False)
+    with pytest.raises(InputError, match="describes a secret of deps"):
+        graph_of(knowing).run("go", deps=DEPS, store=str(tmp_path / "runs.db"))
+    assert list(tmp_path.iterdir()) == []
+
+    async def node(ctx: Context) -> str:
+        return str((await other.a_initiate_chat(knowing, message="hello", max_turns=1, silent=True)).summary)
+
+    result = graph_of(node).run("go", deps=DEPS, store=str(tmp_path / "runs.db"))
+
+    assert "describes a secret of deps" in result.stop_reason
+    assert not traces_of(TOKEN, everything_in(tmp_path))
+
+
 def test_a_secret_that_was_changed_meanwhile_is_the_same_secret(tmp_path: Path) -> None:
     """A request that holds one is known by the secret's name: a run goes on with a new value."""
 
