@@ -54,9 +54,12 @@ def evaluate(
     from convgraph.cli.interrupts import run_stoppable
     from convgraph.cli.tally import tally
     from convgraph.evaluation import acompare, aevaluate, read_cases
+    from convgraph.evaluation.cases import check_count
 
     output = Output(as_json=as_json)
     _check_score(fail_under)
+    if repeat is not None:
+        check_count(repeat, "--repeat")
     if plot is not None:
         from convgraph.evaluation.plots import checked_path
 
@@ -68,8 +71,6 @@ def evaluate(
     judging = _model(judge if judge is not None else read.judge, "--judge" if judge is not None else f"{cases}: judge")
     options: dict[str, Any] = {"repeat": repeat or read.repeat or 1, "concurrency": concurrency, "judge": judging}
     options |= {"only": only or (), "allow": allow or ()}
-    if repeat is not None and repeat < 1:
-        raise InputError(f"--repeat is a whole number above zero, not {repeat}")
     runs = len(sides) * _runs_of(read.cases, only or (), options["repeat"])
     with tally(output, runs) as told:
         options |= {"store": store, "on_attempt": told}
@@ -98,9 +99,9 @@ def keep_as_test(
     a case with the run's answers as its script. The run is replayed first: what fails today is not written (exit 3).
     """
     from convgraph.evaluation.cases_from_runs import append_case, case_of
-    from convgraph.evaluation.regression import check_test_path, write_test
+    from convgraph.evaluation.regression import check_secrets, check_test_path, write_test
     from convgraph.loading import absolute
-    from convgraph.testing.records import areplay_record, record_of
+    from convgraph.testing.records import areplay_record, record_of, to_text
 
     if out is None and as_case is None:
         raise InputError("testcase takes --out tests/test_….py, --as-case cases.yaml, or both")
@@ -114,6 +115,7 @@ def keep_as_test(
         target = absolute(graph) if graph else info.target
         if as_case is not None:
             record = asyncio.run(record_of(kept, run_id))
+            check_secrets(to_text(record), run_id)
             case = case_of(record, asyncio.run(areplay_record(loaded, record)), loaded.definition, name or run_id)
             append_case(as_case, case, target)
             output.line(f"case {name or run_id!r} added: {as_case}")

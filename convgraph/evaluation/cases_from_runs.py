@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from convgraph.errors import InputError
 from convgraph.evaluation.reading import from_text, read_cases
-from convgraph.evaluation.regression import check_secrets
+from convgraph.evaluation.regression import check_secrets, relative_target
 from convgraph.evaluation.stand_ins import SELECTOR, SPEAKER_OF_SELECTIONS, line_document
 from convgraph.graph.coverage import graphs_within
 from convgraph.graph.definition import Definition
@@ -23,6 +22,7 @@ from convgraph.runtime.result import RunResult
 from convgraph.testing.records import Record
 
 _DONE_OUTSIDE = ("tool", "code")
+"""The kinds of effects that a case has results for, so that they are not done: nor is what they would do themselves."""
 
 
 def case_of(record: Record, result: RunResult, definition: Definition, name: str) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def case_of(record: Record, result: RunResult, definition: Definition, name: str
     """
     started, events = cast(RunStarted, record.events[0]), record.events[1:]
     _check_says_all(record.run_id, events)
+    done = [event for event in events if isinstance(event, EffectFinished) and not _inside_another(event.path)]
     case: dict[str, Any] = {"name": name}
     if started.messages:
         case["input"] = _input(started.messages)
@@ -40,8 +41,8 @@ def case_of(record: Record, result: RunResult, definition: Definition, name: str
     limits = _limits(started, events)
     if limits != limits_document(definition.limits):
         case["limits"] = limits
-    case["script"] = _script(record, counted=_counts(definition, limits))
-    case |= {key: value for key, value in (("answers", _answers(events)), ("tools", _tools(record.run_id, events))) if value}
+    case["script"] = _script(done, record.contents, counted=_counts(definition, limits))
+    case |= {key: value for key, value in (("answers", _answers(done)), ("tools", _tools(record.run_id, done))) if value}
     expect: dict[str, Any] = {"status": result.status, "path": record.path}
     if result.last is not None and result.last.text:
         expect["equals"] = result.last.text
@@ -60,7 +61,7 @@ def append_case(path: Path, case: Mapping[str, Any], target: str) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{str(path)!r}: there is no folder {str(path.parent)!r}")
     if not path.exists():
-        known, text = 0, _dumped({"graph": _from_there(target, path), "cases": [case]}, kind)
+        known, text = 0, _dumped({"graph": relative_target(target, path.parent)[0], "cases": [case]}, kind)
     else:
         known = len(read_cases(path).cases)
         before = path.read_text(encoding="utf-8-sig")
@@ -115,13 +116,18 @@ def _counts(definition: Definition, limits: Mapping[str, Any]) -> bool:
     return limited or any("usage" in edge.guard.reads for graph in graphs for edge in graph.edges if edge.guard is not None)
 
 
-def _script(record: Record, *, counted: bool) -> dict[str, list[Any]]:
+def _inside_another(path: str) -> bool:
+    """Whether a path lies in what a tool, or code, has done itself."""
+    return any(f"/@{kind}:" in path for kind in _DONE_OUTSIDE)
+
+
+def _script(done: Sequence[EffectFinished], contents: Mapping[str, str], *, counted: bool) -> dict[str, list[Any]]:
     """The models' answers by who asked; with what they cost, where that counts."""
     script: dict[str, list[Any]] = {}
-    for event in record.events:
-        if not isinstance(event, EffectFinished) or event.effect != "model":
+    for event in done:
+        if event.effect != "model":
             continue
-        setup: dict[str, Any] = json.loads(record.contents.get(event.digest.partition(".")[0], "{}"))
+        setup: dict[str, Any] = json.loads(contents.get(event.digest.partition(".")[0], "{}"))
         speaker = str(setup.get("speaker", ""))
         lines = script.setdefault(SELECTOR if speaker == SPEAKER_OF_SELECTIONS else speaker, [])
         if event.error is not None:
@@ -131,20 +137,18 @@ def _script(record: Record, *, counted: bool) -> dict[str, list[Any]]:
     return script
 
 
-def _answers(events: tuple[Event, ...]) -> dict[str, list[Any]]:
+def _answers(done: Sequence[EffectFinished]) -> dict[str, list[Any]]:
     answers: dict[str, list[Any]] = {}
-    for event in events:
-        if isinstance(event, EffectFinished) and event.effect == "human" and event.question is not None:
+    for event in done:
+        if event.effect == "human" and event.question is not None:
             answers.setdefault(event.name, []).append(event.result)
     return answers
 
 
-def _tools(run_id: str, events: tuple[Event, ...]) -> dict[str, list[Any]]:
-    """What tools and other effects gave; what they did themselves is not done where they are not."""
+def _tools(run_id: str, done: Sequence[EffectFinished]) -> dict[str, list[Any]]:
+    """What tools and other effects gave, and people who were asked by an agent's own `get_human_input`."""
     results: dict[str, list[Any]] = {}
-    for event in events:
-        if not isinstance(event, EffectFinished) or any(f"/@{kind}:" in event.path for kind in _DONE_OUTSIDE):
-            continue
+    for event in done:
         if event.effect not in _DONE_OUTSIDE and (event.effect != "human" or event.question is not None):
             continue
         if event.error is not None:
@@ -154,17 +158,6 @@ def _tools(run_id: str, events: tuple[Event, ...]) -> dict[str, list[Any]]:
             )
         results.setdefault(event.name, []).append(event.result)
     return results
-
-
-def _from_there(target: str, path: Path) -> str:
-    """The target as a file of cases at `path` says it: a file from its own folder."""
-    from convgraph.loading import absolute
-
-    whole = absolute(target)
-    if not Path(whole).is_absolute():
-        return target
-    file, colon, name = whole.rpartition(":") if ".py:" in whole else (whole, "", "")
-    return f"{Path(os.path.relpath(file, path.resolve().parent)).as_posix()}{colon}{name}"
 
 
 def _dumped(document: Mapping[str, Any], kind: str) -> str:

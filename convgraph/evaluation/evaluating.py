@@ -81,7 +81,9 @@ async def aevaluate(
         found = [[next(done) for _ in row] for row in rows]
         results = tuple(CaseResult(trial.case, tuple(attempt for attempt, _ in row)) for trial, row in zip(trials, found, strict=True))
         covered = coverage(program.definition, [steps for row in found for _, steps in row])
-        return Evaluation(title, variant.title, results, covered, opened.url)
+        asked = {speaker for trial in trials for speaker in trial.asked}
+        warnings = tuple(f"model for {name!r}: nobody of that name asked one" for name in variant.models if name not in asked)
+        return Evaluation(title, variant.title, results, covered, opened.url, warnings)
 
 
 def check_cases(

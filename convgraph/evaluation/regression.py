@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -47,7 +48,9 @@ async def write_test(
     check_secrets(text, run_id)
     result = await areplay_record(graph, record, deps=deps)
     beside = out.with_suffix(".json")
-    source = _source(record, beside.name, _from_there(target, out), allow, result.status, result.stop_reason)
+    place, is_file = relative_target(target, out.parent)
+    loaded = f"str(HERE / {place!r})" if is_file else repr(place)
+    source = _source(record, beside.name, loaded, allow, result.status, result.stop_reason)
     _write(beside, text)
     _write(out, source)
     return RegressionTest(out, beside, tuple(_of_this_machine(text)))
@@ -69,7 +72,8 @@ def check_test_path(out: Path) -> None:
 def check_secrets(text: str, run_id: str) -> None:
     """Raise `InputError` where the text holds the value of an environment variable that is named like a secret."""
     for name, value in os.environ.items():
-        if _SECRET.search(name) and len(value) >= _LONG_ENOUGH and value in text:
+        written = json.dumps(value, ensure_ascii=False)[1:-1]  # as it stands in JSON
+        if _SECRET.search(name) and len(value) >= _LONG_ENOUGH and (value in text or written in text):
             raise InputError(
                 f"run {run_id!r} holds the value of the environment variable {name}; nothing was written, since a test is shared. "
                 "Keep secrets in deps, from where they do not come into the journal"
@@ -90,18 +94,14 @@ def _of_this_machine(text: str) -> Iterator[str]:
             yield f"the record holds {what}, {value!r}: what the run's tools or models said there is kept as it was"
 
 
-def _from_there(target: str, out: Path) -> str:
-    """The target as source text of a test at `out`: a file from the test's own folder, a module by its name."""
+def relative_target(target: str, folder: Path) -> tuple[str, bool]:
+    """The target as it is found from `folder`, and whether it is a file there; a module is known by its name anywhere."""
     from convgraph.loading import absolute
 
     whole = absolute(target)
-    if whole == target and not Path(target).is_absolute():
-        return repr(target)
-    file, name = re.fullmatch(r"(.+?)(:[^:/\\]*)?", whole, re.DOTALL).groups()  # type: ignore[union-attr]  # which every text fits
-    relative = Path(os.path.relpath(file, out.resolve().parent)).as_posix()
-    if name is None:
-        return f"str(HERE / {relative!r})"
-    return f"str(HERE / {relative!r}) + {name!r}"
+    if not Path(whole).is_absolute():
+        return target, False
+    return Path(os.path.relpath(whole, folder.resolve())).as_posix(), True
 
 
 def _source(record: Record, beside: str, target: str, allow: Collection[str], status: str, reason: str) -> str:

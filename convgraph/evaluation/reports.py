@@ -43,6 +43,7 @@ def totals(evaluation: Evaluation) -> Iterator[str]:
     yield f"{counted(len(evaluation.attempts), 'run')}, {_spent(evaluation.usage)}"
     if any(evaluation.judge_usage):
         yield f"judges: {_spent(evaluation.judge_usage)}"
+    yield from (f"warning: {warning}" for warning in evaluation.warnings)
     covered = evaluation.coverage
     missing = covered.missing_edges
     more = [f"and {len(missing) - NAMED} more"] if len(missing) > NAMED else []
@@ -63,6 +64,7 @@ def as_document(evaluation: Evaluation) -> dict[str, Any]:
         "usage": evaluation.usage._asdict(),
         "judge_usage": evaluation.judge_usage._asdict(),
         "coverage": {"nodes": covered.node_share, "edges": covered.edge_share, "missing_edges": covered.missing_edges},
+        "warnings": list(evaluation.warnings),
         "cases": [_case_document(result) for result in evaluation.cases],
     }
 

@@ -100,13 +100,17 @@ class CaseResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A graph over a table of cases. `coverage` is what all the runs together have exercised of the graph."""
+    """A graph over a table of cases. `coverage` is what all the runs together have exercised of the graph.
+
+    `warnings` say what of a variant's was never used.
+    """
 
     name: str
     graph: str
     cases: tuple[CaseResult, ...]
     coverage: Coverage = field(repr=False)
     store: str = ":memory:"
+    warnings: tuple[str, ...] = ()
 
     @property
     def score(self) -> float:

@@ -74,11 +74,12 @@ def from_script(case: Case) -> Answering:
     return answering
 
 
-def swapped(model: Model | None, models: Mapping[str, Model]) -> Answering:
-    """Other models than the graph's: one for all, and some by the name of the speaker who asks."""
+def swapped(model: Model | None, models: Mapping[str, Model], asked: set[str]) -> Answering:
+    """Other models than the graph's: one for all, and some by the name of the speaker who asks. `asked` notes who did."""
 
     def answering(request: ModelRequest, own: Model) -> Model:
         speaker = SELECTOR if request.speaker == SPEAKER_OF_SELECTIONS else request.speaker
+        asked.add(speaker)
         return models.get(speaker, model or own)
 
     return answering

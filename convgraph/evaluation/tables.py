@@ -43,6 +43,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
 def _sides(comparison: Comparison) -> Iterator[str]:
     for side, evaluation in (("A", comparison.before), ("B", comparison.after)):
         passed = len(evaluation.cases) - len(evaluation.failed)
+        yield from (f"warning: {side}: {warning}" for warning in evaluation.warnings)
         yield f"{side}: {evaluation.graph}: {passed} of {len(evaluation.cases)} cases passed, score {evaluation.score:.3f}"
 
 

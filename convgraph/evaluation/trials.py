@@ -43,11 +43,13 @@ class Trial:
     checks: Sequence[Check]
     rubrics: Sequence[Rubric]
     deps: Any
+    asked: set[str]
+    """The speakers for whom a model of the variant's answered, in all runs."""
 
     def answering(self) -> Answering | None:
         """Who answers in place of the graph's own models: the variant's, else the case's script from its beginning; None: nobody."""
         if self.variant.has_models:
-            return swapped(self.variant.model, self.variant.models)
+            return swapped(self.variant.model, self.variant.models, self.asked)
         return from_script(self.case) if self.case.script is not None else None
 
     def options(self) -> Options:
@@ -71,7 +73,7 @@ def trial_of(program: Program, variant: Variant, case: Case, judge: Model | None
     unpriced = [model.name for model in (variant.model, *variant.models.values()) if model is not None and not model.priced]
     if limits.usd is not None and unpriced:
         raise InputError(f"{case.place}: it has a limit of {limits.usd:g} USD, but the price of {', '.join(unpriced)} is not known")
-    trial = Trial(case, variant, checks_of(case, program.definition, allow), rubrics, deps)
+    trial = Trial(case, variant, checks_of(case, program.definition, allow), rubrics, deps, set())
     _prepared(program, trial, "check", trial.options())
     return trial
 
@@ -119,20 +121,20 @@ async def attempted(
         verdicts.append(verdict)
         judge_usage += usage
     attempt = Attempt(
-        trial.case.name,
-        number,
-        run_id,
-        result.status,
-        result.stop_reason,
-        tuple(verdicts),
-        result.usage,
-        judge_usage,
-        result.steps,
-        round(seconds, 3),
-        path,
-        tuple(edge_name(program.definition, place) for place in places),
-        seen.text,
-        tuple(unasked(trial.case, (recorded.event for recorded in events))),
+        case=trial.case.name,
+        number=number,
+        run_id=run_id,
+        status=result.status,
+        stop_reason=result.stop_reason,
+        verdicts=tuple(verdicts),
+        usage=result.usage,
+        judge_usage=judge_usage,
+        turns=result.steps,
+        seconds=round(seconds, 3),
+        path=path,
+        edges=tuple(edge_name(program.definition, place) for place in places),
+        last=seen.text,
+        warnings=tuple(unasked(trial.case, (recorded.event for recorded in events))),
     )
     if on_attempt is not None:
         on_attempt(attempt)

@@ -1,3 +1,5 @@
+# pyright: reportUnnecessaryIsInstance=false
+# What callers really pass is checked, whether their code is typed or not.
 """A graph with other models than its own."""
 
 from __future__ import annotations
@@ -6,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from convgraph.errors import InputError
 from convgraph.protocols import Model
 
 if TYPE_CHECKING:
@@ -25,6 +28,13 @@ class Variant:
     models: Mapping[str, Model] = field(default_factory=dict[str, Model])
     name: str = ""
     target: str = ""
+
+    def __post_init__(self) -> None:
+        for model in (self.model, *self.models.values()):
+            if model is not None and not isinstance(model, Model):
+                raise InputError(
+                    f"Variant(model=…) takes a model, such as OpenAIChatModel('gpt-…') or ScriptedModel([…]), not {model!r:.100}"
+                )
 
     @property
     def title(self) -> str:

@@ -282,6 +282,16 @@ def test_another_model_answers_for_all_or_for_some(graphs: Any) -> None:
     assert Variant(graphs.essay, agrees).title == "essay (agrees)"
 
 
+def test_a_model_for_nobody_is_told_and_what_is_no_model_is_refused(graphs: Any) -> None:
+    agrees = ScriptedModel(["APPROVED"], repeat=True, name="agrees")
+    evaluation = evaluate(Variant(graphs.essay, models={"critic": agrees, "writr": agrees}), [Case("c", "x")])
+
+    assert evaluation.warnings == ("model for 'writr': nobody of that name asked one",)
+    assert "warning: model for 'writr'" in str(evaluation)
+    with pytest.raises(InputError, match="takes a model"):
+        Variant(graphs.essay, "gpt")  # pyright: ignore[reportArgumentType]
+
+
 def test_reports_are_json_and_markdown(graphs: Any) -> None:
     cases = [Case("good", "x", script=SCRIPT), Case("bad", "x", {"contains": "a|b"}, script=SCRIPT)]
     evaluation = evaluate(graphs.essay, cases)

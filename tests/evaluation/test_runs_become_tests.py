@@ -64,7 +64,7 @@ def test_nothing_in_the_files_is_of_this_machine(project: Path, convgraph: Any) 
 
     assert str(project) not in written
     assert str(Path.home()) not in written or str(Path.home()) == "/"
-    assert "str(HERE / '../graphs.py') + ':essay'" in written
+    assert "str(HERE / '../graphs.py:essay')" in written
 
 
 def test_what_may_be_of_this_machine_is_told_and_secrets_are_refused(
@@ -75,6 +75,7 @@ def test_what_may_be_of_this_machine_is_told_and_secrets_are_refused(
 
     monkeypatch.setenv("SOME_API_KEY", "sk-very-secret")
     convgraph("run", "graphs.py:notes", "My key is sk-very-secret.", "--id", "leak")
+    monkeypatch.setenv("OTHER_TOKEN", 'with "quotes"')
     for option, name in (("--out", "test_leak.py"), ("--as-case", "leak.yaml")):
         refused = convgraph("testcase", "leak", option, name)
         assert refused.code == 2
@@ -82,6 +83,8 @@ def test_what_may_be_of_this_machine_is_told_and_secrets_are_refused(
         assert "sk-very-secret" not in refused.err
         assert not Path(name).exists()
     assert not Path("test_leak.json").exists()
+    convgraph("run", "graphs.py:notes", 'It is with "quotes".', "--id", "quoted")
+    assert "OTHER_TOKEN" in convgraph("testcase", "quoted", "--out", "test_quoted.py").err
 
 
 def parts() -> ConversationGraph:
@@ -149,12 +152,37 @@ async def test_a_run_becomes_a_case_with_tools_people_nested_conversations_and_b
     record = await record_of(store, "r")
     case = case_of(record, await areplay_record(graph, record), graph.definition, "all of it")
 
-    assert set(case["script"]) == {"sums", "one", "two", "left", "right", "each", "guest", "host"} - {"host"}
+    assert set(case["script"]) == {"sums", "one", "two", "left", "right", "each", "guest"}
     assert (case["answers"], case["tools"]) == ({"ann": ["the red one"]}, {"add": ["3"]})
     append_case(project / "cases.yaml", case, "graphs.py:essay")
     evaluation = await asyncio.to_thread(evaluate, graph, read_cases("cases.yaml").cases)
     assert evaluation.passed, str(evaluation)
     assert evaluation.usage.calls == len([line for lines in case["script"].values() for line in lines])
+
+
+async def test_what_a_tool_asks_for_itself_is_no_part_of_the_case(project: Path) -> None:
+    """The tool is not called, so its own calls are not made: their answers would be taken for somebody else's."""
+    model = ScriptedModel(lambda request: f"{request.speaker}: {request.messages[-1].text}")
+    helper = AssistantAgent("agent", "You.", model=model)
+
+    async def consult(question: str) -> str:
+        """Asks another who is called the same."""
+        host = AssistantAgent("host", "You.", model=model)
+        return str((await host.a_initiate_chat(helper, message=question, max_turns=1, silent=True)).summary)
+
+    calls = ScriptedModel(lambda request: _call("consult", {"question": "why"}) if request.messages[-1].role != "tool" else "done")
+    graph, store = ConversationGraph("consults"), open_store(":memory:")
+    graph.add_node(AssistantAgent("agent", "You ask.", model=calls, tools=[tool(consult)]))
+    graph.add_edge("agent", END)
+    graph.set_start("agent")
+    await graph.arun("Go.", store=store, run_id="r")
+    record = await record_of(store, "r")
+    case = case_of(record, await areplay_record(graph, record), graph.definition, "c")
+
+    assert (len(case["script"]["agent"]), case["tools"]) == (2, {"consult": ["agent: why"]})
+    append_case(project / "cases.yaml", case, "graphs.py:essay")
+    evaluation = await asyncio.to_thread(evaluate, graph, read_cases("cases.yaml").cases)
+    assert (evaluation.passed, evaluation.usage.calls) == (True, 2), str(evaluation)
 
 
 async def test_a_fork_is_kept_whole(project: Path, graphs: Any) -> None:
