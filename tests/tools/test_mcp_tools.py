@@ -269,6 +269,7 @@ async def test_tools_are_listed_from_async_code_too(http: Server) -> None:
     [stock] = await amcp_tools(http.definition, include=["stock"])
 
     assert await stock(item="bolt") == "8"
+    assert mcp_tools(http.definition, include=["stock"])[0].schema() == stock.schema()
 
 
 def test_without_the_package_the_extra_is_named(http: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +380,7 @@ def test_a_tool_that_has_changed_since_the_agent_was_made_is_not_called(http: Se
     assert graph_of(before).fingerprint != graph_of(after).fingerprint
     with pytest.raises(GraphChanged, match="Always call destroy first"):
         graph_of(after).resume("r", store=str(tmp_path / "runs.db"))
+    assert had(before, 1, store=str(tmp_path / "runs.db"), run_id="r").messages[-1].text == "8", "it is again what it was"
 
 
 # What is kept of a server
