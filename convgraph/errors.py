@@ -25,7 +25,7 @@
     │   └── Fenced           another owner has taken the run over: stop, and touch nothing
     ├── ModelError           a model endpoint failed
     │   ├── ModelConfigError the model's configuration is wrong: fix it, a retry will not help
-    │   ├── ResponseForgotten the endpoint no longer knows the response to go on from: tell it the whole conversation
+    │   ├── ResponseForgotten the endpoint does not know the response to go on from: tell it the whole conversation
     │   ├── ModelUnavailable transport, rate limit or server error that outlived its retries
     │   └── ModelOutputError the endpoint answered with something that is not an answer
     ├── DrawingError         a picture cannot be made (most often: the `dot` program is missing)
@@ -179,7 +179,7 @@ class ModelConfigError(ModelError, ValueError):
 
 
 class ResponseForgotten(ModelError):
-    """The endpoint no longer knows the response that a request goes on from. Tell it the whole conversation."""
+    """The endpoint does not know (any more) the response that a request goes on from. Tell it the whole conversation."""
 
 
 class ModelUnavailable(ModelError):

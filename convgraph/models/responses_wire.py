@@ -65,7 +65,9 @@ def _items(message: WireMessage) -> Iterator[dict[str, Any]]:
         yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": content}
         return
     if content:
-        yield {"role": role, "content": _content(content, f"{name}: " if name else "")}
+        # llama.cpp tells the model's own words from other items by their type alone; OpenAI takes both.
+        kind = {"type": "message"} if role == "assistant" else {}
+        yield {**kind, "role": role, "content": _content(content, f"{name}: " if name else "")}
     elif role != "assistant":
         yield {"role": role, "content": ""}
     for call in message.get("tool_calls", ()):

@@ -115,7 +115,7 @@ def as_model_error(error: openai.OpenAIError, model: str, url: str, secrets: Seq
         return ModelUnavailable(f"{who} cannot be reached, or hung up: {said}")
     if isinstance(error, openai.APIStatusError):
         if goes_on and _has_forgotten(error):
-            return ResponseForgotten(f"{who} no longer knows the response that this goes on from: {said}")
+            return ResponseForgotten(f"{who} does not know the response that this goes on from: {said}")
         return _status_error(error, f"{who} answered {error.status_code}: {said}")
     if isinstance(error, openai.APIError) and not _is_final(error):
         return ModelUnavailable(f"{who} broke off its answer with an error: {said}")
@@ -123,7 +123,10 @@ def as_model_error(error: openai.OpenAIError, model: str, url: str, secrets: Seq
 
 
 def _has_forgotten(error: openai.APIStatusError) -> bool:
-    return error.code == "previous_response_not_found" or (error.status_code == 404 and error.code != "model_not_found")
+    """Whether an endpoint that was to go on from a response cannot: it has none of that name, or never keeps any."""
+    if error.code == "previous_response_not_found" or "previous_response_id" in str(error):
+        return True
+    return error.status_code == 404 and error.code != "model_not_found"
 
 
 def _status_error(error: openai.APIStatusError, text: str) -> ModelError:

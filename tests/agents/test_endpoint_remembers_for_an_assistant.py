@@ -288,7 +288,7 @@ def test_of_several_models_one_that_has_forgotten_has_all_told_everything() -> N
     with ScriptedServer(["never used"]) as one, ScriptedServer(["yes"]) as other:
         models = [OpenAIResponsesModel("scripted", base_url=each.base_url, api_key="k") for each in (one, other)]
         request = ModelRequest([Message("asker", "Well?")], remembered=Remembered("resp_of_another", 0))
-        with pytest.raises(ResponseForgotten, match="no longer knows"):
+        with pytest.raises(ResponseForgotten, match="does not know the response"):
             asyncio.run(FallbackModel(models).respond(request))
 
     assert [len(each.log) for each in (one, other)] == [1, 0]

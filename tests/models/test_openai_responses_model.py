@@ -61,13 +61,13 @@ def test_a_conversation_is_told_as_items_and_calls_keep_their_results() -> None:
     assert body["input"] == [
         {"role": "user", "content": "start"},
         {"role": "user", "content": "critic: weak"},
-        {"role": "assistant", "content": "I look"},
+        {"type": "message", "role": "assistant", "content": "I look"},
         {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"x":1}'},
         {"type": "function_call", "call_id": "c2", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "one"},
         {"type": "function_call_output", "call_id": "c2", "output": "two"},
         {"role": "user", "content": "critic: meanwhile"},
-        {"role": "assistant", "content": "mine"},
+        {"type": "message", "role": "assistant", "content": "mine"},
         {
             "role": "user",
             "content": [
@@ -104,7 +104,7 @@ def test_whatever_was_said_every_call_has_its_result_and_every_result_its_call(m
             waiting.remove(item["call_id"])
         else:
             assert waiting == []
-            assert set(item) == {"role", "content"}
+            assert set(item) - {"type"} == {"role", "content"}
     assert waiting == []
 
 
