@@ -180,11 +180,11 @@ class RetrieveUserProxyAgent(UserProxyAgent):
         """The reply with passages that the conversation has not shown yet; where there are none, that there are none."""
         config = self._retrieve
         if need.look > config.looks:
-            return self._nothing_more(exchange, f"{config.looks} times were looked for passages; there are to be no more")
+            return self._nothing_more(exchange, f"something was looked up {config.looks} times, which is to be enough")
         shown = tuple(passages_shown(exchange.ctx.messages, self.name))
         passages = await self._looked_up(exchange.ctx, Wanted(need.query, config.number, config.tokens, shown))
         if need.look > 1 and not passages:
-            return self._nothing_more(exchange, f"there is nothing more to show on: {need.query}")
+            return self._nothing_more(exchange, f"nothing more is to be found on {need.query!r}")
         return True, self._showing(need, passages)
 
     async def _looked_up(self, ctx: Context | None, wanted: Wanted) -> list[Passage]:
@@ -199,7 +199,7 @@ class RetrieveUserProxyAgent(UserProxyAgent):
     def _nothing_more(self, exchange: Exchange, why: str) -> Answer:
         """A group goes on without; a chat of two, or a graph, is told that the agent has nothing to say, and why."""
         if _is_group(exchange):
-            return True, Message(self.name, f"{why[0].upper()}{why[1:]}. Go by what was shown.")
+            return True, Message(self.name, f"There are no further passages: {why}\nGo by those that were shown.")
         return True, Reply(reason=f"{self.name}: {why}")
 
     def _question(self, exchange: Exchange, incoming: Message) -> str:

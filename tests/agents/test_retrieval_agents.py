@@ -58,9 +58,7 @@ EMBEDDER = LocalEmbedder()
 
 
 def retriever(collection: Collection | None = None, **config: Any) -> autogen.RetrieveUserProxyAgent:
-    given = {"task": "qa", "n_results": 1, **config}
-    if collection is None:
-        given["embedding_function"] = EMBEDDER
+    given = {"task": "qa", "n_results": 1, **({"embedding_function": EMBEDDER} if collection is None else {}), **config}
     return autogen.RetrieveUserProxyAgent("finder", "NEVER", retrieve_config=given, collection=collection, code_execution_config=False)
 
 
@@ -109,7 +107,7 @@ def test_no_passage_is_shown_twice_and_the_end_says_why(pages: Collection) -> No
     ids = [source["id"] for each in shown(result.messages) for source in each["sources"]]
 
     assert len(ids) == len(set(ids)) == len(PAGES)
-    assert result.stop_reason == f"finder: there is nothing more to show on: {QUESTION}"
+    assert result.stop_reason == f"finder: nothing more is to be found on {QUESTION!r}"
     assert result.status == "finished"
 
 
@@ -117,7 +115,7 @@ def test_an_assistant_that_is_never_content_is_stopped(pages: Collection) -> Non
     result = ask(retriever(pages, looks=3), assistant(lambda request: f"UPDATE CONTEXT: {len(request.messages)} more"))
 
     assert [each["look"] for each in shown(result.messages)] == [1, 2, 3]
-    assert result.stop_reason == "finder: 3 times were looked for passages; there are to be no more"
+    assert result.stop_reason == "finder: something was looked up 3 times, which is to be enough"
 
 
 def test_without_update_context_the_first_passages_are_all_there_are(pages: Collection) -> None:
@@ -291,9 +289,53 @@ def test_a_group_is_told_that_there_is_nothing_more_and_goes_on(pages: Collectio
     clerk = autogen.AssistantAgent("clerk", model=autogen.ScriptedModel(["UPDATE CONTEXT"], repeat=True))
     result = boss.initiate_chat(group(retriever(pages, n_results=6), clerk), message=QUESTION, silent=True)
 
-    assert result.messages[3].text == f"There is nothing more to show on: {QUESTION}. Go by what was shown."
+    told = f"There are no further passages: nothing more is to be found on {QUESTION!r}\nGo by those that were shown."
+    assert result.messages[3].text == told
     assert result.stop_reason == "max_round"
     assert len(shown(result.messages)) == 1
+
+
+def test_a_member_may_open_the_group_with_its_passages(pages: Collection) -> None:
+    finder = retriever(pages)
+    clerk = autogen.AssistantAgent("clerk", model=autogen.ScriptedModel([ASKS, "TERMINATE"]))
+    result = finder.initiate_chat(group(finder, clerk), message=finder.message_generator, problem=QUESTION, silent=True)
+
+    assert [message.sender for message in result.messages] == ["finder", "clerk", "finder", "clerk"]
+    assert sources(result.messages) == [["leave.md"], ["heads.md"]]
+
+
+DIES_LOOKING = """
+    import os, signal, sys
+    import convgraph as autogen
+    from convgraph.models.local_embedder import LocalEmbedder
+
+    class Dying(LocalEmbedder):
+        async def embed(self, texts):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    page, store = sys.argv[1:]
+    config = {"task": "qa", "n_results": 1, "docs_path": page, "embedding_function": Dying()}
+    finder = autogen.RetrieveUserProxyAgent("finder", "NEVER", retrieve_config=config, code_execution_config=False)
+    assistant = autogen.RetrieveAssistantAgent("assistant", model=autogen.ScriptedModel(["not asked"]))
+    chat = {"sender": finder, "recipient": assistant, "message": finder.message_generator, "problem": "Whom do I ask for leave?"}
+    autogen.initiate_chats([{**chat, "silent": True}], store=store, run_id="r")
+"""
+
+
+def test_a_chat_of_a_sequence_killed_while_it_is_looked_up_is_simply_gone_on_with(tmp_path: Path) -> None:
+    """Looking something up does nothing outside, so that nobody is asked whether it has happened."""
+    page, script = tmp_path / "page.md", tmp_path / "dies.py"
+    page.write_text("Leave is asked for of the head.", encoding="utf-8")
+    script.write_text(textwrap.dedent(DIES_LOOKING), encoding="utf-8")
+    died = subprocess.run([sys.executable, str(script), str(page), str(tmp_path / "runs.db")], check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+
+    finder = retriever(docs_path=str(page))
+    chat = {"sender": finder, "recipient": assistant(ANSWER), "message": finder.message_generator, "problem": "Whom do I ask for leave?"}
+    [result] = autogen.initiate_chats([{**chat, "silent": True}], store=tmp_path / "runs.db", run_id="r", human="park")
+
+    assert (result.status, result.summary) == ("finished", ANSWER)
+    assert sources(result.messages) == [["page.md"]]
 
 
 def test_as_a_graph_the_loop_is_an_edge_that_is_drawn_and_can_be_left_out(pages: Collection) -> None:
@@ -327,7 +369,7 @@ def test_the_graph_says_how_often_and_the_collection_how_long(pages: Collection)
     assert len(shown(list(twice.messages))) == 2
     assert twice.stop_reason == "reached END: looked 2 times"
     assert [len(each["sources"]) for each in shown(list(until_empty.messages))] == [4, 2]
-    assert until_empty.stop_reason == f"reached END: finder: there is nothing more to show on: {QUESTION}"
+    assert until_empty.stop_reason == f"reached END: finder: nothing more is to be found on {QUESTION!r}"
 
 
 def test_a_graph_that_goes_on_looks_up_the_next_question(pages: Collection, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_stand_in_has_no_answer_where_the_documents_have_none(chat: ChatExam
 
     assert not any(message.sender == "reviewer" for message in result.messages)
     assert result.stop_reason == "max_round"
-    assert "There is nothing more to show on: who is told of a cancelled crossing" in result.messages[-1].text + result.messages[-2].text
+    assert "nothing more is to be found on 'who is told of a cancelled crossing" in result.messages[-1].text + result.messages[-2].text
 
 
 def test_documents_are_substantial_and_real_files_of_several_kinds() -> None:

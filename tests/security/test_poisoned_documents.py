@@ -375,7 +375,7 @@ def test_in_a_chat_of_two_it_is_the_loop_and_its_end_that_are_left(poison: Poiso
     result = graph.run(QUESTION, store=store)
 
     assert result.status == "finished"
-    reasons = ("answered", f"librarian: there is nothing more to show on: {QUESTION}")
+    reasons = ("answered", f"librarian: nothing more is to be found on {QUESTION!r}")
     assert result.stop_reason.removeprefix("reached END: ") in reasons
     assert result.usage.calls <= 3
     assert list(graph.replay(result.run_id, store=store).messages) == list(result.messages)
