@@ -87,9 +87,8 @@ async def _asked(collection: Collection, cases: Sequence[Labelled], by: By, kind
     return asked
 
 
-def report() -> str:
+def report(cases: Sequence[Labelled]) -> str:
     """Everything measured, as text."""
-    cases = labelled()
     embedder = LocalEmbedder()
     began = time.perf_counter()
     asyncio.run(embedder.embed(["The first text has the weights read."]))
@@ -116,4 +115,4 @@ def _row(kind: str, way: str, measured: Quality) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(report())
+    print(report(labelled()))

@@ -57,7 +57,7 @@ def main() -> None:
     if not only or "retrieval" in only:
         from benchmarks import retrieval  # numpy and a model, for the parent process alone and after the measuring
 
-        found = retrieval.report()
+        found = retrieval.report(retrieval.labelled())
         print(f"\n{found}")
         (BUILD / "retrieval.txt").write_text(found + "\n")
 

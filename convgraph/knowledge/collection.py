@@ -103,14 +103,9 @@ class Collection:
         query's words, rare ones counting more (BM25); by "both", the two lists joined by their ranks. With
         `below_distance`, what is found by meaning is nearer than that (cosine distance: 0 the same, 1 unrelated).
         """
-        if by not in ("meaning", "words", "both"):
-            raise InputError(f'by={by!r} is to be "meaning", "words" or "both"')
         if not query.strip():
             raise InputError("the query is empty: say what to search for")
-        if not limit > 0:
-            raise InputError(f"limit={limit} is to be at least 1")
-        if below_distance is not None and by == "words":
-            raise InputError('below_distance= is a distance of meanings, which by="words" does not look at')
+        _check_how(limit, by, below_distance)
         if by == "meaning":
             return await self._by_meaning(query, limit, below_distance)
         if by == "words":
@@ -139,6 +134,7 @@ class Collection:
         approval: Approval = None,
     ) -> Tool:
         """A tool that searches here and tells the model where each text stands, so that it can cite."""
+        _check_how(limit, by, below_distance)
 
         async def search_documents(query: str) -> str:
             """Search the documents.
@@ -184,6 +180,15 @@ class Collection:
         entries = {source: [Entry(chunk, vectors[chunk.text]) for chunk in chunks] for source, chunks in sources.items()}
         await in_thread(self._file.put, entries)
         return len(new)
+
+
+def _check_how(limit: int, by: str, below_distance: float | None) -> None:
+    if by not in ("meaning", "words", "both"):
+        raise InputError(f'by={by!r} is to be "meaning", "words" or "both"')
+    if not limit > 0:
+        raise InputError(f"limit={limit} is to be at least 1")
+    if below_distance is not None and by == "words":
+        raise InputError('below_distance= is a distance of meanings, which by="words" does not look at')
 
 
 def _portions(sources: dict[str, list[Chunk]]) -> Iterator[dict[str, list[Chunk]]]:
