@@ -72,7 +72,7 @@ async def amcp_tools(
     source = f"MCP server {server.name or own_name or 'without a name'!r}"
 
     def made(one: Offered) -> Tool:
-        name = prefix + re.sub(r"[^a-zA-Z0-9_-]", "_", one.name)
+        name = f"{prefix}{re.sub(r'[^a-zA-Z0-9_-]', '_', one.name)}"
         where = f"tool {one.name!r} of {server.label}"
         check_name(name, where)
         again = one.name in idempotent or (trust_annotations and _says_idempotent(one))

@@ -36,14 +36,14 @@ async def connection_to(server: McpServer, deps: Any) -> AsyncGenerator[Connecti
 class Connection:
     """A server as one execution of a run has it."""
 
-    __slots__ = ("_deps", "_linking", "_offered", "_secrets", "_server", "_the_link")
+    __slots__ = ("_deps", "_link", "_linking", "_offered", "_secrets", "_server")
 
     def __init__(self, server: McpServer, deps: Any) -> None:
         self._server = server
         self._deps = deps
         self._secrets = server.secrets()
         self._linking = asyncio.Lock()
-        self._the_link: _Link | None = None
+        self._link: _Link | None = None
         self._offered: dict[str, Offered] = {}
 
     async def call(self, name: str, arguments: Mapping[str, Any], pin: str) -> Told:
@@ -52,13 +52,14 @@ class Connection:
         Raises `ToolFailed` for what the server calls an error, `ToolUnavailable` where it cannot be reached or was lost, and
         `DefinitionError` for a tool that is another now.
         """
-        link = await self._link()
+        link = await self._linked()
         offered = self._offered.get(name)
-        if offered is None or pin_of(offered) != pin:
-            now = "has gone" if offered is None else "is described in other words, or takes other arguments,"
+        if offered is None:
+            raise DefinitionError(f"{self._server.label}: the tool {name!r} is not there any more; make the agent anew")
+        if pin_of(offered) != pin:
             raise DefinitionError(
-                f"{self._server.label}: the tool {name!r} {now} than when the agent was made, so it was not called; "
-                "look at what it does now, and make the agent anew"
+                f"{self._server.label}: the tool {name!r} is described in other words, or takes other arguments, than when the agent was "
+                "made, so it was not called; look at what it does now, and make the agent anew"
             )
         result = await self._ask(
             link,
@@ -73,43 +74,44 @@ class Connection:
 
     async def read(self, uri: str) -> str:
         """Read a resource."""
-        read = await self._ask(await self._link(), f"while {uri!r} was read", lambda client: client.read_resource(uri))
+        read = await self._ask(await self._linked(), f"while {uri!r} was read", lambda client: client.read_resource(uri))
         return self._told(text_of_resource(read.contents))
 
     async def tools(self) -> tuple[str, list[Offered]]:
         """The server's name for itself, and all of its tools."""
-        link = await self._link()
+        link = await self._linked()
         return link.name, list(self._offered.values())
 
     async def resources(self) -> list[Any]:
         """All resources that it tells of; none where it knows of no such thing."""
-        return await self._ask(await self._link(), "while it told its resources", _all_resources)
+        return await self._ask(await self._linked(), "while it told its resources", _all_resources)
 
     async def close(self) -> None:
         """End the connection."""
-        link, self._the_link = self._the_link, None
+        link, self._link = self._link, None
         if link is not None:
             await link.close()
 
-    async def _link(self) -> _Link:
-        """What the server is reached by now."""
+    async def _linked(self) -> _Link:
+        """What the server is reached by now: the link that there is, or a new one."""
         async with self._linking:
-            if self._the_link is not None and self._the_link.lost:
+            if self._link is not None and self._link.lost:
                 await self.close()
-            if self._the_link is None:
-                link = _Link(self._server, self._deps)
-                try:
-                    client = await link.opened()
-                    tools = await _all_tools(client)
-                except BaseException as error:
-                    await link.close()
-                    if isinstance(error, ConvgraphError) or not isinstance(error, Exception):
-                        raise
-                    why = self._told(f"{link.cause or reason(error)}{link.complaint()}")
-                    raise ToolUnavailable(f"{self._server.label} cannot be reached: {why}") from error
-                self._offered = {tool.name: tool for tool in tools}
-                self._the_link = link
-            return self._the_link
+            if self._link is None:
+                self._link = await self._new_link()
+            return self._link
+
+    async def _new_link(self) -> _Link:
+        link = _Link(self._server, self._deps)
+        try:
+            self._offered = {tool.name: tool for tool in await _all_tools(await link.opened())}
+        except BaseException as error:
+            await link.close()
+            if isinstance(error, ConvgraphError) or not isinstance(error, Exception):
+                raise
+            why = self._told(f"{link.cause or reason(error)}{link.complaint()}")
+            raise ToolUnavailable(f"{self._server.label} cannot be reached: {why}") from error
+        return link
 
     async def _ask(self, link: _Link, when: str, ask: Callable[[Client], Awaitable[T]]) -> T:
         from mcp import MCPError
@@ -166,7 +168,8 @@ class _Link:
         return self._complaint
 
     async def _live(self, server: McpServer, deps: Any) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed below; a notebook's stderr is no file
+        # A notebook's stderr is no file. What is appended stays in its order, wherever in the file somebody reads.
+        self._errors = tempfile.TemporaryFile("a+b")  # noqa: SIM115  # closed below
         try:
             async with server.address.connect(server, deps, self._errors) as client:
                 self.name = client.server_info.name if client.server_info is not None else ""
@@ -198,24 +201,20 @@ def reason(error: BaseException) -> str:
 
 
 async def _all_tools(client: Client) -> list[Offered]:
-    page = await client.list_tools()
-    found = list(page.tools)
-    for _ in range(MOST_PAGES):
-        if page.next_cursor is None:
-            break
-        page = await client.list_tools(cursor=page.next_cursor)
-        found += page.tools
-    return found
+    return await _all("tools", client.list_tools)
 
 
 async def _all_resources(client: Client) -> list[Any]:
-    if client.server_capabilities.resources is None:
-        return []
-    page = await client.list_resources()
-    found = list(page.resources)
+    return [] if client.server_capabilities.resources is None else await _all("resources", client.list_resources)
+
+
+async def _all(what: str, ask: Callable[..., Awaitable[Any]]) -> list[Any]:
+    """What is on all the pages that a server tells."""
+    page = await ask()
+    found: list[Any] = list(getattr(page, what))
     for _ in range(MOST_PAGES):
         if page.next_cursor is None:
             break
-        page = await client.list_resources(cursor=page.next_cursor)
-        found += page.resources
+        page = await ask(cursor=page.next_cursor)
+        found += getattr(page, what)
     return found

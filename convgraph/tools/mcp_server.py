@@ -56,7 +56,8 @@ class McpServer:
             raise DefinitionError(f"McpServer.stdio(command, args): the command is the name or the path of a program, not {command!r:.100}")
         if isinstance(args, str) or not all(isinstance(each, str | os.PathLike) for each in args):
             raise DefinitionError(f"McpServer.stdio({command!r}, args): args are a list of texts, not {args!r:.100}")
-        _check_values(env, f"McpServer.stdio({command!r}): env=")
+        if env is not None and not callable(env):
+            _check_values(env, f"McpServer.stdio({command!r}): env=")
         folder = None if cwd is None else os.fspath(cwd)
         return cls(name, StdioAddress(command, tuple(os.fspath(each) for each in args), env or {}, folder))
 
@@ -68,9 +69,12 @@ class McpServer:
         """
         if not callable(url) and not _is_url(url):
             raise DefinitionError(f"McpServer.http(url): it is an address like 'https://host/mcp', not {url!r:.100}")
+        if not callable(url) and urlsplit(url).username is not None:
+            raise DefinitionError("McpServer.http(url): a name or a password in an address ends in logs and errors; pass headers=")
         if callable(url) and not name:
             raise DefinitionError("McpServer.http(url): a server whose address is known to deps alone is given a name=")
-        _check_values(headers, "McpServer.http(…): headers=")
+        if headers is not None and not callable(headers):
+            _check_values(headers, "McpServer.http(…): headers=")
         return cls(name, HttpAddress(url, headers or {}))
 
     @property
@@ -85,6 +89,12 @@ class McpServer:
             return None
         texts = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
         return Secrets({name: text for name, text in texts.items() if text}) if any(texts.values()) else None
+
+    def texts(self, what: str, values: Values, deps: Any) -> dict[str, str]:
+        """An environment, or headers, as they are sent. Raises `DefinitionError`."""
+        made = self.made(what, values, deps)
+        _check_values(made, f"{self.label}: {what}=")
+        return {name: _plain(value) for name, value in made.items()}
 
     def made(self, what: str, value: T | Callable[[Any], T], deps: Any) -> T:
         """The value, made of `deps` where it is a function of them. Raises `DefinitionError`."""
@@ -121,7 +131,7 @@ class StdioAddress:
         from mcp import StdioServerParameters
         from mcp.client.stdio import stdio_client
 
-        env = {name: _plain(value) for name, value in server.made("env", self.values, deps).items()}
+        env = server.texts("env", self.values, deps)
         parameters = StdioServerParameters(command=self.command, args=list(self.args), env=env, cwd=self.cwd)
         async with client(stdio_client(parameters, cast(Any, errors))) as connected:
             yield connected
@@ -146,8 +156,10 @@ class HttpAddress:
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
-        headers = {name: _plain(value) for name, value in server.made("headers", self.values, deps).items()}
+        headers = server.texts("headers", self.values, deps)
         url = server.made("url", self.url, deps)
+        if not _is_url(url):
+            raise DefinitionError(f"{server.label}: url= made a {type(url).__name__} of deps that is no address like 'https://host/mcp'")
         async with (
             httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300)) as http,
             client(streamable_http_client(url, http_client=http)) as connected,
@@ -172,8 +184,6 @@ def _is_url(url: Any) -> bool:
 
 
 def _check_values(values: Any, where: str) -> None:
-    if values is None or callable(values):
-        return
     if not isinstance(values, Mapping):
         raise DefinitionError(f"{where} takes a mapping of texts, or a function of deps that makes one, not a {type(values).__name__}")
     for name, value in cast("Mapping[Any, Any]", values).items():

@@ -257,6 +257,9 @@ def test_bad_choices_are_refused(http: Server, options: dict[str, Any], said: st
         (lambda: McpServer.stdio("x", env="A=1"), "takes a mapping of texts"),  # type: ignore[arg-type]
         (lambda: McpServer.http("localhost:8000"), "it is an address like"),
         (lambda: McpServer.http(lambda deps: "x"), "is given a name="),
+        (lambda: McpServer.http("https://ada:pw@host/mcp"), "a name or a password in an address"),
+        (lambda: mcp_tools(McpServer.http(lambda deps: "x", name="x")), "'x': url= made a str of deps that is no address"),
+        (lambda: mcp_tools(McpServer.stdio("x", name="x", env=lambda deps: deps)), "'x': env= takes a mapping of texts"),
         (lambda: mcp_tools("python server.py"), "it is an McpServer"),  # type: ignore[arg-type]
     ],
 )
