@@ -202,3 +202,19 @@ def test_what_cannot_describe_is_refused() -> None:
         VisionCapability(custom_caption_func=lambda url: "red")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with pytest.raises(DefinitionError, match="is told already"):
         VisionCapability(model=ScriptedModel(["x"])).add_to_agent(agent)
+
+
+class Misused(BaseModel):
+    captions: list[str] = []
+
+
+def test_a_state_whose_captions_are_something_else_is_named() -> None:
+    agent, _ = blind("One.")
+    graph = ConversationGraph("misused", state=Misused)
+    graph.add_node(agent)
+    graph.add_edge("writer", END)
+    graph.set_start("writer")
+    result = graph.run([Message("user", [picture("red")], "user")])
+
+    assert result.status == "failed"
+    assert "the state's field 'captions', which is no mapping" in result.stop_reason
