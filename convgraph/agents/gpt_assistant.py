@@ -12,7 +12,7 @@ from convgraph.agents.llm_config import LlmConfig
 from convgraph.agents.remembered_answers import answer_data, remembered_by
 from convgraph.agents.termination import HumanInputMode
 from convgraph.errors import DefinitionError, EffectFailed, ResponseForgotten
-from convgraph.messages import Message
+from convgraph.messages import Message, check_json
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 
@@ -70,7 +70,7 @@ class GPTAssistantAgent(ConversableAgent):
         response_format: Any = None,
     ) -> None:
         where = f"agent {name!r}"
-        given = [*tools, *_of_assistant(assistant_config, where), *_of_config(llm_config)]
+        given = [*_listed(tools, where), *_of_assistant(assistant_config, where), *_of_config(llm_config, where)]
         self._hosted = tuple(_checked(tool, where) for tool in given if _is_hosted(tool))
         if not llm_config and model is None:
             from convgraph.models.openai_responses import OpenAIResponsesModel
@@ -121,25 +121,35 @@ class GPTAssistantAgent(ConversableAgent):
 
 def _of_assistant(config: Mapping[str, Any] | None, where: str) -> list[Any]:
     """The tools in AutoGen's `assistant_config`. Raises `DefinitionError` for what has no meaning any more."""
+    if config is not None and not isinstance(config, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DefinitionError(f"{where}: assistant_config= is a mapping such as {{'tools': […]}}, not {config!r:.100}")
     given = dict(config or {})
-    tools: list[Any] = list(given.pop("tools", None) or ())
+    tools = _listed(given.pop("tools", None), where)
     for key in given:
         raise DefinitionError(f"{where}: assistant_config has {key!r}; {_GONE.get(key, 'it holds tools and nothing else')}")
     return tools
 
 
-def _of_config(llm_config: LlmConfig) -> list[Any]:
+def _listed(tools: Any, where: str) -> list[Any]:
+    if tools is None or isinstance(tools, list | tuple):
+        return list(cast("Sequence[Any]", tools or ()))
+    raise DefinitionError(f"{where}: tools are a list of functions and schemas, not {tools!r:.100}")
+
+
+def _of_config(llm_config: LlmConfig, where: str) -> list[Any]:
     """The endpoint's own tools in an `llm_config`; its functions are found by who reads the rest."""
     if not isinstance(llm_config, Mapping):
         return []
-    return [tool for tool in llm_config.get("tools") or () if _is_hosted(tool)]
+    return [tool for tool in _listed(llm_config.get("tools"), where) if _is_hosted(tool)]
 
 
-def _by_responses(llm_config: LlmConfig) -> LlmConfig:
+def _by_responses(llm_config: Any) -> Any:
     """The configuration with the Responses interface wherever none is named, and without the endpoint's own tools."""
+    if isinstance(llm_config, list | tuple):
+        return {"config_list": [_entry(entry) if isinstance(entry, Mapping) else entry for entry in cast("Sequence[Any]", llm_config)]}
     if not isinstance(llm_config, Mapping):
         return llm_config
-    config = _entry(llm_config)
+    config = _entry(cast("Mapping[str, Any]", llm_config))
     if "tools" in config:
         config["tools"] = [tool for tool in config["tools"] or () if not _is_hosted(tool)]
     if isinstance(config.get("config_list"), list | tuple):
@@ -158,11 +168,14 @@ def _is_hosted(tool: Any) -> TypeGuard[Mapping[str, Any]]:
 
 def _checked(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
     """One of the endpoint's own tools as it is told of it. Raises `DefinitionError` for what would put a secret into journals."""
+    if not isinstance(tool["type"], str):
+        raise DefinitionError(f"{where}: a tool's type is a text such as 'web_search', not {tool['type']!r:.100}")
     if secret := sorted(_CREDENTIALS & set(tool)):
         raise DefinitionError(
             f"{where}: the tool {tool['type']!r} has {', '.join(secret)}, which would be stored with each run; "
             "connect to such a server with tools of the agent's own"
         )
+    check_json(dict(tool), f"{where}: the tool {tool['type']!r:.50}")
     if tool["type"] == "retrieval":
         raise DefinitionError(f"{where}: the tool 'retrieval' is called 'file_search' now, and takes vector_store_ids")
     return {"container": {"type": "auto"}, **tool} if tool["type"] == "code_interpreter" else dict(tool)

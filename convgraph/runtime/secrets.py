@@ -76,6 +76,7 @@ class Secrets:
             tool_calls=self._in_calls(reply.tool_calls),
             data=self.in_json(reply.data),
             misfit=self.in_text(reply.misfit),
+            items=tuple(map(self.in_json, reply.items)),
         )
 
     def check_description(self, graph: str, text: str) -> None:

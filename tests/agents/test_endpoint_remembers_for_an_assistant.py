@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 import convgraph as autogen
 from convgraph import END, ConversationGraph, GPTAssistantAgent, Message, OpenAIChatModel, ScriptedModel, open_store
@@ -167,6 +168,20 @@ def test_hosted_tools_are_passed_through_and_what_they_say_is_kept(server: Scrip
     assert "items" not in result.messages[3].data
     assert agent.describe()["hosted_tools"][0] == {"type": "web_search"}
     agent.chat_graph(asker()).replay(result.run_id, store=store)
+
+
+def test_secrets_do_not_reach_the_journal_by_what_hosted_tools_say(server: ScriptedServer, store: Store) -> None:
+    server.script = [Answer("Found.", extra={"output": [{"type": "web_search_call", "action": {"query": "what is s3cret-token"}}]})]
+    result = chat(assistant(tools=[{"type": "web_search"}]), max_turns=1, store=store, deps={"token": SecretStr("s3cret-token")})
+
+    assert result.messages[1].data["items"][0]["type"] == "web_search_call"
+    assert "s3cret-token" not in str([encode_event(each.event) for each in store.events(result.run_id)])
+
+
+def test_a_list_of_configurations_is_one_too(server: ScriptedServer) -> None:
+    chat(assistant(llm_config=[{"model": "scripted"}]), max_turns=1)
+
+    assert server.log[0].path.endswith("/responses")
 
 
 @pytest.mark.parametrize("place", ["llm_config", "assistant_config"])
@@ -326,6 +341,10 @@ def test_a_cached_answer_is_gone_on_from(server: ScriptedServer, tmp_path: Path)
         ({"llm_config": None, "model": OpenAIChatModel("m", api_key="k")}, "chat completions, which remember nothing"),
         ({"llm_config": {"config_list": [{"model": "m", "api_style": "chat"}]}}, "chat completions, which remember nothing"),
         ({"assistant_config": {"assistant_id": "asst_1"}}, "assistants are no more"),
+        ({"assistant_config": ["web_search"]}, "assistant_config= is a mapping"),
+        ({"tools": "web_search"}, "tools are a list"),
+        ({"tools": [{"type": 3}]}, "a text such as 'web_search'"),
+        ({"llm_config": {"model": "m", "tools": "web_search"}}, "tools are a list"),
         ({"tools": [{"type": "retrieval"}]}, "called 'file_search' now"),
         ({"tools": [{"type": "mcp", "server_url": "https://example.com", "headers": {"Authorization": "secret"}}]}, "stored with each run"),
     ],

@@ -351,7 +351,9 @@ def test_no_proxy_of_the_environment_is_asked(site: LocalSite, monkeypatch: pyte
         ({"hosts": {"shop.test": "http://127.0.0.1:1/"}}, "says where the host is"),
         ({"hosts": {"*.test": "127.0.0.1:1"}}, "names alone"),
         ({"hosts": {"shop.test:80": "127.0.0.1:1"}}, "names alone"),
-        ({"allowed_hosts": "public", "max_bytes": 0}, "above 0"),
+        ({"hosts": ["shop.test"]}, "a mapping from names"),
+        ({"allowed_hosts": "public", "max_bytes": 0}, "max_bytes= is a number above 0"),
+        ({"allowed_hosts": "public", "seconds": "3"}, "seconds= is a number above 0"),
         ({"allowed_hosts": "public", "search": "a text"}, "search= is a SearchEngine"),
     ],
 )

@@ -7,6 +7,7 @@ allowed, and a name is not trusted for where it leads: what counts is the addres
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ class _Rule:
     name: str
     below: bool = False
     port: int | None = None
+
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{'*.' if self.below else ''}{name}{f':{self.port}' if self.port else ''}"
 
     def fits(self, host: str, port: int) -> bool:
         named = host.endswith(f".{self.name}") if self.below else host == self.name
@@ -92,8 +97,7 @@ class Access:
     @property
     def told(self) -> str:
         """What may be read, in words."""
-        shown = [*self.places, *(f"{'*.' if rule.below else ''}{rule.name}{f':{rule.port}' if rule.port else ''}" for rule in self.rules)]
-        return ", ".join([*shown, *(["every public host"] if self.anywhere else [])])
+        return ", ".join([*self.places, *map(str, self.rules), *(["every public host"] if self.anywhere else [])])
 
     def _named(self, host: str, port: int) -> bool:
         return any(not rule.below and rule.fits(host, port) for rule in self.rules)
@@ -104,6 +108,8 @@ class Access:
 
 def access(allowed_hosts: AllowedHosts, hosts: Mapping[str, Place] | None = None) -> Access:
     """What may be read: `allowed_hosts`, and `hosts`, each at the place that is given for it. Raises `DefinitionError`."""
+    if hosts is not None and not isinstance(hosts, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DefinitionError(f"hosts= is a mapping from names to where they are, not {hosts!r:.100}")
     places = {_plain_name(name): place for name, place in (hosts or {}).items()}
     for host, place in places.items():
         if not callable(place):
@@ -116,6 +122,12 @@ def access(allowed_hosts: AllowedHosts, hosts: Mapping[str, Place] | None = None
     if not (rules or anywhere or places):
         raise DefinitionError("nothing may be read: name hosts (allowed_hosts=['example.com']), or allow every public one with 'public'")
     return Access(rules, anywhere, places)
+
+
+def above_zero(setting: str, value: Any) -> None:
+    """Raise `DefinitionError` unless the setting is a number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise DefinitionError(f"{setting}= is a number above 0, not {value!r:.100}")
 
 
 def host_of(url: URL) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from urllib.parse import quote
 
 from convgraph.errors import DefinitionError
-from convgraph.tools.web.access import Access, Unreadable, access
+from convgraph.tools.web.access import Access, Unreadable, above_zero, access
 from convgraph.tools.web.fetching import Fetch, Fetcher, parsed
 from convgraph.tools.web.pages import decoded
 
@@ -54,8 +54,12 @@ class JsonSearch:
     seconds: float = 20.0
 
     def __post_init__(self) -> None:
-        if "{query}" not in self.address:
-            raise DefinitionError(f"JsonSearch's address says with {{query}} where the query belongs, and {self.address!r:.200} does not")
+        address: Any = self.address
+        if not isinstance(address, str) or "{query}" not in address:
+            raise DefinitionError(f"JsonSearch's address says with {{query}} where the query belongs, and {address!r:.200} does not")
+        if not _are_texts(self.headers):
+            raise DefinitionError("JsonSearch's headers= are texts by their names")
+        above_zero("seconds", self.seconds)
         try:
             self._access()
         except Unreadable as error:
@@ -84,6 +88,13 @@ class JsonSearch:
         own = access([f"{url.host}:{url.port}" if url.port else url.host or "?"])
         own.check(url)
         return own
+
+
+def _are_texts(headers: Any) -> bool:
+    if not isinstance(headers, Mapping):
+        return False
+    pairs = cast("Mapping[Any, Any]", headers).items()
+    return all(isinstance(name, str) and isinstance(text, str) for name, text in pairs)
 
 
 def _at(value: Any, path: str) -> Any:

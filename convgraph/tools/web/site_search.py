@@ -41,10 +41,12 @@ class SiteSearch:
     depth: int = 3
 
     def __post_init__(self) -> None:
-        if urlsplit(self.start_url).scheme not in ("http", "https") or not urlsplit(self.start_url).hostname:
-            raise DefinitionError(f"SiteSearch's start_url is a whole address, http://… or https://…, not {self.start_url!r:.200}")
-        if self.pages < 1 or self.depth < 0:
-            raise DefinitionError(f"SiteSearch looks at 1 page or more, 0 links away or more; not {self.pages} and {self.depth}")
+        start: Any = self.start_url
+        if not isinstance(start, str) or urlsplit(start).scheme not in ("http", "https") or not urlsplit(start).hostname:
+            raise DefinitionError(f"SiteSearch's start_url is a whole address, http://… or https://…, not {start!r:.200}")
+        bounds: tuple[Any, Any] = (self.pages, self.depth)
+        if not all(isinstance(bound, int) for bound in bounds) or self.pages < 1 or self.depth < 0:
+            raise DefinitionError(f"SiteSearch looks at 1 page or more, 0 links away or more; not {self.pages!r} and {self.depth!r}")
 
     def describe(self) -> Mapping[str, Any]:
         """Which site, and how far."""

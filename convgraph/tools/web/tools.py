@@ -11,7 +11,7 @@ from pydantic import Field
 
 from convgraph.errors import DefinitionError
 from convgraph.tools.definition import Approval, Tool, tool
-from convgraph.tools.web.access import AllowedHosts, Place, Unreadable, access
+from convgraph.tools.web.access import AllowedHosts, Place, Unreadable, above_zero, access
 from convgraph.tools.web.fetching import Fetcher
 from convgraph.tools.web.html_text import Text
 from convgraph.tools.web.pages import Part, page_of, parts_of
@@ -51,11 +51,11 @@ def web_tools(
     Raises `DefinitionError` where nothing may be read, and for what is no host.
     """
     allowed = access(allowed_hosts, hosts)
-    if min(part_size, max_bytes, seconds) <= 0:
-        raise DefinitionError(f"part_size=, max_bytes= and seconds= are above 0, not {part_size!r}, {max_bytes!r}, {seconds!r}")
+    for setting, value in (("part_size", part_size), ("max_bytes", max_bytes), ("seconds", seconds)):
+        above_zero(setting, value)
     if search is not None and not isinstance(search, SearchEngine):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"search= is a SearchEngine, such as SiteSearch or JsonSearch, not {search!r:.100}")
-    reader = _Reader(Fetcher(allowed, max_bytes, seconds), part_size)
+    reader = _Reader(Fetcher(allowed, int(max_bytes), seconds), int(part_size))
     may = f"It may read: {allowed.told}."
 
     async def read_page(url: Url, page: Annotated[int, Field(ge=1, description="which part, from 1")] = 1) -> str:
