@@ -138,10 +138,12 @@ class RetrieveUserProxyAgent(UserProxyAgent):
         config, problem = self._retrieve, context.get("problem")
         if not isinstance(problem, str) or not problem.strip():
             raise InputError(f"agent {self.name!r}: what is to be looked up? give initiate_chat a problem=, a text; not {problem!r:.100}")
-        number, containing = context.get("n_results"), context.get("search_string")
+        number, containing = context.get("n_results"), context.get("search_string") or ""
+        if not isinstance(containing, str):
+            raise InputError(f"agent {self.name!r}: search_string= is a text, not {containing!r:.100}")
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
             raise InputError(f"agent {self.name!r}: n_results= is a whole number, 1 or more, not {number!r}")
-        wanted = Wanted(problem, number or config.number, config.tokens, containing=containing or "")
+        wanted = Wanted(problem, number or config.number, config.tokens, containing=containing)
         passages = await self._looked_up(current_turn(), wanted)
         return self._showing(Need(problem, problem, 1), passages)
 
@@ -206,18 +208,18 @@ class RetrieveUserProxyAgent(UserProxyAgent):
         """The question that the agent is asked; empty where it is asked none.
 
         In a chat that it has opened it asks itself. In a group it is whoever is no member that asks, or, before its own
-        first word, whoever spoke last. Elsewhere whoever gives it the turn asks.
+        first word, whoever spoke last. Elsewhere whoever gives it the turn asks. A participant's code to run is no question.
         """
         if self._has_opened(exchange):
             return ""
-        if not _is_group(exchange):
-            return incoming.text.strip()
-        heard = exchange.heard_since_last_reply()
-        outside = [message for message in heard if exchange.ctx.participant(message.sender) is None]
-        if outside:
-            return outside[0].text.strip()
+        heard = exchange.heard_since_last_reply() if _is_group(exchange) else [incoming]
+        outside = next((message for message in heard if exchange.ctx.participant(message.sender) is None), None)
+        if outside is not None:
+            return outside.text.strip()
         has_spoken = any(message.sender == self.name for message in exchange.ctx.messages)
-        return "" if has_spoken else incoming.text.strip()
+        if self._has_code_to_run(incoming) or (has_spoken and _is_group(exchange)):
+            return ""
+        return incoming.text.strip()
 
     def _has_opened(self, exchange: Exchange) -> bool:
         """Whether this is a chat of two that the agent itself has opened."""

@@ -525,7 +525,9 @@ def test_a_collection_brings_its_own_settings(pages: Collection) -> None:
         retriever(pages, vector_db=pages)
 
 
-@pytest.mark.parametrize("context", [{"problem": None}, {"problem": " "}, {"problem": 7}, {"n_results": 0}, {"n_results": "3"}])
+@pytest.mark.parametrize(
+    "context", [{"problem": None}, {"problem": " "}, {"problem": 7}, {"n_results": 0}, {"n_results": "3"}, {"search_string": 3}]
+)
 def test_a_chat_without_a_question_is_refused_before_anything_is_written(pages: Collection, context: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="agent 'finder'"):
         ask(retriever(pages), assistant(ANSWER), store=tmp_path / "runs.db", **context)
@@ -578,6 +580,24 @@ def test_code_in_an_answer_is_run_and_its_success_ends_the_chat(pages: Collectio
     assert "exitcode: 0 (execution succeeded)\nCode output: 25" in result.messages[2].text
     assert result.messages[3].text == "TERMINATE"
     assert (result.stop_reason, result.usage.calls) == ("finder: termination message", 1)
+
+
+def test_code_in_a_question_is_looked_up_and_code_of_a_participant_is_run(
+    pages: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    finder = autogen.RetrieveUserProxyAgent("finder", "NEVER", collection=pages, code_execution_config={"executor": "bubblewrap"})
+    graph = autogen.ConversationGraph("coding")
+    graph.add_node(finder)
+    graph.add_node(lambda ctx: "```python\nprint(40 + 2)\n```", name="coder")
+    graph.add_edge("finder", autogen.END, when="visits['finder'] > 1")
+    graph.add_edge("finder", "coder")
+    graph.add_edge("coder", "finder")
+    graph.set_start("finder")
+    result = graph.run("What does this do?\n```python\nprint('not run')\n```")
+
+    assert len(shown(list(result.messages))) == 1
+    assert "Code output: 42" in result.last.text
 
 
 def test_only_an_executors_own_words_end_the_chat_for_the_assistant() -> None:
