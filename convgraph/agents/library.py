@@ -74,12 +74,19 @@ class Library:
         return described if self.below_distance is None else {**described, "below_distance": self.below_distance}
 
     async def passages(self, wanted: Wanted) -> list[Passage]:
-        """The passages that answer best, the best first. The first is there however long it is; the others as far as they fit."""
+        """The passages that answer best, the best first. The first is there however long it is; the others as far as they fit.
+
+        Raises `InputError` where there is nothing to search, and what the collection raises.
+        """
         if self.filling is not None and not self._filled:
             await in_thread(self._fill, self.filling)
-        depth = await in_thread(lambda: self.collection.count) if wanted.containing else wanted.number + len(wanted.shown)
-        if depth == 0:
-            return []
+        count = await in_thread(lambda: self.collection.count)
+        if not count:
+            raise InputError(
+                f"there is nothing in the collection {self.collection.name!r}: put documents in (collection.add(read_documents(…))), "
+                "or name them with docs_path"
+            )
+        depth = count if wanted.containing else wanted.number + len(wanted.shown)
         found = await self.collection.asearch(wanted.query, depth, by=self.by, below_distance=self.below_distance)
         fitting = [passage for passage in map(_passage, found) if wanted.containing in passage["text"]]
         return self._within(wanted.tokens, _not_in(wanted.shown, fitting)[: wanted.number])

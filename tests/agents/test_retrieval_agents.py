@@ -450,6 +450,15 @@ def test_a_path_that_is_not_there_fails_before_anything_is_written(tmp_path: Pat
     assert not (tmp_path / "runs.db").exists()
 
 
+def test_nothing_to_search_is_an_error_and_not_an_answer(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no document in"):
+        ask(retriever(docs_path=str(tmp_path)), assistant(ANSWER))
+    with pytest.raises(InputError, match="nothing in the collection 'documents'"):
+        ask(retriever(db_config={"path": str(tmp_path / "new.db")}), assistant(ANSWER))
+    with pytest.raises(InputError, match="put documents in"):
+        ask(retriever(Collection(embedder=EMBEDDER)), assistant(ANSWER))
+
+
 def test_what_becomes_of_a_collection_that_is_there(folder: Path, tmp_path: Path) -> None:
     kept = {"db_config": {"path": str(tmp_path / "kept.db")}, "collection_name": "house"}
 
