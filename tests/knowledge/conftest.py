@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from convgraph.knowledge.facts import FactStore, open_facts
-from tests.knowledge.postgres_cluster import new_database, postgres_cluster
+from tests.knowledge.postgres_cluster import emptied, postgres_cluster
 
 PLACES = ("memory", "sqlite", "postgresql")
 
@@ -24,14 +24,14 @@ def cluster() -> Iterator[str]:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A URL where no facts are yet."""
     if request.param == "postgresql":
-        return new_database(request.getfixturevalue("cluster"))
+        return emptied(request.getfixturevalue("cluster"))
     return ":memory:" if request.param == "memory" else str(tmp_path / "runs.db")
 
 
 @pytest.fixture(params=PLACES[1:])
 def lasting(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A URL where no facts are yet, and where they outlive the process."""
-    return str(tmp_path / "runs.db") if request.param == "sqlite" else new_database(request.getfixturevalue("cluster"))
+    return str(tmp_path / "runs.db") if request.param == "sqlite" else emptied(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture

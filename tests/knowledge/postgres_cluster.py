@@ -58,3 +58,10 @@ def new_database(url: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]  # a name cannot be a parameter
     return url.replace("/postgres?", f"/{name}?")
+
+
+def emptied(url: str) -> str:
+    """The URL of the cluster's first database, in which nothing of ours is any more: far quicker to have than a new one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS convgraph CASCADE")
+    return url

@@ -93,7 +93,11 @@ class TestRemembering:
             facts.remember(**{"namespace": "notes", "text": "a text", **wrong})
         assert facts.list() == []
 
-    @pytest.mark.parametrize("text", ["'; DROP TABLE facts; --", "100 % ? $1 {} %s", "\u202eevil\r\n\t", "😀" * 20])
+    @pytest.mark.parametrize(
+        "text",
+        ["'; DROP TABLE facts; --", "100 % ? $1 {} %s", "\u202eevil\r\n\t", "😀" * 20],
+        ids=["quotes", "places", "controls", "astral"],
+    )
     def test_a_text_is_only_ever_data(self, facts: FactStore, text: str) -> None:
         stored = facts.remember("notes", text, about=text, key=text, data=text)
         facts.recall("notes", text)
@@ -112,6 +116,7 @@ class TestRecalling:
         assert [fact.about or fact.text for fact in found] == ["making the weekly report", "Reports are kept for ten years"]
         assert 1 > found[0].score > found[1].score > 0
         assert facts.recall("notes", "making the weekly report")[0].score == 1
+        assert facts.recall("notes", "kept reports")[0].score == pytest.approx(2 / (2 * 4) ** 0.5), "the cosine of two sets of words"
         assert facts.recall("notes", "Please make the weekly report", 1) == facts.recall("notes", "Please make the weekly report")[:1]
         assert facts.recall("notes", "making the weekly report", threshold=0.9)[0].score == 1
         assert len(facts.recall("notes", "making the weekly report", threshold=0.9)) == 1
