@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, overload
 
-from convgraph.content_parts import Content, Part, check_image, part_text
+from convgraph.content_parts import Content, Part, abbreviated, check_image, part_text
 from convgraph.errors import InputError
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
@@ -44,6 +44,11 @@ class Message:
     def text(self) -> str:
         """The content as plain text; a picture in it appears as `<image png, 12 kB>`, other parts as `<type>`."""
         return self.content if isinstance(self.content, str) else "\n".join(map(part_text, self.content))
+
+    def __repr__(self) -> str:
+        """All fields, as of every dataclass; a picture as its kind, its size and a digest."""
+        shown = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return f"Message({abbreviated(shown)})"
 
 
 @dataclass(frozen=True, slots=True)

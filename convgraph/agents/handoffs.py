@@ -14,6 +14,7 @@ from convgraph.agents.agent import Agent
 from convgraph.agents.chatting import Chat, ChatOptions, have
 from convgraph.agents.conversable import ConversableAgent
 from convgraph.agents.message_mappings import from_mapping
+from convgraph.agents.opening_pictures import with_pictures
 from convgraph.agents.standalone import from_sync
 from convgraph.chat.handoff import HandOff, HandoffState, Swarm, handoff_chat
 from convgraph.chat.result import ChatResult
@@ -160,7 +161,8 @@ async def a_initiate_swarm_chat(
     graph = swarm_graph(initial_agent, agents, user_agent, max_rounds, after_work)
     opener = user_agent or ConversableAgent("user", human_input_mode="NEVER")
     manager = _SwarmManager("swarm", human_input_mode="NEVER")
-    listed: list[Any] = list(cast("Sequence[Any]", messages)) if isinstance(messages, list | tuple) else [messages]
+    several = isinstance(messages, list | tuple)  # which may be what was said before
+    listed: list[Any] = list(cast("Sequence[Any]", messages)) if several else [with_pictures(messages, agents)]
     opening = tuple(message for one in listed for message in from_mapping(one, opener.name))
     if not opening:
         raise InputError("a swarm needs something to talk about: messages='…'")

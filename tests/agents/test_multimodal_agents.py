@@ -93,6 +93,15 @@ def test_chats_in_sequence_and_nested_show_the_pictures_that_their_definition_na
     assert image("red.png")["image_url"]["url"] in stored
 
 
+def test_a_swarm_is_opened_with_pictures_and_what_was_said_before_stays_text() -> None:
+    agent = looker("Red.", "Red.")
+    opened, _, _ = autogen.initiate_swarm_chat(agent, "See <img red.png>", [agent])
+    before, _, _ = autogen.initiate_swarm_chat(agent, [{"content": "See <img red.png>", "role": "user"}], [agent])
+
+    assert kinds(opened.messages[0]) == ["text", "image_url"]
+    assert kinds(before.messages[0]) == ["text"]
+
+
 def test_carryover_comes_before_the_pictures_and_tells_of_pictures_in_words() -> None:
     carried = [{"content": [{"type": "text", "text": "before"}, image("blue.png")]}]
     result = user().initiate_chat(looker("Red."), message="See <img red.png>", carryover=carried, max_turns=1)

@@ -137,6 +137,16 @@ def test_a_picture_is_read_as_its_kind_and_size(part: dict[str, Any], text: str)
     assert Message("user", [part]).text == text
 
 
+def test_a_message_is_looked_at_without_a_screen_full_of_letters() -> None:
+    red, green = Message("user", [image(picture())]), Message("user", [image(picture("GIF"))])
+
+    assert repr(Message("ann", "hi", data={"score": 1})) == (
+        "Message(sender='ann', content='hi', role='assistant', name=None, tool_calls=(), tool_call_id=None, data={'score': 1})"
+    )
+    assert "base64" not in repr(red)
+    assert repr(red) != repr(green)
+
+
 def test_guards_read_that_there_is_a_picture() -> None:
     graph = ConversationGraph("shown")
     graph.add_node(lambda ctx: [image(picture())], name="draws")
