@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,6 +73,19 @@ def test_a_site_without_robots_is_looked_at_and_one_that_is_not_there_is_said_no
     assert "private" in searching(site, "costs")
     with pytest.raises(Unreadable, match=r"nowhere\.test is not among what may be read"):
         searching(site, "tea", SiteSearch("http://nowhere.test/"))
+
+
+def test_a_slow_site_is_looked_at_for_no_longer_than_allowed(site: LocalSite) -> None:
+    def slowly(handler: Any) -> None:
+        time.sleep(0.1)
+        handler.send_response(404)
+        handler.end_headers()
+
+    site.pages |= {"/tea": slowly, "/pots": slowly}
+    told = searching(site, "house", SiteSearch("http://tea.test/", seconds=0.05))
+
+    assert "Tea house" in told
+    assert site.log == ["/robots.txt", "/", "/tea"]
 
 
 def test_a_page_without_end_of_links_is_left_after_so_many_pages(site: LocalSite) -> None:

@@ -19,7 +19,7 @@ _BLOCKS = frozenset(
 )
 _DEEPEST_LIST = 6
 _HEADING = re.compile("h([1-6])")
-_INVISIBLE = re.compile("display:none|visibility:hidden")
+_INVISIBLE = re.compile(r"display:none|visibility:(hidden|collapse)|(font-size|opacity):0(?![.\d]*[1-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def html_text(source: str, url: str) -> Text:
     writer = _Writer(url)
     for token in _seen(html_tokens(source)):
         writer.take(token)
-    writer.end_block()
+    writer.finish()
     return Text(" ".join(writer.title.split()), tuple(writer.blocks), tuple(writer.links))
 
 
@@ -101,6 +101,14 @@ class _Writer:
         if text.strip():
             self.blocks.append(f"{self._prefix}{prefix}{text}")
             self._prefix = ""
+
+    def finish(self) -> None:
+        """End what the page has left open."""
+        if self._rows is not None:
+            self._close_in_table(self._rows, "table")
+        if self._kept:
+            self._code()
+        self.end_block()
 
     def _open(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "base" and attributes.get("href"):

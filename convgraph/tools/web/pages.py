@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
 import re
 from dataclasses import dataclass
 
 from convgraph.errors import MissingDependency
+from convgraph.runtime.threads import in_thread
 from convgraph.tools.web.access import Unreadable
 from convgraph.tools.web.fetching import Fetched
 from convgraph.tools.web.html_text import Text, html_text
@@ -23,6 +25,15 @@ class Part:
 
     text: str
     links: tuple[int, ...]
+
+
+async def text_of(found: Fetched, seconds: float) -> Text:
+    """The text of what was found, read in a thread. Raises `Unreadable` for what has none, or takes longer to read than it may."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await in_thread(page_of, found)
+    except TimeoutError:
+        raise Unreadable(f"{found.url} takes more than {seconds:g} seconds to read") from None
 
 
 def page_of(found: Fetched) -> Text:

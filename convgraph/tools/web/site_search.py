@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 from convgraph.errors import DefinitionError
-from convgraph.tools.web.access import Unreadable
-from convgraph.tools.web.fetching import AGENT, Fetch, Fetched
+from convgraph.runtime.threads import in_thread
+from convgraph.tools.web.access import Unreadable, above_zero
+from convgraph.tools.web.fetching import AGENT, Fetch
 from convgraph.tools.web.html_text import Text
-from convgraph.tools.web.pages import decoded, page_of
+from convgraph.tools.web.pages import decoded, text_of
 from convgraph.tools.web.search import Found
 
 _WORD = re.compile(r"\w+")
@@ -30,7 +31,7 @@ _AROUND = 160
 
 @dataclass(frozen=True, slots=True)
 class SiteSearch:
-    """Searches the site that begins at `start_url`: at most `pages` pages, at most `depth` links away from there.
+    """Searches the site that begins at `start_url`: at most `pages` pages, at most `depth` links away, for at most `seconds`.
 
     Each search looks at the site anew, so it fits sites that are small, and near. Nothing outside of the site's own host is
     looked at, nor what its `robots.txt` forbids, nor what the tools may not read.
@@ -39,6 +40,7 @@ class SiteSearch:
     start_url: str
     pages: int = 50
     depth: int = 3
+    seconds: float = 60.0
 
     def __post_init__(self) -> None:
         start: Any = self.start_url
@@ -47,6 +49,7 @@ class SiteSearch:
         bounds: tuple[Any, Any] = (self.pages, self.depth)
         if not all(isinstance(bound, int) for bound in bounds) or self.pages < 1 or self.depth < 0:
             raise DefinitionError(f"SiteSearch looks at 1 page or more, 0 links away or more; not {self.pages!r} and {self.depth!r}")
+        above_zero("seconds", self.seconds)
 
     def describe(self) -> Mapping[str, Any]:
         """Which site, and how far."""
@@ -55,7 +58,7 @@ class SiteSearch:
     async def search(self, query: str, limit: int, fetch: Fetch) -> Sequence[Found]:
         """The site's pages that have words of the query, those that say most about them first. Raises `Unreadable` for no site."""
         site = await self.crawl(fetch)
-        return await asyncio.to_thread(ranked, site, query, limit)
+        return await in_thread(ranked, site, query, limit)
 
     async def crawl(self, fetch: Fetch) -> dict[str, Text]:
         """The site's pages by their addresses, the nearest first. A page that cannot be read is passed over, the first one excepted."""
@@ -63,15 +66,16 @@ class SiteSearch:
         robots = await _robots(start, fetch)
         site: dict[str, Text] = {}
         known, level = {start}, [start]
+        end = time.monotonic() + self.seconds
         for _ in range(self.depth + 1):
             following: list[str] = []
             for url in level:
-                if len(site) >= self.pages:
+                if len(site) >= self.pages or time.monotonic() > end:
                     return site
                 if not robots.can_fetch(AGENT, url):
                     continue
                 try:
-                    page = await _page(await fetch(url))
+                    page = await text_of(await fetch(url), self.seconds)
                 except Unreadable:
                     if url == start:
                         raise
@@ -113,10 +117,6 @@ async def _robots(start: str, fetch: Fetch) -> RobotFileParser:
     else:
         robots.parse(decoded(found.body, found.charset).splitlines())
     return robots
-
-
-async def _page(found: Fetched) -> Text:
-    return await asyncio.to_thread(page_of, found)
 
 
 def _snippet(page: Text, wanted: set[str]) -> str:

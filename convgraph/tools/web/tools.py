@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeAlias
@@ -14,7 +14,7 @@ from convgraph.tools.definition import Approval, Tool, tool
 from convgraph.tools.web.access import AllowedHosts, Place, Unreadable, above_zero, access
 from convgraph.tools.web.fetching import Fetcher
 from convgraph.tools.web.html_text import Text
-from convgraph.tools.web.pages import Part, page_of, parts_of
+from convgraph.tools.web.pages import Part, parts_of, text_of
 from convgraph.tools.web.search import Found, SearchEngine
 
 RESULTS = 8
@@ -22,6 +22,8 @@ RESULTS = 8
 PLACES = 10
 """How many places on a page are told of."""
 _AROUND = 200
+_SHOWING_NOTHING = re.compile("[\U000e0000-\U000e007f]")
+"""Unicode's tags: each is a letter for a model, and nothing for a person."""
 
 Url: TypeAlias = Annotated[str, "the page's whole address, with http:// or https://"]
 
@@ -107,7 +109,7 @@ class _Reader:
 
     async def _parts(self, url: str) -> tuple[str, Text, list[Part]]:
         found = await self.fetch(url)
-        page = await asyncio.to_thread(page_of, found)
+        page = await text_of(found, self.fetch.seconds)
         return found.url, page, parts_of(page, self.part_size)
 
 
@@ -153,5 +155,5 @@ def _counted(number: int, what: str) -> str:
 
 
 def _sound(text: str) -> str:
-    """The text without halves of characters, which no journal holds."""
-    return text.encode("utf-8", "replace").decode()
+    """The text without halves of characters, which no journal holds, and without those that say something but show nothing."""
+    return _SHOWING_NOTHING.sub("", text).encode("utf-8", "replace").decode()
