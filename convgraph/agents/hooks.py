@@ -64,7 +64,9 @@ async def sent(hooks: Mapping[str, Sequence[Hook]], sender: Agent, recipient: Ag
 
 
 def _changed(message: Message, mapping: Mapping[str, Any], changed: Any) -> Message:
-    """The message with what a hook has changed of its mapping. What a mapping does not tell (whose words an agent says) stays."""
+    """The message with what a hook has changed of its mapping. What a mapping does not tell (whose words an agent says, data) stays."""
     said = from_mapping(changed, message.sender)[0]
+    if said.data is None:
+        said = replace(said, data=message.data)
     told = cast("Mapping[str, Any]", changed).get("role") if isinstance(changed, Mapping) else None
     return replace(said, role=message.role) if told in (None, mapping["role"]) else said

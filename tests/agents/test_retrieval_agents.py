@@ -413,6 +413,15 @@ def test_as_many_passages_are_shown_as_fit_and_at_least_one(pages: Collection) -
     assert sorted(source for each in sources(rest.messages) for source in each) == sorted(PAGES), "what did not fit comes later"
 
 
+def test_a_hook_that_changes_the_words_leaves_the_sources(pages: Collection) -> None:
+    finder = retriever(pages)
+    finder.register_hook("process_message_before_send", lambda sender, message, recipient, silent: {**message, "content": "Look."})
+    result = ask(finder, assistant(ASKS, ANSWER))
+
+    assert [message.text for message in result.messages][::2] == ["Look.", "Look."]
+    assert sources(result.messages) == [["leave.md"], ["heads.md"]]
+
+
 def test_a_chat_may_say_how_many_and_what_they_hold(pages: Collection) -> None:
     three = ask(retriever(pages), assistant(ANSWER), n_results=3)
     holding = ask(retriever(pages), assistant(ANSWER), search_string="fish")
