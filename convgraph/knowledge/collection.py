@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from convgraph.knowledge.collection_file import CollectionFile, Entry, digest_of
 from convgraph.knowledge.documents import Document
 from convgraph.knowledge.found import Found, as_text, fused
 from convgraph.models.local_embedder import LocalEmbedder
+from convgraph.models.text import sound
 from convgraph.protocols import Embedder
 from convgraph.runtime.threads import in_thread
 from convgraph.sync import run_sync
@@ -103,9 +105,10 @@ class Collection:
         query's words, rare ones counting more (BM25); by "both", the two lists joined by their ranks. With
         `below_distance`, what is found by meaning is nearer than that (cosine distance: 0 the same, 1 unrelated).
         """
-        if not query.strip():
-            raise InputError("the query is empty: say what to search for")
+        if not isinstance(query, str) or not query.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"a query is a text that says what to search for, not {query!r:.100}")
         _check_how(limit, by, below_distance)
+        query = sound(query)
         if by == "meaning":
             return await self._by_meaning(query, limit, below_distance)
         if by == "words":
@@ -160,9 +163,10 @@ class Collection:
     def _by_source(self, items: Iterable[Document | Chunk]) -> dict[str, list[Chunk]]:
         sources: dict[str, list[Chunk]] = {}
         documents: set[str] = set()
-        for item in items:
-            if not isinstance(item, Document | Chunk):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise InputError(f"a collection takes documents and chunks, not {item!r:.100}; read_documents() makes them of files")
+        for given in items:
+            if not isinstance(given, Document | Chunk):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InputError(f"a collection takes documents and chunks, not {given!r:.100}; read_documents() makes them of files")
+            item = replace(given, source=sound(given.source), text=sound(given.text))
             if item.source in documents or (isinstance(item, Document) and item.source in sources):
                 raise InputError(f"source {item.source!r} is there twice: a collection holds one document of a source")
             if isinstance(item, Chunk):
@@ -185,8 +189,8 @@ class Collection:
 def _check_how(limit: int, by: str, below_distance: float | None) -> None:
     if by not in ("meaning", "words", "both"):
         raise InputError(f'by={by!r} is to be "meaning", "words" or "both"')
-    if not limit > 0:
-        raise InputError(f"limit={limit} is to be at least 1")
+    if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"limit={limit!r} is to be a whole number from 1")
     if below_distance is not None and by == "words":
         raise InputError('below_distance= is a distance of meanings, which by="words" does not look at')
 

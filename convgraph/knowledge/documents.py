@@ -44,7 +44,8 @@ def read_documents(
     name; with a `root`, its path below that.
 
     A file that cannot be read is told to `on_unreadable(source, reason)`, and the others are read. Without it, `InputError`
-    is raised for all of them together; so too for paths that do not exist, and two files with one source.
+    is raised for all of them together; so too for paths that do not exist, a folder without documents, and two files with one
+    source.
     """
     documents: dict[str, Document] = {}
     unreadable: list[str] = []
@@ -85,7 +86,10 @@ def _files(
         raise InputError(f"there is no {', '.join(missing)} (in {Path.cwd()})")
     for each in given:
         path = Path(each)
-        for file in _in_folder(path, recursive) if path.is_dir() else [path]:
+        files = _in_folder(path, recursive) if path.is_dir() else [path]
+        if not files:
+            raise InputError(f"there is no document in {path}; read are files with the suffixes {' '.join(sorted(SUFFIXES))}")
+        for file in files:
             yield file, _source(file, root or (path if path.is_dir() else path.parent))
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,7 +50,10 @@ def html(data: bytes) -> Text:
     """What a person sees of the page, with headings as in Markdown."""
     from convgraph.knowledge.html_text import read_html
 
-    title, text = read_html(data)
+    try:
+        title, text = read_html(data)
+    except RecursionError as error:
+        raise Unreadable("its elements are nested too deeply") from error
     return Text(text, title, "markdown")
 
 
@@ -96,20 +99,24 @@ def comma_separated(data: bytes) -> Text:
 
 def json_text(data: bytes) -> Text:
     """A line for each value, after the path that leads to it; the items of a list are paragraphs."""
+    text = _decoded(data)
     try:
-        value: Any = json.loads(_decoded(data))
+        value: Any = json.loads(text)
+        return _paragraphs(cast("list[Any]", value) if isinstance(value, list) else [value])
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON: {error}") from error
-    items: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
-    return Text("\n\n".join("\n".join(_told(item)) for item in items))
 
 
 def json_lines(data: bytes) -> Text:
     """The same for a file with one JSON value a line."""
+    lines = _decoded(data).splitlines()
     try:
-        items: list[Any] = [json.loads(line) for line in _decoded(data).splitlines() if line.strip()]
+        return _paragraphs([json.loads(line) for line in lines if line.strip()])
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not JSON in each line: {error}") from error
+
+
+def _paragraphs(items: Sequence[Any]) -> Text:
     return Text("\n\n".join("\n".join(_told(item)) for item in items))
 
 

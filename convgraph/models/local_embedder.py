@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import MissingDependency, ModelConfigError
+from convgraph.models.text import sound
 from convgraph.runtime.threads import in_thread
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class LocalEmbedder:
         """A vector of length 1 for each text, in order."""
         if not texts:
             return []
-        return await in_thread(self._embedded, list(texts))
+        return await in_thread(self._embedded, [sound(text) for text in texts])
 
     def _embedded(self, texts: list[str]) -> list[list[float]]:
         return self._loaded().encode(texts).tolist()

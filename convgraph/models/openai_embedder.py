@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convgraph.models.pool import ConnectionPool, endpoint_for, without_credentials
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.settings import checked, required
+from convgraph.models.text import sound
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -82,7 +83,8 @@ class OpenAIEmbedder:
         endpoint = endpoint_for(self._model, self._api_key, self._base_url, self._timeout)
         vectors: list[list[float]] = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            body: dict[str, Any] = {"model": self._model, "input": list(texts[start : start + TEXTS_AT_ONCE]), "encoding_format": "float"}
+            some = [sound(text) for text in texts[start : start + TEXTS_AT_ONCE]]
+            body: dict[str, Any] = {"model": self._model, "input": some, "encoding_format": "float"}
             if self._asked_dimensions:
                 body["dimensions"] = self._asked_dimensions
             request = EmbeddingRequest(endpoint, body, self._pool, self._limit)

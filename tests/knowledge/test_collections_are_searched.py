@@ -221,6 +221,16 @@ def test_a_collection_in_memory_finds_what_one_in_a_file_finds(collection: Colle
     assert in_memory.search("door", by="both") == collection.search("door", by="both") != []
 
 
+@pytest.mark.parametrize("by", ["meaning", "words", "both"])
+def test_halves_of_characters_do_no_harm(collection: Collection, by: By) -> None:
+    """Names of files and texts of models now and then hold what UTF-8 cannot carry."""
+    collection.add(Document("file\udcff.md", "a door \ud83d and more"))
+
+    assert [each.text for each in collection.search("door \udcff", by=by)] == ["a door \ufffd and more"]
+    assert collection.sources == ["file\ufffd.md"]
+    assert collection.add(Document("file\udcff.md", "a door \ud83d and more")) == 0
+
+
 def test_a_file_keeps_several_collections_apart(local: LocalEmbedder, tmp_path: Path) -> None:
     one, two = (Collection(tmp_path / "docs.db", name, embedder=local) for name in ("one", "two"))
     one.add(FACTS)
@@ -268,8 +278,10 @@ def test_the_synchronous_face_works_inside_a_running_loop(collection: Collection
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda it: it.search("  "), "query is empty"),
+        (lambda it: it.search("  "), "not '  '"),
+        (lambda it: it.search(5), "a query is a text"),
         (lambda it: it.search("a", 0), "limit=0"),
+        (lambda it: it.search("a", "3"), "limit='3'"),
         (lambda it: it.search("a", by="feeling"), "by='feeling'"),
         (lambda it: it.search("a", by="words", below_distance=0.5), "below_distance="),
         (lambda it: it.add("a text"), "documents and chunks, not 'a'"),

@@ -144,6 +144,7 @@ def test_text_is_read_in_unicodes_encodings(tmp_path: Path, encoding: str) -> No
         ("a.pdf", pdf(""), "pictures"),
         ("a.json", '{"a": ', "not JSON"),
         ("a.json", "[" * 100_000, "not JSON"),
+        ("a.html", "<div>" * 5000 + "text", "nested too deeply"),
         ("a.jsonl", '{"a": 1}\nnonsense', "not JSON"),
     ],
 )
@@ -188,3 +189,10 @@ def test_two_files_with_one_source_are_refused(tmp_path: Path) -> None:
 def test_a_path_outside_of_root_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not below root="):
         read_documents(written(tmp_path, "a.md", "text"), root=tmp_path / "other")
+
+
+def test_a_folder_without_documents_is_refused_rather_than_read_as_nothing(tmp_path: Path) -> None:
+    written(tmp_path, "report.docx", b"PK")
+
+    with pytest.raises(InputError, match=r"no document in .*\.md .*\.pdf"):
+        read_documents(tmp_path)
