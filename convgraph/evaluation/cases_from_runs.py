@@ -28,7 +28,7 @@ _DONE_OUTSIDE = ("tool", "code")
 def case_of(record: Record, result: RunResult, definition: Definition, name: str) -> dict[str, Any]:
     """The run as a case called `name`, in the form that a file of cases has. `result` is what its replay gave.
 
-    Raises `InputError` for what a case cannot say: further inputs, edits by a fork, tools that failed.
+    Raises `InputError` for what a case cannot say: further inputs, edits by a fork, results that are not in the record.
     """
     started, events = cast(RunStarted, record.events[0]), record.events[1:]
     _check_says_all(record.run_id, events)
@@ -151,12 +151,13 @@ def _tools(run_id: str, done: Sequence[EffectFinished]) -> dict[str, list[Any]]:
     for event in done:
         if event.effect not in _DONE_OUTSIDE and (event.effect != "human" or event.question is not None):
             continue
-        if event.error is not None:
+        if event.error is not None and event.error.type == "NotEncodable":
             raise InputError(
-                f"run {run_id!r}: {event.effect} {event.name!r} failed in turn {event.path}, which a case cannot say; "
-                "keep it as a test: --out test_….py"
+                f"run {run_id!r}: what {event.name!r} gave in turn {event.path} was not recorded, since it cannot be; "
+                "a case has no result for it"
             )
-        results.setdefault(event.name, []).append(event.result)
+        failed = event.error is not None and {"raises": {"type": event.error.type, "message": event.error.message}}
+        results.setdefault(event.name, []).append(failed or event.result)
     return results
 
 

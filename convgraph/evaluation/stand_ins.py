@@ -102,17 +102,37 @@ def people(case: Case) -> Callable[[Question], Any]:
 
 
 def effects(case: Case) -> Callable[[str, str], tuple[Any] | None]:
-    """What tools, and other effects of a name that the case has results for, give: these, in order, instead of being done."""
-    left = {name: iter(results) for name, results in case.tools.items()}
+    """What tools, and other effects of a name that the case has results for, give: these, in order, instead of being done.
+
+    `{raises: {type: …, message: …}}` is an error. Raises `InputError` for one that is none.
+    """
+    left = {
+        name: iter([_result(result, f"{case.place}: tools[{name!r}][{number}]") for number, result in enumerate(results)])
+        for name, results in case.tools.items()
+    }
 
     def instead(_: str, name: str) -> tuple[Any] | None:
         if name not in left:
             return None
         for result in left[name]:
+            if isinstance(result, Exception):
+                raise result
             return (result,)
         raise InputError(f"{case.place}: tools[{name!r}] has {len(case.tools[name])} results, and all are used up")
 
     return instead
+
+
+def _result(given: Any, place: str) -> Any:
+    """A tool's result, or the error that it ended with."""
+    if not isinstance(given, Mapping) or set(cast("Mapping[str, Any]", given)) != {"raises"}:
+        return given
+    error: Any = cast("Mapping[str, Any]", given)["raises"]
+    named: Mapping[str, Any] = cast("Mapping[str, Any]", error) if isinstance(error, Mapping) else {}
+    kind, message = named.get("type", "Exception"), named.get("message", "")
+    if not isinstance(error, Mapping) or not isinstance(kind, str) or not kind.isidentifier() or not isinstance(message, str):
+        raise InputError(f"{place}: an error is {{raises: {{type: TimeoutError, message: …}}}}, not {given!r:.80}")
+    return type(kind, (Exception,), {})(message)
 
 
 def unasked(case: Case, events: Iterable[Event]) -> list[str]:

@@ -145,12 +145,21 @@ def test_errors_tool_calls_and_usage_can_be_scripted() -> None:
         [
             Case("calls", "1 + 2?", {"contains": "3"}, script={"agent": lines}),
             Case("stands in", "1 + 2?", {"contains": "3"}, script={"agent": lines}, tools={"add": [3]}),
+            Case(
+                "breaks",
+                "1 + 2?",
+                {"contains": "3"},
+                script={"agent": lines},
+                tools={"add": [{"raises": {"type": "Overflow", "message": "too much"}}]},
+            ),
             Case("fails", "1 + 2?", {"status": "failed", "stop_reason": "down"}, script=down),
         ],
     )
     assert evaluation.passed, str(evaluation)
     assert called == [1], "a tool with results is not called"
     assert evaluation["calls"].usage == Usage(2, 7, 0, 0.5)
+    with pytest.raises(InputError, match=r"tools\['add'\]\[0\]: an error is"):
+        evaluate(graph, [Case("c", "x", script={"agent": lines}, tools={"add": [{"raises": "broken"}]})])
 
 
 def test_people_answer_from_the_case_and_a_case_without_answers_waits() -> None:
