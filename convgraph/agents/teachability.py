@@ -38,6 +38,14 @@ REMEMBERED = (
 MOST_SHOWN = 50
 """How many facts `known_facts` shows a model at once."""
 
+_INSTEAD: Mapping[str, str] = {
+    "path_to_db_dir": "facts='memory.db' says where facts are kept",
+    "reset_db": "open_facts('memory.db').forget(namespace=…) has them forgotten",
+    "llm_config": "the agent's own model says what is to be learnt",
+    "verbosity": "what it was asked and has learnt is in the journal (convgraph show RUN_ID --events)",
+}
+"""What there is in place of AutoGen's options."""
+
 _PLACES = re.compile(r"\{(\w*)\}")
 
 
@@ -65,7 +73,11 @@ class Teachability:
         learns_from: Collection[str] | None = None,
         tools: bool = True,
         approval: Approval = None,
+        **autogen: Any,
     ) -> None:
+        for option in autogen:
+            instead = _INSTEAD.get(option)
+            raise DefinitionError(f"Teachability takes no {option}=" + (f": {instead}" if instead else ""))
         self.facts = open_facts(facts) if isinstance(facts, str | Path) else facts
         if not (self.facts is None or isinstance(self.facts, FactStore)):
             raise DefinitionError(f"facts= is a FactStore (open_facts makes one), the URL of one, or None, not {facts!r:.80}")
@@ -73,7 +85,7 @@ class Teachability:
         if isinstance(max_num_retrievals, bool) or not isinstance(max_num_retrievals, int) or max_num_retrievals < 1:
             raise DefinitionError(f"max_num_retrievals={max_num_retrievals!r} is not a number of facts, 1 or more")
         if isinstance(recall_threshold, bool) or not isinstance(recall_threshold, int | float) or not 0 <= recall_threshold <= 1:
-            raise DefinitionError(f"recall_threshold={recall_threshold!r} is not a number from 0 (anything) to 1 (the very same)")
+            raise DefinitionError(f"recall_threshold={recall_threshold!r} is not a nearness from 0 (anything) to 1 (the very same)")
         if isinstance(learns_from, str):
             raise DefinitionError(f"learns_from= is a list of names; write [{learns_from!r}]")
         self.max_num_retrievals = max_num_retrievals

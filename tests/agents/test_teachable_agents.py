@@ -506,6 +506,9 @@ class TestDefinitions:
             ({"max_num_retrievals": 0}, "1 or more"),
             ({"recall_threshold": 1.5}, "from 0 .* to 1"),
             ({"learns_from": "ada"}, r"write \['ada'\]"),
+            ({"path_to_db_dir": "./tmp/db"}, "facts='memory.db' says where"),
+            ({"verbosity": 0}, "is in the journal"),
+            ({"no_such_option": 0}, "takes no no_such_option="),
         ],
     )
     def test_bad_options_are_refused(self, options: dict[str, Any], said: str) -> None:
