@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -115,7 +115,7 @@ def test_an_engine_that_answers_in_json_is_asked(site: LocalSite) -> None:
     assert "8. 6\n" in told
     assert "9. " not in told
     assert site.requests[0]["x-key"] == "secret"
-    assert "secret" not in repr(engine) + json.dumps(engine.describe())
+    assert "secret" not in repr(engine) + engine.about
 
 
 def test_the_shape_of_an_answer_can_be_said(site: LocalSite) -> None:
@@ -175,8 +175,7 @@ def test_what_cannot_be_is_refused_when_it_is_made(make: Any, said: str) -> None
 class Listed:
     """A search engine of one's own."""
 
-    def describe(self) -> Mapping[str, Any]:
-        return {"type": "listed"}
+    about = "a list"
 
     async def search(self, query: str, limit: int, fetch: Any) -> Sequence[Found]:
         return [Found("http://tea.test/tea", (await fetch("http://tea.test/tea")).kind, query)][:limit]
@@ -257,6 +256,10 @@ def test_the_model_is_told_what_it_may_read_and_how() -> None:
     reading, finding, search = web_tools(["example.com", "*.example.org"], search=SiteSearch("http://example.com/"))
 
     assert "It may read: example.com, *.example.org." in reading.description
+    assert search.description.startswith("Search the site http://example.com/.")
+    assert web_tools("public", search=JsonSearch("https://e.example/?q={query}"))[2].description.startswith(
+        "Search the web, by way of e.example."
+    )
     assert reading.schema()["function"]["parameters"]["required"] == ["url"]
     assert [each.name for each in (reading, finding, search)] == ["read_page", "find_on_page", "search_web"]
     assert [each.name for each in web_tools("public")] == ["read_page", "find_on_page"]

@@ -27,8 +27,9 @@ class Found:
 class SearchEngine(Protocol):
     """Finds pages."""
 
-    def describe(self) -> Mapping[str, Any]:
-        """What it is, as plain JSON, without secrets."""
+    @property
+    def about(self) -> str:
+        """What is searched, in words for a model: `the site http://handbook.test/`. It is part of an agent's definition."""
         ...
 
     async def search(self, query: str, limit: int, fetch: Fetch) -> Sequence[Found]:
@@ -65,9 +66,10 @@ class JsonSearch:
         except Unreadable as error:
             raise DefinitionError(f"JsonSearch's address cannot be asked: {error}") from error
 
-    def describe(self) -> Mapping[str, Any]:
-        """Where it is, and where its answers have what."""
-        return {"type": "json", "address": self.address, "results": self.results}
+    @property
+    def about(self) -> str:
+        """The engine's host."""
+        return f"the web, by way of {parsed(self.address).host}"
 
     async def search(self, query: str, limit: int, fetch: Fetch) -> Sequence[Found]:  # noqa: ARG002  # an engine is asked by itself
         """What the engine answers. Raises `Unreadable` where that is not what was expected."""

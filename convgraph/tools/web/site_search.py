@@ -51,9 +51,10 @@ class SiteSearch:
             raise DefinitionError(f"SiteSearch looks at 1 page or more, 0 links away or more; not {self.pages!r} and {self.depth!r}")
         above_zero("seconds", self.seconds)
 
-    def describe(self) -> Mapping[str, Any]:
-        """Which site, and how far."""
-        return {"type": "site", "start_url": self.start_url, "pages": self.pages, "depth": self.depth}
+    @property
+    def about(self) -> str:
+        """The site's first address."""
+        return f"the site {self.start_url}"
 
     async def search(self, query: str, limit: int, fetch: Fetch) -> Sequence[Found]:
         """The site's pages that have words of the query, those that say most about them first. Raises `Unreadable` for no site."""

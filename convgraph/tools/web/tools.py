@@ -76,7 +76,7 @@ def web_tools(
         async def search_web(query: Annotated[str, Field(min_length=1, description="a few words")]) -> str:
             return _told_results(query, await engine.search(query, RESULTS, reader.fetch))
 
-        made.append((search_web, "Search for web pages. Tells addresses, titles, and a little of what the pages say."))
+        made.append((search_web, f"Search {engine.about}. Tells addresses, titles, and a little of what the pages say."))
     tools = [tool(fn, description=description, idempotent=True, approval=approval) for fn, description in made]
     return [replace(each, source="web_tools") for each in tools]
 
