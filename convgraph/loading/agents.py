@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
 
+from convgraph.content_parts import names_images
 from convgraph.errors import DefinitionError
 from convgraph.loading.allowed import callable_at, function_in
 from convgraph.loading.keys import check_keys, checked_text
@@ -27,6 +28,8 @@ def agent_options(detail: Mapping[str, Any], allowed: frozenset[str], place: str
                 f"{place}.{key}: what was added to an agent ({detail[key]!r:.200}) is in no document; pass the agent as speakers="
             )
     check_keys(detail, ("type", *_PARTS), place)
+    if detail["type"] == "MultimodalConversableAgent" and names_images(str(detail.get("system_message", ""))):
+        raise DefinitionError(f"{place}.system_message: it names a picture, and a document has no file read; pass the agent as speakers=")
     options: dict[str, Any] = {}
     for key, value in detail.items():
         if key != "type":

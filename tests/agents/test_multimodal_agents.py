@@ -234,12 +234,14 @@ def test_it_is_in_documents_where_its_instruction_has_no_pictures() -> None:
         graph.set_start("looker")
         return graph
 
-    plain = graph(looker("x", system_message="Look."))
+    plain = graph(looker("x", system_message="Look at them."))
     read = ConversationGraph.from_yaml(plain.to_yaml())
 
     assert read.fingerprint == plain.fingerprint
     with pytest.raises(DefinitionError, match="pass the agent as speakers="):
         ConversationGraph.from_yaml(graph(looker("x", system_message="Like <img red.png>")).to_yaml())
+    with pytest.raises(DefinitionError, match=r"system_message: it names a picture, and a document has no file read"):
+        ConversationGraph.from_yaml(plain.to_yaml().replace("Look at them.", "Look at <img red.png>"))
 
 
 # The record
