@@ -309,6 +309,8 @@ class ConversableAgent(RememberingAgent):
         """The opening message with the carryover under it."""
         if isinstance(message, Mapping):
             given = cast("Mapping[str, Any]", message)
+            if "content" not in given:
+                raise InputError(f"agent {self.name!r}: a message given as a mapping has a 'content'; parts of one are a list: message=[…]")
             return {**given, "content": with_carryover(given["content"], context.get("carryover"))}
         return with_carryover(message, context.get("carryover"))
 

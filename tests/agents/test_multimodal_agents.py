@@ -66,6 +66,14 @@ def test_a_message_may_be_a_mapping(message: Any) -> None:
     assert kinds(result.messages[0]) == ["text", "image_url"]
 
 
+def test_a_part_by_itself_is_no_message() -> None:
+    with pytest.raises(InputError, match=r"parts of one are a list: message=\[…\]"):
+        user().initiate_chat(looker("Red."), message=image("red.png"))
+    result = user().initiate_chat(looker("Red."), message=[image("red.png")], max_turns=1)
+
+    assert kinds(result.messages[0]) == ["image_url"]
+
+
 def test_one_who_looks_says_pictures_too() -> None:
     result = looker().initiate_chat(user(), message="See <img red.png>", max_turns=1)
 
