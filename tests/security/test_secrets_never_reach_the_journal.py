@@ -20,6 +20,7 @@ from convgraph import (
     ConversableAgent,
     ConversationGraph,
     Message,
+    Nested,
     Parallel,
     Reply,
     ScriptedModel,
@@ -160,6 +161,22 @@ def test_branches_and_nested_conversations_say_it_no_more_than_others(tmp_path: 
     graph.set_start("both")
 
     assert [message.text for message in had(graph, tmp_path)] == ["go", "[secret token]", "and [secret token]"]
+
+
+def test_what_a_nested_conversation_begins_with_is_without_it(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    async def hears(ctx: Context) -> str:
+        heard.extend(message.text for message in ctx.messages)
+        return "Understood."
+
+    graph = ConversationGraph("g")
+    graph.add_node(Nested(graph_of(hears), opening=lambda ctx: f"Use {ctx.deps['token'].get_secret_value()}."), name="inner")
+    graph.add_edge("inner", END)
+    graph.set_start("inner")
+    had(graph, tmp_path)
+
+    assert heard == ["Use [secret token]."] * 2, "live, and in the replay"
 
 
 def test_an_effect_s_typed_value_is_searched_too_and_goes_on_as_it_is_recorded(tmp_path: Path) -> None:
