@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ class LocalEmbedder:
     """A sentence transformer on this machine: all-MiniLM-L6-v2 as installed, or one of its make in `folder`.
 
     Of a text longer than the model reads (`longest` tokens, 256 for the installed one), the rest has no part in its
-    vector: split long texts first. The weights (91 MB) are read once, with the first text; embedding happens in a thread.
-    Any number of threads and runs may share an embedder. A folder's model is known by the folder's name.
+    vector: split long texts first. The weights (91 MB) are read with the first text, and shared with embedders that come
+    after it. Embedding happens in a thread; any number of threads and runs may share an embedder. The model of a folder
+    is known by the folder's name.
 
     Raises `MissingDependency` where the model or what computes it is not installed, and `ModelConfigError` for a folder
     that holds no such model.
@@ -79,14 +80,20 @@ class LocalEmbedder:
 
     @cached_property
     def _encoder(self) -> SentenceEncoder:
-        try:
-            from convgraph.models.sentence_encoder import SentenceEncoder
-        except ImportError as error:
-            raise MissingDependency(f"{_MISSING} ({error})") from error
-        try:
-            return SentenceEncoder(self.folder)
-        except Exception as error:  # the libraries raise errors of their own makes for damaged files
-            raise ModelConfigError(f"the model in {self.folder} cannot be read: {type(error).__name__}: {error}") from error
+        return _encoder_in(self.folder)
+
+
+@lru_cache(maxsize=1)
+def _encoder_in(folder: Path) -> SentenceEncoder:
+    """The model in `folder`, which nobody changes: embedders that come one after another share it."""
+    try:
+        from convgraph.models.sentence_encoder import SentenceEncoder
+    except ImportError as error:
+        raise MissingDependency(f"{_MISSING} ({error})") from error
+    try:
+        return SentenceEncoder(folder)
+    except Exception as error:  # the libraries raise errors of their own makes for damaged files
+        raise ModelConfigError(f"the model in {folder} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _installed_folder() -> Path:

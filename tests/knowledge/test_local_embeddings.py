@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from convgraph import LocalEmbedder
 from convgraph.errors import MissingDependency, ModelConfigError
@@ -109,6 +110,40 @@ def test_many_threads_may_share_an_embedder_that_has_read_nothing_yet() -> None:
 
     assert len(vectors) == 4
     assert all(vector == vectors[0] for vector in vectors)
+
+
+def test_numpy_computes_with_as_many_threads_afterwards_as_before(embedder: LocalEmbedder) -> None:
+    """While it embeds, one each: how many a process has is everybody's."""
+    embedded(embedder, "the weights are read")
+    before = threadpool_info()
+    threads = [threading.Thread(target=embedded, args=(embedder, "a text " * number)) for number in (1, 50, 200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert threadpool_info() == before != []
+
+
+def test_without_the_package_that_bounds_threads_the_vectors_are_the_same(embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded = embedded(embedder, "a text")
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+
+    assert likeness(bounded[0], embedded(embedder, "a text")[0]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_embedders_of_one_model_share_its_weights(embedder: LocalEmbedder) -> None:
+    """Each collection makes an embedder where none is given; 91 MB for each would be too much."""
+    embedded(embedder, "a text")
+    before = resident_bytes()
+    for _ in range(3):
+        embedded(LocalEmbedder(), "a text")
+
+    assert resident_bytes() - before < 60_000_000
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def test_the_loop_goes_on_while_texts_are_embedded(embedder: LocalEmbedder) -> None:
