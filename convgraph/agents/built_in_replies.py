@@ -110,7 +110,7 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
         reply = await agent.ask_model(exchange.ctx, model, messages)
         if reply.misfit:
             reply = await _corrected(agent, exchange, model, said, reply)
-        message = agent.answer(reply, messages)
+        message = agent.answer_of_model(reply, messages)
         if not reply.tool_calls or any(agent.leaves_to_others(call.name) for call in reply.tool_calls):
             return True, message if not said else Reply([*said, message], update or None)
         from convgraph.tools import run_tool_calls

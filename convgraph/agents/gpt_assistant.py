@@ -97,7 +97,8 @@ class GPTAssistantAgent(ConversableAgent):
     def describe(self) -> Mapping[str, Any]:
         """The agent's definition as plain JSON, without secrets."""
         described = super().describe()
-        return {**described, "hosted_tools": [dict(tool) for tool in self._hosted]} if self._hosted else described
+        tools = [*described.get("tools", ()), *map(dict, self._hosted)]
+        return {**described, "tools": tools} if tools else described
 
     def request(self, messages: Sequence[Message]) -> ModelRequest:
         """What the agent's model is asked: all of it, with how much of that the endpoint knows."""
@@ -114,9 +115,9 @@ class GPTAssistantAgent(ConversableAgent):
                 raise
         return await ctx.call_model(model, replace(request, remembered=None))
 
-    def answer(self, reply: ModelReply, messages: Sequence[Message]) -> Message:
+    def answer_of_model(self, reply: ModelReply, messages: Sequence[Message]) -> Message:
         """What the agent says, with what it takes to go on from it."""
-        return replace(super().answer(reply, messages), data=answer_data(reply, messages))
+        return replace(super().answer_of_model(reply, messages), data=answer_data(reply, messages))
 
 
 def _of_assistant(config: Mapping[str, Any] | None, where: str) -> list[Any]:

@@ -134,6 +134,14 @@ class ReplyingAgent(DefinedAgent):
                 return await self._hooked_reply(reply, said_to or exchange.sender, silent)
         return reply
 
+    async def ask_model(self, ctx: Context, model: Model, messages: Sequence[Message]) -> ModelReply:
+        """What the agent's model says to the messages. For subclasses that ask in another way."""
+        return await ctx.call_model(model, self.request(messages))
+
+    def answer_of_model(self, reply: ModelReply, messages: Sequence[Message]) -> Message:  # noqa: ARG002  # subclasses note what was answered
+        """What the agent says, where its model has said this to the messages."""
+        return Message(self.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
+
     def why_it_ends(self, exchange: Exchange, incoming: Message) -> str:  # noqa: ARG002  # subclasses look at who is spoken to
         """Why what the agent was sent ends the chat for it; empty where it does not."""
         return "termination message" if self.is_termination(incoming) else ""

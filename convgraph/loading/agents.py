@@ -34,7 +34,15 @@ def agent_options(detail: Mapping[str, Any], allowed: frozenset[str], place: str
     for key, value in detail.items():
         if key != "type":
             options |= _PARTS[key](value, allowed, f"{place}.{key}")
-    return options
+    return _of_assistant(options, place) if detail["type"] == "GPTAssistantAgent" else options
+
+
+def _of_assistant(options: dict[str, Any], place: str) -> dict[str, Any]:
+    """The options as a `GPTAssistantAgent` takes them: it has instructions, and runs nothing for others."""
+    for key, part in (("function_map", "executes"), ("code_execution_config", "code_execution")):
+        if key in options:
+            raise DefinitionError(f"{place}.{part}: a GPTAssistantAgent has no such thing; give it to another agent")
+    return {"instructions" if key == "system_message" else key: value for key, value in options.items()}
 
 
 _Part: TypeAlias = Callable[[Any, frozenset[str], str], dict[str, Any]]

@@ -16,6 +16,7 @@ from convgraph.runtime.functions import FunctionSpeaker
 _KINDS: Mapping[str, str] = {
     "AssistantAgent": "convgraph.agents.assistant:AssistantAgent",
     "ConversableAgent": "convgraph.agents.conversable:ConversableAgent",
+    "GPTAssistantAgent": "convgraph.agents.gpt_assistant:GPTAssistantAgent",
     "MultimodalConversableAgent": "convgraph.agents.multimodal:MultimodalConversableAgent",
     "RetrieveAssistantAgent": "convgraph.agents.retrieval:RetrieveAssistantAgent",
     "UserProxyAgent": "convgraph.agents.user_proxy:UserProxyAgent",

@@ -145,7 +145,7 @@ def test_a_call_without_its_result_is_no_answer_to_go_on_from() -> None:
     """An endpoint refuses what leaves a call open."""
     call = autogen.ToolCall("c1", "double")
     history = [Message("asker", "Double."), Message("assistant", "", tool_calls=(call,)), Message("asker", "Never mind.")]
-    history[1] = GPTAssistantAgent("assistant", model=ScriptedModel([])).answer(
+    history[1] = GPTAssistantAgent("assistant", model=ScriptedModel([])).answer_of_model(
         ModelReply(tool_calls=(call,), response_id="resp_1"), history[:1]
     )
     agent = assistant()
@@ -166,7 +166,7 @@ def test_hosted_tools_are_passed_through_and_what_they_say_is_kept(server: Scrip
     assert searched == search
     assert message["content"][0]["annotations"] == [quoted]
     assert "items" not in result.messages[3].data
-    assert agent.describe()["hosted_tools"][0] == {"type": "web_search"}
+    assert agent.describe()["tools"][0] == {"type": "web_search"}
     agent.chat_graph(asker()).replay(result.run_id, store=store)
 
 
@@ -333,6 +333,23 @@ def test_a_cached_answer_is_gone_on_from(server: ScriptedServer, tmp_path: Path)
     assert one.messages == other.messages
     assert len(server.log) == 3
     assert other.usage.tokens == 0
+
+
+def test_a_document_holds_it(server: ScriptedServer) -> None:
+    tools = [{"type": "file_search", "vector_store_ids": ["vs_1"]}]
+    graph = two(assistant(llm_config=None, model=OpenAIResponsesModel("scripted"), tools=tools))
+    text = graph.to_yaml()
+    document = text.replace("tests.agents.test_endpoint_remembers_for_an_assistant:two.<locals>.ask", "builtins:repr")
+    loaded = ConversationGraph.from_yaml(document, allow=["builtins"], speakers={"ask": lambda ctx: f"Question {ctx.turn}."})
+    result = loaded.run("Hello.")
+
+    assert loaded.definition.nodes["assistant"].detail == graph.definition.nodes["assistant"].detail
+    assert [request["tools"] for request in server.requests] == [tools] * 3
+    assert result.messages[-1].text == "I see 6 items"
+    with pytest.raises(DefinitionError, match="executes: a GPTAssistantAgent has no such thing"):
+        ConversationGraph.from_yaml(
+            document.replace("system_message: You count.", "executes: []"), allow=["builtins"], speakers={"ask": repr}
+        )
 
 
 @pytest.mark.parametrize(
