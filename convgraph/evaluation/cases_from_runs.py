@@ -12,7 +12,8 @@ from typing import Any, cast
 from convgraph.errors import InputError
 from convgraph.evaluation.reading import from_text, read_cases
 from convgraph.evaluation.regression import check_secrets, relative_target
-from convgraph.evaluation.stand_ins import SELECTOR, SPEAKER_OF_SELECTIONS, line_document
+from convgraph.evaluation.script_lines import line_document
+from convgraph.evaluation.stand_ins import SELECTOR, SPEAKER_OF_SELECTIONS
 from convgraph.graph.coverage import graphs_within
 from convgraph.graph.definition import Definition
 from convgraph.journal.events import Edited, EffectFinished, Event, Resumed, RunStarted

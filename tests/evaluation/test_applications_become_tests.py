@@ -18,7 +18,7 @@ from convgraph.testing import ScriptedServer
 from convgraph.testing.records import areplay_record, from_text, record_of, to_text
 from tests.examples.chat_examples import APPLICATIONS, FOLDER, script_of
 
-QUICK = ("conversational_chess", "foreign_tools")
+QUICK = ("conversational_chess", "teaching", "web_information")
 
 
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in APPLICATIONS])
