@@ -139,9 +139,11 @@ async def test_a_record_holds_tools_people_nested_conversations_branches_and_cha
     store = open_store(":memory:")
     result = await parts().arun("Go.", store=store, run_id="r", human=lambda question: "the red one")
     assert result.status == "finished", result.stop_reason
-    record = from_text(to_text(await record_of(store, "r")), "r.json")
+    record = await record_of(store, "r")
+    read = from_text(to_text(record), "r.json")
 
-    replayed = await areplay_record(parts(), record)
+    assert read == record
+    replayed = await areplay_record(parts(), read)
     assert (replayed.messages, replayed.usage, replayed.status) == (result.messages, result.usage, "finished")
 
 

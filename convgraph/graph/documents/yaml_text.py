@@ -37,8 +37,11 @@ def _read(text: str) -> Any:
         loader.dispose()
 
 
-def loads(text: str, where: str) -> dict[str, Any]:
-    """The document that `text` holds. Raises `DefinitionError` with line and column for what is not plain data."""
+def loads(text: str, where: str, what: str = "a graph is a mapping with 'version', 'name', 'nodes' …") -> dict[str, Any]:
+    """The document that `text` holds. Raises `DefinitionError` with line and column for what is not plain data.
+
+    `what` says what the document has to be, for a text that is no mapping at all.
+    """
     if len(text) > MAX_LENGTH:
         raise DefinitionError(f"{where}: the text has {len(text)} characters; at most {MAX_LENGTH} are allowed")
     try:
@@ -50,7 +53,7 @@ def loads(text: str, where: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise DefinitionError(f"{where}: {error}") from error
     if not isinstance(value, dict):
-        raise DefinitionError(f"{where}: a graph is a mapping with 'version', 'name', 'nodes' …, not {value!r:.80}")
+        raise DefinitionError(f"{where}: {what}, not {value!r:.80}")
     return value
 
 
