@@ -62,8 +62,10 @@ def said_of(exit_code: int, output: str) -> str:
 
 def shown_of(session: Any, files: Sequence[str]) -> list[Part]:
     """The pictures among these files of the session's work folder, each after its name; of one that cannot be shown, why."""
-    read: Any = getattr(session, "read_file", None)  # an executor of a user's own may keep no files
-    named = [name for name in files if name.lower().endswith(_KINDS)] if read is not None else []
+    read: Any = getattr(session, "read_file", None)
+    if read is None:  # an executor of a user's own may keep no files
+        return []
+    named = [name for name in files if name.lower().endswith(_KINDS)]
     parts: list[Part] = []
     for name in named[:MOST_PICTURES]:
         try:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from convgraph import ConversationGraph, UserProxyAgent, image, open_store
-from convgraph.coding import LocalCommandLineCodeExecutor
+from convgraph.coding import CodeBlock, CodeResult, LocalCommandLineCodeExecutor, MarkdownCodeExtractor
 from convgraph.errors import DefinitionError
 
 
@@ -98,3 +98,27 @@ def test_it_is_part_of_the_definition_and_in_documents(tmp_path: Path) -> None:
     assert ConversationGraph.from_yaml(text).fingerprint == graph.fingerprint
     with pytest.raises(DefinitionError, match="True or False, not 'yes'"):
         said("", tmp_path, pictures="yes")
+
+
+class Elsewhere:
+    """An executor by AutoGen's protocol, which keeps no files here."""
+
+    @property
+    def code_extractor(self) -> MarkdownCodeExtractor:
+        return MarkdownCodeExtractor()
+
+    def execute_code_blocks(self, code_blocks: list[CodeBlock]) -> CodeResult:
+        return CodeResult(0, "drawn", files=("plot.png",))
+
+    def restart(self) -> None:
+        """There is nothing to restart."""
+
+
+def test_an_executor_without_files_shows_none() -> None:
+    config = {"executor": Elsewhere(), "pictures": True}
+    computer = UserProxyAgent("computer", human_input_mode="NEVER", code_execution_config=config)
+
+    assert (
+        computer.generate_reply([{"role": "user", "content": "```python\n1\n```"}])
+        == "exitcode: 0 (execution succeeded)\nCode output: drawn"
+    )
