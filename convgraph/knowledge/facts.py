@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -74,18 +74,17 @@ class FactStore:
     ) -> Fact:
         """See `remember`."""
         turn = current_turn()
-        draft = Fact("", namespace, text, about, data, key, Provenance() if turn is None else _place(turn))
-        document = document_of(checked(draft))
+        document = document_of(checked(Fact("", namespace, text, about, data, key)))
+        source = Provenance() if turn is None else _place(turn)  # no part of the request: a fork's replay is a run of another id
 
-        async def remember(document: dict[str, Any], supersedes: str | None, idempotency_key: str) -> dict[str, Any]:
-            known_by = hashlib.sha256(idempotency_key.encode()).hexdigest()[:20]
+        async def remember(document: dict[str, Any], supersedes: str | None) -> dict[str, Any]:
             secrets = None if turn is None else secrets_in(turn.deps)
             told = document if secrets is None else secrets.in_json(document)
-            fact = fact_of({**told, "id": f"fact-{known_by}", "created": time.time()})
+            fact = replace(fact_of(told), id=await _new_id(), source=source, created=time.time())
             return document_of(await self._db().write(lambda execute: tables.put(execute, fact, supersedes)))
 
         if turn is None:
-            return fact_of(await remember(document, supersedes, uuid.uuid4().hex))
+            return fact_of(await remember(document, supersedes))
         return fact_of(await turn.effect("remember", remember, document, supersedes, idempotent=True))
 
     async def arecall(self, namespace: str, query: str, limit: int = SHOWN, *, threshold: float = 0.0) -> Facts:
@@ -315,6 +314,19 @@ def _opener(url: str) -> Callable[[], Database]:
         return SqliteDatabase(path) if scheme == "sqlite" or not separator else PostgresDatabase(url)
 
     return opened
+
+
+async def _new_id() -> str:
+    """An id that no fact has. Inside a turn it is recorded before the fact is written, so that doing that again finds it written.
+
+    (The idempotency key would not do: it begins with the run's id, which a run in another store may have as well.)
+    """
+
+    async def make() -> str:
+        return f"fact-{uuid.uuid4().hex[:20]}"
+
+    turn = current_turn()
+    return await make() if turn is None else await turn.effect("new_fact", make, idempotent=True)
 
 
 def _place(turn: Context) -> Provenance:

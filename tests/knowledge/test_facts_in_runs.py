@@ -105,6 +105,39 @@ def test_a_replay_recalls_what_was_recalled_and_writes_nothing(lasting: str) -> 
         assert facts.list() == [again]
 
 
+def test_a_fork_replays_with_what_its_parent_has_learnt(facts: FactStore) -> None:
+    """The steps that it shares were made by a run of another id, and say so."""
+
+    async def notes(ctx: Any) -> str:
+        return (await facts.aremember("notes", "learnt by the parent")).source.run_id
+
+    async def answers(ctx: Any) -> str:
+        return str([fact.text for fact in await facts.arecall("notes", "learnt")])
+
+    graph = graph_of(notes, answers)
+    with open_store(":memory:") as store:
+        graph.run("hi", store=store, run_id="parent")
+        fork = graph.fork("parent", store=store, at=1)
+        result = graph.resume(fork, store=store)
+        assert graph.replay(fork, store=store).messages == result.messages
+    assert result.messages[1].text == "parent"
+    assert len(facts.list()) == 1
+
+
+def test_a_run_of_the_same_id_in_another_store_learns_for_itself(facts: FactStore) -> None:
+    """Also when what the first one has taught was forgotten: that was another lesson."""
+
+    async def notes(ctx: Any) -> str:
+        return (await facts.aremember("notes", ctx.last.text)).text
+
+    graph = graph_of(notes)
+    for said in ("one lesson", "another lesson"):
+        assert graph.run(said, run_id="lesson").messages[-1].text == said
+    assert facts.forget(run="lesson") == 2
+    graph.run("one lesson", run_id="lesson")
+    assert [fact.text for fact in facts.list()] == ["one lesson"]
+
+
 def test_a_turn_that_is_tried_again_has_learnt_already(facts: FactStore) -> None:
     """Also where it comes to other words the second time: at one place in a run one thing is learnt."""
     attempts: list[int] = []
