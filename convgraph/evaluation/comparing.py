@@ -96,6 +96,9 @@ class Comparison:
         """The comparison as a Markdown table."""
         return comparison_markdown(self)
 
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
     def plot(self, path: str | Path) -> Path:
         """Draw both beside each other, into a file of the suffix svg or png. Needs the extra `plots`."""
         from convgraph.evaluation.plots import plot

@@ -164,6 +164,9 @@ class Evaluation:
 
         return as_markdown(self)
 
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
     def plot(self, path: str | Path) -> Path:
         """Draw scores, cost and transitions taken, into a file of the suffix svg or png. Needs the extra `plots`."""
         from convgraph.evaluation.plots import plot
