@@ -59,8 +59,11 @@ def split(document: Document, tokens: int = 200, overlap: int = 30) -> list[Chun
     second half: the end of a paragraph, a line, a sentence, a word. The end of one is said again at the beginning of the
     next, up to `overlap` tokens of it, unless a heading begins there. Raises `InputError` for lengths that make no sense.
     """
-    if not tokens > 0 or not 0 <= overlap < tokens:
-        raise InputError(f"split(tokens={tokens}, overlap={overlap}): a chunk has at least a token, and an overlap is shorter than a chunk")
+    whole = isinstance(tokens, int) and isinstance(overlap, int)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not whole or not tokens > 0 or not 0 <= overlap < tokens:
+        raise InputError(
+            f"split(tokens={tokens!r}, overlap={overlap!r}): a chunk has at least a token, and an overlap is shorter than a chunk"
+        )
     text = document.text
     spans = [match.span() for match in _TOKEN.finditer(text)]
     headings = _headings(document)

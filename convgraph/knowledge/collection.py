@@ -48,8 +48,10 @@ class Collection:
         chunk_tokens: int = 200,
         chunk_overlap: int = 30,
     ) -> None:
-        if not name:
-            raise InputError("a collection has a name")
+        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"a collection's name is a text, not {name!r:.100}")
+        if not isinstance(embedder, Embedder | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"embedder= turns texts into vectors, as a LocalEmbedder does; not {embedder!r:.100}")
         split(Document("", ""), chunk_tokens, chunk_overlap)  # refuses lengths that make no sense
         self.name = name
         self.path = os.fspath(path)

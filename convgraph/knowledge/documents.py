@@ -80,7 +80,10 @@ def read_file(path: Path) -> Text:
 def _files(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], recursive: bool, root: Path | None
 ) -> Iterator[tuple[Path, str]]:
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    given = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
+    wrong = [path for path in given if not isinstance(path, str | os.PathLike)]  # pyright: ignore[reportUnnecessaryIsInstance]
+    if wrong:
+        raise InputError(f"documents are read from the paths of files and folders, not from {wrong[0]!r:.100}")
     missing = [str(path) for path in given if not Path(path).exists()]
     if missing:
         raise InputError(f"there is no {', '.join(missing)} (in {Path.cwd()})")

@@ -298,10 +298,20 @@ def test_what_makes_no_sense_is_refused_before_anything_is_done(collection: Coll
     assert (collection.count, counting.texts) == (0, [])
 
 
-@pytest.mark.parametrize("settings", [{"name": ""}, {"chunk_tokens": 0}, {"chunk_tokens": 10, "chunk_overlap": 10}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": ""},
+        {"name": 5},
+        {"embedder": "minilm"},
+        {"chunk_tokens": 0},
+        {"chunk_tokens": "200"},
+        {"chunk_tokens": 10, "chunk_overlap": 10},
+    ],
+)
 def test_a_collection_that_makes_no_sense_is_refused(local: LocalEmbedder, settings: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Collection(embedder=local, **settings)
+        Collection(**{"embedder": local, **settings})
 
 
 def test_a_collection_is_described_without_its_path(local: LocalEmbedder, tmp_path: Path) -> None:

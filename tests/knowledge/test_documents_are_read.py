@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,3 +197,9 @@ def test_a_folder_without_documents_is_refused_rather_than_read_as_nothing(tmp_p
 
     with pytest.raises(InputError, match=r"no document in .*\.md .*\.pdf"):
         read_documents(tmp_path)
+
+
+@pytest.mark.parametrize("paths", [5, None, [5], b"docs"])
+def test_what_is_no_path_is_refused(paths: Any) -> None:
+    with pytest.raises(InputError, match="paths of files and folders"):
+        read_documents(paths)
