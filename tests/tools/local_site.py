@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,8 +46,8 @@ class LocalSite:
 
 
 @contextmanager
-def serving(pages: Mapping[str, Page]) -> Iterator[LocalSite]:
-    """The site for as long as the block lasts."""
+def serving(pages: Mapping[str, Page], tls: ssl.SSLContext | None = None) -> Iterator[LocalSite]:
+    """The site for as long as the block lasts; with `tls`, by https."""
     site = LocalSite(dict(pages))
 
     class Handler(BaseHTTPRequestHandler):
@@ -76,6 +77,8 @@ def serving(pages: Mapping[str, Page]) -> Iterator[LocalSite]:
             """A client that hangs up, as it does at a trap, is no news."""
 
     server = Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     site.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -7,9 +7,12 @@ import gzip
 import ipaddress
 import os
 import socket
+import ssl
+import subprocess
 import time
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpcore2
@@ -360,3 +363,22 @@ def test_no_proxy_of_the_environment_is_asked(site: LocalSite, monkeypatch: pyte
 def test_what_cannot_be_is_refused_when_the_tools_are_made(options: dict[str, Any], said: str) -> None:
     with pytest.raises(DefinitionError, match=said.replace("*", r"\*")):
         web_tools(**options)
+
+
+def test_certificates_are_checked_against_the_name_though_an_address_is_connected_to(
+    site: LocalSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address was looked at, the certificate is the name's: a server that cannot show one is not read."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    request = f"req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {certificate} -days 2 -subj /CN=localhost"
+    subprocess.run(["openssl", *request.split(), "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving({"/": "<p>the page</p>"}, context) as secure:
+        allowed = [f"localhost:{secure.port}", secure.place, f"localhost:{site.port}"]
+
+        assert "certificate verify failed" in refused(f"https://localhost:{secure.port}/", allowed)
+        assert "cannot be reached" in refused(f"https://localhost:{site.port}/", allowed), "it does not speak TLS"
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert "the page" in read(f"https://localhost:{secure.port}/", allowed)
+        assert "certificate verify failed" in refused(f"https://{secure.place}/", allowed), "the certificate names localhost"
