@@ -42,9 +42,10 @@ class Chunk:
     @property
     def place(self) -> str:
         """Where it stands, for people and models: `guide.md, lines 3–9` or `report.pdf, page 4`."""
+        source = " ".join(self.source.split())  # one line, whatever a file's name holds
         if self.page is not None:
-            return f"{self.source}, page {self.page}"
-        return f"{self.source}, line {self.line}" if self.line == self.end_line else f"{self.source}, lines {self.line}–{self.end_line}"
+            return f"{source}, page {self.page}"
+        return f"{source}, line {self.line}" if self.line == self.end_line else f"{source}, lines {self.line}–{self.end_line}"
 
 
 def tokens_of(text: str) -> int:
@@ -116,13 +117,9 @@ def _end(breaks: Sequence[int], start: int, most: int) -> int:
 
 def _repeated(breaks: Sequence[int], start: int, overlap: int) -> int:
     """How many tokens before `start` are said again: from the best beginning within the overlap, in the same section."""
-    earliest = start - overlap
-    for place in range(start - 1, max(earliest, 0) - 1, -1):
-        if breaks[place] == SECTION:
-            earliest = place
-            break
-    places = range(max(earliest, 0), start)
-    best = max(places, key=lambda place: (min(breaks[place], SENTENCE), -place), default=start)
+    earliest = max(start - overlap, 0)
+    section = max((place for place in range(earliest, start) if breaks[place] == SECTION), default=earliest)
+    best = max(range(section, start), key=lambda place: (min(breaks[place], SENTENCE), -place), default=start)
     return start - best if best < start and breaks[best] > NOWHERE else 0
 
 
