@@ -43,10 +43,9 @@ def test_two_models_are_compared_on_a_real_one(project: Path) -> None:
     graph.add_edge("talker", END)
     graph.set_start("talker")
     with running([str(LLAMA), str(LLAMA_SERVER), str(project)]) as url:
-        models = [OpenAIChatModel(name, base_url=url, api_key="none", price=(0.001, 0.002)) for name in ("small", "large")]
-        comparison = compare(
-            *(Variant(graph, model) for model in models), [Case("talks", "Hello.", {"contains": "tiny models talk"})], repeat=2
-        )
+        small, large = (OpenAIChatModel(name, base_url=url, api_key="none", price=(0.001, 0.002)) for name in ("small", "large"))
+        cases = [Case("talks", "Hello.", {"contains": "tiny models talk"})]
+        comparison = compare(Variant(graph, small), Variant(graph, large), cases, repeat=2)
 
     assert comparison.passed, str(comparison)
     assert str(comparison.score) == "no difference"
