@@ -166,18 +166,6 @@ class ReplyingAgent(DefinedAgent):
         """The message as the agent's hooks leave it before it is said."""
         return await hooks.sent(self._hooks, self, recipient, message, silent)
 
-    async def ask_model(self, ctx: Context, model: Model, messages: Sequence[Message]) -> ModelReply:
-        """What the agent's model says to the messages. For subclasses that ask in another way."""
-        return await ctx.call_model(model, self.request(messages))
-
-    def answer(self, reply: ModelReply, messages: Sequence[Message]) -> Message:  # noqa: ARG002  # subclasses note what was answered
-        """What the agent says, where its model has said this to the messages."""
-        return Message(self.name, reply.content, tool_calls=reply.tool_calls, data=reply.data)
-
-    def ends_chat(self, exchange: Exchange, incoming: Message) -> bool:  # noqa: ARG002  # subclasses look at who is spoken to
-        """Whether what the agent was sent ends the chat for it."""
-        return self.is_termination(incoming)
-
     async def _hooked_reply(self, reply: ReplyLike, recipient: Agent | None, silent: bool) -> ReplyLike:
         if not self._hooks.get(hooks.BEFORE_SEND):
             return reply
