@@ -34,11 +34,11 @@ class GPTAssistantAgent(ConversableAgent):
     """An agent whose conversation is remembered by the model's endpoint (OpenAI's Responses interface, or another's).
 
     It tells the endpoint only what was said since its own last answer, and which answer that was. That it knows from the
-    conversation: what it says carries, as `Message.data`, `response_id`, and `seen`, a digest of what the endpoint had been
-    told. So a run is resumed, replayed and forked like any other, and what the endpoint knows is never something else than what
-    the conversation says: where a fork, a view or a hook has changed what came before an answer, it goes on from an earlier one,
-    or tells the whole. So it does where the endpoint has forgotten; the journal then has the call that failed with
-    `ResponseForgotten`, and the one that told the whole.
+    conversation: what it says carries, as `Message.data`, `response_id`, and `seen`, a digest of what the endpoint had been told
+    and has answered. So a run is resumed, replayed and forked like any other, and what the endpoint knows is never something else
+    than what the conversation says: where a fork, a view or a hook has changed an answer or what came before it, it goes on from
+    an earlier one, or tells the whole. So it does where the endpoint has forgotten; the journal then has the call that failed
+    with `ResponseForgotten`, and the one that told the whole.
 
     `instructions` are told anew each time. `tools` (also in `llm_config` or `assistant_config`, AutoGen's places) are functions,
     which the agent carries out itself, schemas of functions, and the endpoint's own: `{"type": "web_search"}`,
@@ -117,7 +117,8 @@ class GPTAssistantAgent(ConversableAgent):
 
     def answer_of_model(self, reply: ModelReply, messages: Sequence[Message]) -> Message:
         """What the agent says, with what it takes to go on from it."""
-        return replace(super().answer_of_model(reply, messages), data=answer_data(reply, messages))
+        answer = super().answer_of_model(reply, messages)
+        return replace(answer, data=answer_data(reply, messages, answer))
 
 
 def _of_assistant(config: Mapping[str, Any] | None, where: str) -> list[Any]:

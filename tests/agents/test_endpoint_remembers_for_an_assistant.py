@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,11 +262,14 @@ def test_a_fork_with_an_edited_message_goes_on_from_the_last_answer_that_is_stil
     assert [item.get("content") for item in server.log[sent].conversation][-1] == "ask: Another question."
 
 
-def test_an_edited_answer_of_its_own_is_told_as_new(server: ScriptedServer, store: Store) -> None:
+@pytest.mark.parametrize("keeps_data", [False, True])
+def test_an_edited_answer_of_its_own_is_told_as_new(server: ScriptedServer, store: Store, keeps_data: bool) -> None:
+    """Even where it still says that it is what the endpoint has answered."""
     graph = two(assistant())
     run = graph.run("Hello.", store=store)
     sent = len(server.log)
-    fork = graph.fork(run.run_id, store=store, at=4, message=Message("assistant", "I see nothing."))
+    edited = replace(run.messages[4], content="I see nothing.") if keeps_data else Message("assistant", "I see nothing.")
+    fork = graph.fork(run.run_id, store=store, at=4, message=edited)
     graph.resume(fork, store=store)
 
     assert server.requests[sent]["previous_response_id"] == run.messages[2].data["response_id"]
