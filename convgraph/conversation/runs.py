@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from convgraph.conversation.views import GraphViews
 from convgraph.errors import InputError
 from convgraph.graph.definition import Limits
+from convgraph.journal.store import DEFAULT_QUEUE
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.journal.writer import Durability
 from convgraph.runtime import lifecycle
@@ -84,16 +85,19 @@ class GraphRuns(GraphViews):
         run_id: str | None = None,
         limits: Limits | None = None,
         target: str = "",
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
     ) -> str:
         """Make a run in a store without beginning it: it is `ready`, for a worker or for `resume`. Returns its id.
 
-        Takes what belongs to the conversation, as `arun` does. Raises `CheckFailed`, `InputError`, `RunExists` and `StoreError`
+        Takes what belongs to the conversation, as `arun` does. `queue`: which workers go on with it (those that serve the queue);
+        `priority`: of two runs that wait, the one with the smaller number is first. Raises `CheckFailed`, `InputError`, `RunExists` and `StoreError`
         before anything is written.
         """
         program = self._sound_program()
         beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), Options(target=target))
         async with as_store(store) as opened:
-            return await lifecycle.submit(program, beginning, opened, target)
+            return await lifecycle.submit(program, beginning, opened, target, queue, priority)
 
     def astream(self, input: Any = None, **options: Any) -> RunStream:
         """Run the conversation and stream its events as they happen, token deltas among them.

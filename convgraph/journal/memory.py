@@ -9,8 +9,9 @@ from typing import Any
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Moved, Recorded, Stepped
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, is_wanted
 from convgraph.journal.turn_paths import is_inner
+from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
         self._contents: dict[str, str] = {}
+        self._workers: dict[str, tuple[WorkerInfo, float]] = {}
 
     async def create(
         self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
@@ -51,6 +53,8 @@ class MemoryStore(Store):
             parent=run.parent,
             parent_step=run.parent_step,
             target=run.target,
+            queue=run.queue,
+            priority=run.priority,
         )
         first = run.parent_seq + 1 if run.parent else 0
         made = self._runs[run.run_id] = _Run(info, run.parent_seq, first, len(self._runs), claimed=claim)
@@ -136,16 +140,30 @@ class MemoryStore(Store):
         found = [(question.due, question) for run in runs for question in run.questions.values() if question.due is not None]
         return [question for _, question in sorted(found, key=lambda pair: pair[0])]
 
-    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
+    async def arunnable(
+        self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
+    ) -> list[RunInfo]:
         now = time.time()
         found = [info for run in self._runs.values() if (info := _listed(run)).status in ("ready", "interrupted") or _is_due(run, now)]
-        return [info for info in found if graphs is None or info.graph in graphs][:limit]
+        return sorted((info for info in found if is_wanted(info, graphs, queues)), key=lambda info: info.priority)[:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         questions = self._run(run_id).questions
         if question_id not in questions or questions[question_id].answered:
             raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
         questions[question_id] = replace(questions[question_id], answered=True, answer=value)
+
+    async def abeat(self, worker: WorkerInfo) -> None:
+        now = time.time()
+        since = self._workers[worker.id][0].since if worker.id in self._workers else now
+        self._workers[worker.id] = (replace(worker, since=since), now)
+        self._workers = {name: seen for name, seen in self._workers.items() if now - seen[1] < seen[0].lease * FORGOTTEN_AFTER}
+
+    async def aleave(self, worker_id: str) -> None:
+        self._workers.pop(worker_id, None)
+
+    async def aworkers(self) -> list[WorkerInfo]:
+        return [replace(worker, silent=time.time() - beat) for worker, beat in self._workers.values()]
 
     async def adelete(self, run_id: str) -> None:
         run = self._run(run_id)

@@ -16,10 +16,24 @@ from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
-from convgraph.journal.postgres_statements import DOOMED, EVENTS, LISTED, QUESTIONS, RUNNABLE, delete, listed, note, one
+from convgraph.journal.postgres_statements import (
+    DOOMED,
+    EVENTS,
+    LISTED,
+    QUESTIONS,
+    RUNNABLE,
+    beat,
+    delete,
+    leave,
+    listed,
+    note,
+    one,
+    workers,
+)
 from convgraph.journal.postgres_writes import Append, PostgresWrites, connected
 from convgraph.journal.rows import fenced, is_notable, open_question
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
+from convgraph.journal.workers import WorkerInfo
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -62,8 +76,9 @@ class PostgresStore(Store):
         def work(cursor: Cursor[Any], _again: bool) -> int:
             cursor.execute(
                 "INSERT INTO runs(namespace, run_id, made, graph, status, reason, fingerprint, created, updated, epoch, owner, lease,"
-                " parent, parent_step, parent_seq, first_seq, target) VALUES(%s,%s,%s,%s,%s,'',%s,unix_now(),unix_now(),1,%s,"
-                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
+                " parent, parent_step, parent_seq, first_seq, target, queue, priority)"
+                " VALUES(%s,%s,%s,%s,%s,'',%s,unix_now(),unix_now(),1,%s,"
+                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
                 (
                     self._namespace,
                     run.run_id,
@@ -78,6 +93,8 @@ class PostgresStore(Store):
                     run.parent_seq,
                     first,
                     run.target,
+                    run.queue,
+                    run.priority,
                 ),
             )
             key, made_by = one(cursor, "SELECT id, made FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run.run_id))
@@ -207,8 +224,11 @@ class PostgresStore(Store):
         rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id)).fetchall())
         return [open_question(row) for row in rows]
 
-    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
-        values = (self._namespace, None if graphs is None else list(graphs), self._owner.partition("|")[0], self._owner)
+    async def arunnable(
+        self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
+    ) -> list[RunInfo]:
+        wanted = [None if names is None else list(names) for names in (graphs, queues)]
+        values = (self._namespace, *wanted, self._owner.partition("|")[0], self._owner)
         rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, values).fetchall())
         return [info for row in rows if (info := listed(row)).status != "running"][:limit]
 
@@ -231,6 +251,15 @@ class PostgresStore(Store):
             raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
 
         await self._writes.do(work)
+
+    async def abeat(self, worker: WorkerInfo) -> None:
+        await self._writes.do(lambda cursor, _again: beat(cursor, self._namespace, worker))
+
+    async def aleave(self, worker_id: str) -> None:
+        await self._writes.do(lambda cursor, _again: leave(cursor, self._namespace, worker_id))
+
+    async def aworkers(self) -> list[WorkerInfo]:
+        return await self._read(lambda cursor: workers(cursor, self._namespace))
 
     async def adelete(self, run_id: str) -> None:
         def work(cursor: Cursor[Any], again: bool) -> None:

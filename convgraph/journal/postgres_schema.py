@@ -44,7 +44,16 @@ CREATE INDEX questions_by_time ON questions(due) WHERE due IS NOT NULL;
 CREATE INDEX questions_answered ON questions(run) WHERE answer IS NOT NULL;
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_QUEUES = """
+ALTER TABLE runs ADD COLUMN queue TEXT NOT NULL DEFAULT 'default', ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE workers(
+    namespace TEXT NOT NULL, id TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, engine TEXT NOT NULL, graphs TEXT NOT NULL,
+    queues TEXT NOT NULL, concurrency INTEGER NOT NULL, lease DOUBLE PRECISION NOT NULL, under_way INTEGER NOT NULL,
+    since DOUBLE PRECISION NOT NULL, beat DOUBLE PRECISION NOT NULL, PRIMARY KEY(namespace, id)
+);
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

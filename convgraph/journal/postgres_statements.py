@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.rows import run_info
 from convgraph.journal.store import ENDED, RunInfo
+from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 if TYPE_CHECKING:
     from psycopg import Cursor
 
 LISTED: LiteralString = (
     "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target,"
-    " lease < clock_timestamp() FROM runs WHERE namespace=%s"
+    " queue, priority, lease < clock_timestamp() FROM runs WHERE namespace=%s"
 )
 
 EVENTS: LiteralString = (
@@ -29,9 +30,9 @@ QUESTIONS: LiteralString = (
 )
 
 RUNNABLE: LiteralString = (
-    LISTED + " AND graph=ANY(coalesce(%s::text[], array[graph])) AND (status='ready'"  # noqa: S608  # a constant
+    LISTED + " AND graph=ANY(coalesce(%s::text[], array[graph])) AND queue=ANY(coalesce(%s::text[], array[queue])) AND (status='ready'"  # noqa: S608  # a constant
     " OR (status='running' AND (owner='' OR lease < clock_timestamp() OR (split_part(owner, '|', 1)=%s AND owner<>%s)))"
-    " OR (status='waiting' AND id IN (SELECT run FROM questions WHERE answer IS NOT NULL OR due <= unix_now()))) ORDER BY id"
+    " OR (status='waiting' AND id IN (SELECT run FROM questions WHERE answer IS NOT NULL OR due <= unix_now()))) ORDER BY priority, id"
 )
 """Those that are running on this host are among them: whether their owner lives can be seen from here."""
 
@@ -74,6 +75,30 @@ def delete(cursor: Cursor[Any], namespace: str, run_ids: Sequence[str]) -> None:
         "DELETE FROM runs WHERE id=ANY(%s)",
     ):
         cursor.execute(statement.encode(), (keys,))
+
+
+def beat(cursor: Cursor[Any], namespace: str, worker: WorkerInfo) -> None:
+    """Note a sign of life of a worker, and forget those that have been silent for long."""
+    cursor.execute(
+        "INSERT INTO workers VALUES(%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,unix_now(),unix_now())"
+        " ON CONFLICT (namespace, id) DO UPDATE SET under_way=EXCLUDED.under_way, beat=EXCLUDED.beat",
+        (namespace, *worker_row(worker)),
+    )
+    cursor.execute("DELETE FROM workers WHERE namespace=%s AND beat < unix_now() - lease * %s", (namespace, FORGOTTEN_AFTER))
+
+
+def leave(cursor: Cursor[Any], namespace: str, worker_id: str) -> None:
+    """Forget a worker."""
+    cursor.execute("DELETE FROM workers WHERE namespace=%s AND id=%s", (namespace, worker_id))
+
+
+def workers(cursor: Cursor[Any], namespace: str) -> list[WorkerInfo]:
+    """The workers that are known, the oldest first."""
+    asked = (
+        "SELECT id, host, pid, engine, graphs, queues, concurrency, lease, under_way, since, unix_now() - beat FROM workers"
+        " WHERE namespace=%s ORDER BY since, id"
+    )
+    return [worker_info(row) for row in cursor.execute(asked, (namespace,)).fetchall()]
 
 
 def note(cursor: Cursor[Any], key: int, events: Sequence[Event]) -> None:

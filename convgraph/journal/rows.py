@@ -20,10 +20,10 @@ def is_notable(event: Event) -> bool:
 
 def run_info(row: Sequence[Any], *, expired: bool) -> RunInfo:
     """A run as it is listed. `expired`: whether its owner's lease has run out."""
-    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target = row
+    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin = row
     if status == "running" and (not owner or expired or has_died(owner)):
         status = "interrupted"
-    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target)
+    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin)
 
 
 def open_question(row: Sequence[Any]) -> OpenQuestion:

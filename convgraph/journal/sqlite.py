@@ -25,7 +25,8 @@ from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.rows import fenced, is_notable, open_question, run_info
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
-from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
+from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, is_wanted
+from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[int, int, int, float, str, str]
@@ -34,13 +35,16 @@ Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 log = logging.getLogger("convgraph")
 
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
-_LIST = "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target, lease FROM runs"
+_LIST = (
+    "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target, queue, priority,"
+    " lease FROM runs"
+)
 _QUESTIONS = (
     "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due FROM questions q JOIN runs r ON r.id=q.run"
 )
 _RUNNABLE = (
     _LIST + " WHERE status IN ('ready','running') OR (status='waiting' AND EXISTS"  # noqa: S608  # a constant
-    " (SELECT 1 FROM questions q WHERE q.run=runs.id AND (q.answer IS NOT NULL OR q.due<=?))) ORDER BY id"
+    " (SELECT 1 FROM questions q WHERE q.run=runs.id AND (q.answer IS NOT NULL OR q.due<=?))) ORDER BY priority, id"
 )
 # What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
 # are read as bytes, so that one that is no valid text can be told by its run and number.
@@ -82,7 +86,7 @@ class SqliteStore(Store):
             try:
                 made = db.execute(
                     "INSERT INTO runs(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent,"
-                    " parent_step, parent_seq, first_seq, target) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?)",
+                    " parent_step, parent_seq, first_seq, target, queue, priority) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?,?,?)",
                     (
                         run.run_id,
                         run.graph,
@@ -97,6 +101,8 @@ class SqliteStore(Store):
                         run.parent_seq,
                         first,
                         run.target,
+                        run.queue,
+                        run.priority,
                     ),
                 )
             except sqlite3.IntegrityError:
@@ -212,10 +218,12 @@ class SqliteStore(Store):
         asked = _QUESTIONS + " WHERE q.due IS NOT NULL AND (?1 IS NULL OR r.run_id=?1) ORDER BY q.due"
         return [open_question(row) for row in self._commits.read(lambda db: db.execute(asked, (run_id,)).fetchall())]
 
-    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
+    async def arunnable(
+        self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
+    ) -> list[RunInfo]:
         rows = self._commits.read(lambda db: db.execute(_RUNNABLE, (time.time(),)).fetchall())
         found = (_run_info(row) for row in rows)
-        return [info for info in found if info.status != "running" and (graphs is None or info.graph in graphs)][:limit]
+        return [info for info in found if info.status != "running" and is_wanted(info, graphs, queues)][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
@@ -229,6 +237,26 @@ class SqliteStore(Store):
                 raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
 
         await self._transaction(work)
+
+    async def abeat(self, worker: WorkerInfo) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            now = time.time()
+            db.execute(
+                "INSERT INTO workers VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?10) ON CONFLICT(id) DO UPDATE SET under_way=?9, beat=?10",
+                (*worker_row(worker), now),
+            )
+            db.execute("DELETE FROM workers WHERE beat < ? - lease * ?", (now, FORGOTTEN_AFTER))
+
+        await self._transaction(work)
+
+    async def aleave(self, worker_id: str) -> None:
+        await self._transaction(lambda db: db.execute("DELETE FROM workers WHERE id=?", (worker_id,)))
+
+    async def aworkers(self) -> list[WorkerInfo]:
+        asked = (
+            "SELECT id, host, pid, engine, graphs, queues, concurrency, lease, under_way, since, ? - beat FROM workers ORDER BY since, id"
+        )
+        return [worker_info(row) for row in self._commits.read(lambda db: db.execute(asked, (time.time(),)).fetchall())]
 
     async def adelete(self, run_id: str) -> None:
         def work(db: sqlite3.Connection) -> None:

@@ -39,7 +39,16 @@ CREATE TABLE questions(
 ) STRICT, WITHOUT ROWID;
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL")
+_QUEUES = """
+ALTER TABLE runs ADD COLUMN queue TEXT NOT NULL DEFAULT 'default';
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE workers(
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, engine TEXT NOT NULL, graphs TEXT NOT NULL, queues TEXT NOT NULL,
+    concurrency INTEGER NOT NULL, lease REAL NOT NULL, under_way INTEGER NOT NULL, since REAL NOT NULL, beat REAL NOT NULL
+) STRICT, WITHOUT ROWID
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL", _QUEUES)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

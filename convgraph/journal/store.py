@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from convgraph.errors import AnswerError, InputError
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
+from convgraph.journal.workers import WorkerInfo
 from convgraph.journal.write_behind import WriteBehind
 from convgraph.sync import run_sync
 
@@ -29,6 +30,7 @@ STATUSES: tuple[RunStatus, ...] = (
 )
 ENDED: frozenset[RunStatus] = frozenset({"finished", "stuck"})
 LEASE_SECONDS = 15.0
+DEFAULT_QUEUE = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class RunInfo:
     """A run as a store lists it. Times are seconds since 1970.
 
     `status` is a `RunResult`'s, or `ready` (made by a fork, not yet run), `running`, or `interrupted` (its
-    owner has died; it can be resumed). `parent` and `parent_step` say what it was forked from.
+    owner has died; it can be resumed). `parent` and `parent_step` say what it was forked from. `queue` and `priority` say
+    which workers go on with it, and how soon: the smaller, the sooner.
     """
 
     run_id: str
@@ -51,6 +54,8 @@ class RunInfo:
     parent: str = ""
     parent_step: int = 0
     target: str = ""
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class NewRun:
     parent: str = ""
     parent_seq: int = 0
     parent_step: int = 0
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
 
 
 @dataclass(slots=True)
@@ -176,8 +183,10 @@ class Store(ABC):
         """What waits for the clock, in one run or in all, the earliest first."""
 
     @abstractmethod
-    async def arunnable(self, *, graphs: Collection[str] | None = None, limit: int = 100) -> list[RunInfo]:
-        """Runs (of `graphs`; None: of any) that somebody should go on with, the oldest first.
+    async def arunnable(
+        self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
+    ) -> list[RunInfo]:
+        """Runs (of `graphs` and in `queues`; None: of any) that somebody should go on with: by priority, then the oldest first.
 
         They were made and not begun, or their owner has died, or what they wait for is there: an answer, or the time at which a
         timer is due. A run that waits for several things is listed as soon as one of them is there.
@@ -186,6 +195,18 @@ class Store(ABC):
     @abstractmethod
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         """Put a checked answer beside its open question. Raises `AnswerError` if it is not open any more."""
+
+    @abstractmethod
+    async def abeat(self, worker: WorkerInfo) -> None:
+        """Note a sign of life of a worker, and forget those that have been silent for long."""
+
+    @abstractmethod
+    async def aleave(self, worker_id: str) -> None:
+        """Forget a worker that ends in good order."""
+
+    @abstractmethod
+    async def aworkers(self) -> list[WorkerInfo]:
+        """See `workers`."""
 
     @abstractmethod
     async def adelete(self, run_id: str) -> None:
@@ -255,6 +276,10 @@ class Store(ABC):
         """
         run_sync(self.aanswer(run_id, question_id, value))
 
+    def workers(self) -> list[WorkerInfo]:
+        """The workers that have given a sign of life lately, the oldest first; `alive` says of which it holds still."""
+        return run_sync(self.aworkers())
+
     def delete(self, run_id: str) -> None:
         """Delete a run. Raises `InputError` while it runs or while forks of it share its events."""
         run_sync(self.adelete(run_id))
@@ -289,3 +314,8 @@ def check_filters(status: str | None, limit: int | None) -> None:
         raise InputError(f"status={status!r} is none of {', '.join(STATUSES)}")
     if limit is not None and (isinstance(limit, bool) or limit < 0):
         raise InputError(f"limit={limit!r} is not a number of runs")
+
+
+def is_wanted(info: RunInfo, graphs: Collection[str] | None, queues: Collection[str] | None) -> bool:
+    """Whether the run is of one of these graphs, and in one of these queues; None: of any."""
+    return (graphs is None or info.graph in graphs) and (queues is None or info.queue in queues)

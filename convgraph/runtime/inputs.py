@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from convgraph.runtime.people import Human, check_human
 from convgraph.runtime.program import Program
 from convgraph.runtime.secrets import Secrets, secrets_in
 from convgraph.runtime.signals import Stop
+
+MOST_PRIORITY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,19 @@ def check_state(program: Program, state: Any) -> None:
         )
     if schema is not None and isinstance(state, Mapping):
         schema.check_fields(cast("Mapping[str, Any]", state))
+
+
+def check_queue(queue: Any) -> str:
+    """Raise `InputError` unless this can be the name of a queue: a word of letters, digits, `-` and `_`."""
+    if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", queue):
+        raise InputError(f"a queue is called by up to 40 letters, digits, - and _, not {queue!r:.100}")
+    return queue
+
+
+def check_priority(priority: Any) -> None:
+    """Raise `InputError` unless this can be a priority."""
+    if isinstance(priority, bool) or not isinstance(priority, int) or not -MOST_PRIORITY <= priority <= MOST_PRIORITY:
+        raise InputError(f"priority={priority!r:.100} is not a whole number from {-MOST_PRIORITY} to {MOST_PRIORITY}")
 
 
 def check_run_id(run_id: Any) -> str:

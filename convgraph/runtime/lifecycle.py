@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from convgraph.errors import ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
@@ -27,6 +27,8 @@ from convgraph.runtime.inputs import (
     check_no_secrets,
     check_options,
     check_prices,
+    check_priority,
+    check_queue,
     check_run_id,
     check_step,
     said_to,
@@ -55,10 +57,12 @@ async def start(program: Program, beginning: Beginning, store: Store, options: O
     return await execute(Scope(run, program, first, limits=beginning.limits), store, claim, options.stop)
 
 
-async def submit(program: Program, beginning: Beginning, store: Store, target: str) -> str:
+async def submit(program: Program, beginning: Beginning, store: Store, target: str, queue: str, priority: int) -> str:
     """Make a run that somebody else begins: its status is `ready`. Returns its id. Raises as `start` does."""
+    check_queue(queue)
+    check_priority(priority)
     started = _started(program, beginning, target)
-    new = _new_run(program, beginning.run_id, target)
+    new = replace(_new_run(program, beginning.run_id, target), queue=queue, priority=priority)
     await store.create(new, [started], {program.document_digest: program.document_text}, claim=False)
     return beginning.run_id
 
@@ -160,7 +164,7 @@ async def fork(
     )
     advance(definition, standing.state, as_edit(mark))
     name = check_run_id(new_id) if new_id is not None else uuid.uuid4().hex
-    new = NewRun(name, info.graph, info.fingerprint, info.target, run_id, events[-1].seq, at)
+    new = NewRun(name, info.graph, info.fingerprint, info.target, run_id, events[-1].seq, at, info.queue, info.priority)
     await store.create(new, [mark], {program.document_digest: program.document_text} if changed else None, claim=False)
     return name
 
