@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convgraph.messages import History, Message, ToolCall, message_bytes
+from convgraph.messages import History, Message, ToolCall, message_bytes, digest_of
 
 texts = st.text(max_size=5)
 values = st.recursive(
@@ -89,3 +89,16 @@ def test_a_text_counts_as_text_whatever_its_class() -> None:
     assert message_bytes(Message("a", Answer.YES, data={Answer.YES: [Answer.YES]})) == message_bytes(
         Message("a", "yes", data={"yes": ["yes"]})
     )
+
+
+@given(st.lists(messages, max_size=6), st.lists(messages, max_size=4), st.data())
+def test_the_digest_of_the_first_messages_is_that_of_a_history_of_them(
+    said: list[Message], added: list[Message], data: st.DataObject
+) -> None:
+    whole = [*said, *added]
+    size = data.draw(st.integers(0, len(whole)))
+    expected = History(whole[:size]).digest()
+
+    assert History(whole).digest(size) == expected
+    assert History(said).then(added).digest(size) == expected
+    assert digest_of(whole, size) == expected
