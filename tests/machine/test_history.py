@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convgraph.messages import History, Message, ToolCall, message_bytes, digest_of
+from convgraph.messages import History, Message, ToolCall, digest_of, message_bytes
 
 texts = st.text(max_size=5)
 values = st.recursive(
@@ -92,9 +92,7 @@ def test_a_text_counts_as_text_whatever_its_class() -> None:
 
 
 @given(st.lists(messages, max_size=6), st.lists(messages, max_size=4), st.data())
-def test_the_digest_of_the_first_messages_is_that_of_a_history_of_them(
-    said: list[Message], added: list[Message], data: st.DataObject
-) -> None:
+def test_the_digest_of_a_beginning_is_that_of_a_history_of_it(said: list[Message], added: list[Message], data: st.DataObject) -> None:
     whole = [*said, *added]
     size = data.draw(st.integers(0, len(whole)))
     expected = History(whole[:size]).digest()
