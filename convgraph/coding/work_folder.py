@@ -82,16 +82,19 @@ class WorkFolder:
         """The file `name` of the folder, of at most `most` bytes. Raises `InputError` for a larger one, a link, or none."""
         target = self.path / name
         try:
-            if not _within(target, self.path):
+            if "\0" in name or not _within(target, self.path):
                 raise InputError(f"file name {name!r} leads out of the work folder")
             descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             raise InputError(f"{name!r} cannot be read: {error.strerror}") from error
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or status.st_size > most:
                 raise InputError(f"{name!r} is no file, or larger than {most:,} bytes")
-            return file.read(most)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(most)
+        finally:
+            os.close(descriptor)
 
     def snapshot(self) -> dict[str, tuple[int, int]]:
         """The regular files below the folder, each with its time and size. Links are not followed, nor listed."""

@@ -16,7 +16,7 @@ from convgraph.errors import DefinitionError, InputError
 from convgraph.journal.codec import encode_event
 from convgraph.messages import Message
 from convgraph.models.wire import chat_messages
-from convgraph.protocols import ModelRequest
+from convgraph.protocols import ModelReply, ModelRequest
 
 
 def png(colour: str = "red") -> bytes:
@@ -133,7 +133,13 @@ def test_a_missing_picture_is_an_error_before_the_run() -> None:
 def test_what_a_model_says_has_no_file_read() -> None:
     """Neither in what it says, nor in what it calls, nor in a chat that is opened with its words."""
     Path("secret.png").write_bytes(png("green"))
-    inner = looker("Nothing to see.")
+    shown: list[ModelRequest] = []
+
+    def nothing(request: ModelRequest) -> ModelReply:
+        shown.append(request)
+        return ModelReply("Nothing to see.")
+
+    inner = MultimodalConversableAgent("inner", model=ScriptedModel(nothing), human_input_mode="NEVER")
 
     def ask_looker(question: str) -> str:
         """Ask somebody who looks at pictures."""
@@ -153,13 +159,11 @@ def test_what_a_model_says_has_no_file_read() -> None:
     assert image("secret.png")["image_url"]["url"] not in stored
     assert "base64" not in stored
     assert "root:" not in stored
-    assert "What is in <img secret.png>?" in stored
+    assert [message.content for request in shown for message in request.messages] == ["What is in <img secret.png>?"]
 
 
 def replies(lines: list[Any]) -> Any:
     """A script of replies, with tool calls where a line has some."""
-    from convgraph.protocols import ModelReply
-
     left = iter(lines)
 
     def reply(request: ModelRequest) -> ModelReply:
