@@ -114,6 +114,7 @@ def keep_as_test(
         loaded = graph_of(info, graph, allow)
         target = absolute(graph) if graph else info.target
         if as_case is not None:
+            _check_same_graph(as_case, run_id, info.graph, allow)
             record = asyncio.run(record_of(kept, run_id))
             check_secrets(to_text(record), run_id)
             case = case_of(record, asyncio.run(areplay_record(loaded, record)), loaded.definition, name or run_id)
@@ -128,6 +129,16 @@ def keep_as_test(
             written |= {"test": str(made.test), "record": str(made.record), "warnings": list(made.warnings)}
     output.result(written)
     return 0
+
+
+def _check_same_graph(file: Path, run_id: str, name: str, allow: list[str] | None) -> None:
+    """Raise `InputError` where the cases in the file are for a graph of another name than the run's."""
+    from convgraph.evaluation import read_cases
+
+    target = read_cases(file).graph if file.exists() else None
+    graph = _load(target, allow) if target is not None else None
+    if graph is not None and graph.name != name:
+        raise InputError(f"{file}: its cases are for graph {graph.name!r}, and run {run_id!r} is one of {name!r}; choose another file")
 
 
 def _report(output: Output, found: Evaluation | Comparison, fail_under: float | None, plot: Path | None, markdown: Path | None) -> int:

@@ -270,6 +270,7 @@ def test_a_case_is_added_to_json_and_to_a_new_file(project: Path, convgraph: Any
         (("r1", "--as-case", "nowhere/cases.yaml"), 2, "there is no folder"),
         (("r1", "--as-case", "flow.yaml"), 2, "the cases stand in brackets"),
         (("r1", "--as-case", "wrong.yaml"), 2, "wrong.yaml:1:"),
+        (("r1", "--as-case", "other.yaml"), 2, "its cases are for graph 'notes', and run 'r1' is one of 'essay'"),
         (("continued", "--as-case", "new.yaml"), 2, "a case has one input"),
         (("forked", "--out", "test_a.py"), 2, "run 'forked' is ready; a record is kept of a run that has stopped, so resume it first"),
         (("r1", "--out", "test_a.py", "--graph", "graphs.py:hasty"), 3, "the step is not the recorded one"),
@@ -287,6 +288,7 @@ def test_what_cannot_be_kept_is_refused_and_nothing_is_written(
     Path("test_taken.json").write_text("{}")
     Path("flow.yaml").write_text("cases: [{name: a}]\n")
     Path("wrong.yaml").write_text("cases: 5\n")
+    Path("other.yaml").write_text("graph: graphs.py:notes\ncases:\n- name: a\n")
     before = {path.name: path.read_bytes() for path in project.iterdir() if path.suffix in (".py", ".json", ".yaml")}
 
     done = convgraph("testcase", *words)
