@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -28,28 +31,38 @@ def postgres_cluster() -> Iterator[str]:
     user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
-    data, log = folder / "data", folder / "log"
-
-    def do(program: str, *arguments: str | Path, quietly: bool = True) -> None:
-        subprocess.run(
-            [PROGRAMS / program, "-D", data, *arguments],
-            cwd=folder,
-            env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
-            check=True,
-            capture_output=quietly,
-            **({"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user is not None else {}),
-        )
-
-    settings = " ".join(f"-c {setting}" for setting in (*FAST, "listen_addresses=''", f"unix_socket_directories={folder}"))
+    data = folder / "data"
+    as_user = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"] if user is not None else []
+    settings = [f"-c{setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={folder}")]
+    common: Any = {"cwd": folder, "env": {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}, "stdout": subprocess.DEVNULL}
+    url = f"postgresql://tests@/postgres?host={folder}"
     try:
-        do("initdb", "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync")
-        do("pg_ctl", "-w", "-s", "-l", log, "-o", settings, "start", quietly=False)  # the server would hold a pipe open
+        make = ["setpriv", *as_user, PROGRAMS / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(make, check=True, stderr=subprocess.PIPE, **common)
+        with (folder / "log").open("w") as log:
+            # It ends with the process that has started it, however that ends.
+            serve = ["setpriv", "--pdeathsig", "QUIT", *as_user, PROGRAMS / "postgres", "-D", data, *settings]
+            server = subprocess.Popen(serve, stderr=log, **common)
         try:
-            yield f"postgresql://tests@/postgres?host={folder}"
+            _wait_for(url, server, folder / "log")
+            yield url
         finally:
-            do("pg_ctl", "-w", "-m", "immediate", "stop")
+            server.send_signal(signal.SIGQUIT)  # at once: what was not written yet need not be
+            server.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(url: str, server: subprocess.Popen[Any], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError:
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
 
 
 def new_database(url: str) -> str:
