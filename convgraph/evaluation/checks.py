@@ -98,8 +98,11 @@ def _matches(value: Any, where: str, *_: Any) -> list[Check]:
             re.compile(pattern)
         except re.error as error:
             raise InputError(f"{where}: {pattern!r} is not a regular expression: {error}") from error
-    search: Callable[[str, str], bool] = lambda text, pattern: re.search(pattern, text) is not None  # noqa: E731
-    return [_said("matches", pattern, search, "matches", "does not match") for pattern in patterns]
+    return [_said("matches", pattern, _finds, "matches", "does not match") for pattern in patterns]
+
+
+def _finds(text: str, pattern: str) -> bool:
+    return re.search(pattern, text) is not None
 
 
 def _status(value: Any, where: str, *_: Any) -> list[Check]:
