@@ -48,13 +48,11 @@ def restructured_text(data: bytes) -> Text:
 
 def html(data: bytes) -> Text:
     """What a person sees of the page, with headings as in Markdown."""
-    from convgraph.knowledge.html_text import read_html
+    from convgraph.tools.web.html_text import html_text
+    from convgraph.tools.web.pages import declared_charset, decoded
 
-    try:
-        title, text = read_html(data)
-    except RecursionError as error:
-        raise Unreadable("its elements are nested too deeply") from error
-    return Text(text, title, "markdown")
+    page = html_text(decoded(data, declared_charset(data)), None)
+    return Text("\n\n".join(page.blocks), page.title, "markdown")
 
 
 def pdf(data: bytes) -> Text:

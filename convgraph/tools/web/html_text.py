@@ -31,8 +31,8 @@ class Text:
     links: tuple[str, ...] = ()
 
 
-def html_text(source: str, url: str) -> Text:
-    """The text of an HTML page found at `url`."""
+def html_text(source: str, url: str | None) -> Text:
+    """The text of an HTML page found at `url`; without one, what its links lead to is left out."""
     writer = _Writer(url)
     for token in _seen(html_tokens(source)):
         writer.take(token)
@@ -66,7 +66,7 @@ def _is_hidden(attributes: Mapping[str, str]) -> bool:
 class _Writer:
     """Makes blocks of text out of what is seen."""
 
-    url: str
+    url: str | None
     title: str = ""
     blocks: list[str] = field(default_factory=list[str])
     links: list[str] = field(default_factory=list[str])
@@ -112,7 +112,7 @@ class _Writer:
 
     def _open(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "base" and attributes.get("href"):
-            self.url = urljoin(self.url, attributes["href"])
+            self.url = None if self.url is None else urljoin(self.url, attributes["href"])
         elif name == "title":
             self._in_title = not self.title
         elif name == "br":
@@ -194,6 +194,8 @@ class _Writer:
     def _link(self) -> None:
         """Number what a link leads to; places on the same page, and what is no page, have no number."""
         target, self._target = self._target.strip(), ""
+        if self.url is None:
+            return
         try:
             address = urljoin(self.url, target)
         except ValueError:

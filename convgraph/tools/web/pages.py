@@ -40,7 +40,7 @@ def page_of(found: Fetched) -> Text:
     """The text of what was found. Raises `Unreadable` for what has none, and `MissingDependency`."""
     kind = found.kind
     if kind in ("text/html", "application/xhtml+xml"):
-        return html_text(decoded(found.body, found.charset or _declared(found.body)), found.url)
+        return html_text(decoded(found.body, found.charset or declared_charset(found.body)), found.url)
     if kind == "application/pdf":
         return _pdf(found)
     if kind == "application/json" or kind.endswith("+json"):
@@ -87,7 +87,7 @@ def _written_as(charset: str) -> str:
     return name if _ENCODING.match(name) else ""
 
 
-def _declared(body: bytes) -> str:
+def declared_charset(body: bytes) -> str:
     """What a page says at its head of how it is written."""
     found = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([a-zA-Z0-9_.:-]{1,40})", body[:4096], re.IGNORECASE)
     return found[1].decode("ascii") if found else ""
