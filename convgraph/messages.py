@@ -302,7 +302,7 @@ class Joined(Sequence[Message]):
         if size is not None and size <= before:
             return digest_of(self._history, size)
         digest = digest_of(self._history)
-        for message in self._added:
+        for message in self._added[: None if size is None else size - before]:
             digest = hashlib.blake2b(digest + message_bytes(message), digest_size=16).digest()
         return digest
 
