@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convgraph.errors import AnswerError, Fenced, InputError, MissingDependency, RunBusy, RunExists, RunNotFound, StoreUnavailable
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreUnavailable
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
@@ -30,6 +30,7 @@ from convgraph.journal.postgres_statements import (
     one,
     workers,
 )
+from convgraph.journal.postgres_url import postgres_place, without_password
 from convgraph.journal.postgres_writes import Append, PostgresWrites, connected
 from convgraph.journal.rows import fenced, is_notable, open_question
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
@@ -56,7 +57,7 @@ class PostgresStore(Store):
             raise InputError(f"lease={lease!r} and patience={patience!r} are numbers of seconds above zero")
         self._namespace = namespace
         self._dsn = url
-        self.url = _without_password(url)
+        self.url = without_password(url)
         self._lease = lease
         self._owner = new_owner()
         self._writes = PostgresWrites(url, self.url, patience)
@@ -379,30 +380,8 @@ _AT_ONCE = 1000
 
 
 def postgres_store(url: str, **options: Any) -> PostgresStore:
-    """The store at a URL, of whose query `namespace` is ours and not the database's. Raises `MissingDependency`, `InputError`."""
-    from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-    try:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-    except ImportError:
-        raise MissingDependency("a store in PostgreSQL needs psycopg: pip install 'convgraph[postgres]'") from None
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    namespace = query.pop("namespace", None)
-    if namespace is not None:
-        options.setdefault("namespace", namespace)
-    dsn = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
-    try:
-        conninfo_to_dict(dsn)
-        if "," not in parts.netloc:  # several hosts have a port each
-            _ = parts.port
-    except (psycopg.ProgrammingError, ValueError) as error:
-        raise InputError(f"store URL {_without_password(url)!r}: {str(error).strip()}") from None
-    return PostgresStore(dsn, **options)
-
-
-def _without_password(url: str) -> str:
-    import re
-
-    return re.sub(r"(?<=[?&])password=[^&]*", "password=***", re.sub(r"(?<=//)([^:/@]*):[^@/]*(?=@)", r"\1:***", url))
+    """The store at a URL, which may name its namespace. Raises `MissingDependency`, `InputError`."""
+    place = postgres_place(url)
+    if place.namespace is not None:
+        options.setdefault("namespace", place.namespace)
+    return PostgresStore(place.dsn, **options)

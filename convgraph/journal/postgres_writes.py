@@ -210,13 +210,13 @@ class PostgresWrites:
             connection.close()
 
 
-def connected(url: str) -> Connection[Any]:
+def connected(url: str, *, autocommit: bool = True) -> Connection[Any]:
     """A connection to the database at `url`, in convgraph's schema."""
     import psycopg
 
     return psycopg.connect(
         url,
-        autocommit=True,
+        autocommit=autocommit,
         connect_timeout=10,
         application_name="convgraph",
         options="-c search_path=convgraph -c idle_in_transaction_session_timeout=60000",
