@@ -9,6 +9,7 @@ import argparse
 import operator
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -295,6 +296,7 @@ person = {"white": play_person, "black": play_person}
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1]))
     from stage import endpoint
 
     parser = argparse.ArgumentParser(description="Have a game of chess played.")

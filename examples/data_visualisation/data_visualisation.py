@@ -4,6 +4,7 @@ Shows: code in a sandbox that can read one file and import the libraries that ar
 that the traceback puts right; a work folder in which the plot is left, beside the run's store.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ PARTS = {"You answer questions about tables": answer}
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1]))
     from stage import endpoint
 
     with endpoint(PARTS):

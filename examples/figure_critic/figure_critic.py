@@ -5,6 +5,7 @@ a figure may be sent back as a number on that edge. AutoGen's FigureCreator, who
 """
 
 import base64
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,7 @@ PARTS = {"You draw figures": draw, "You judge a figure": look}
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parents[1]))
     from stage import endpoint
 
     with endpoint(PARTS):

@@ -125,7 +125,7 @@ PARTS = {"You answer customers of Lantern & Loom": look_up}
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    sys.path.append(str(Path(__file__).parents[1]))
     from stage import endpoint
 
     with endpoint(PARTS) as stand_in:

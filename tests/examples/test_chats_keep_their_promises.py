@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import runpy
 import signal
 import subprocess
 import sys
@@ -112,14 +111,13 @@ def test_the_readme_draws_the_graph_that_runs(name: str, served: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [*CHATS, *APPLICATIONS])
-def test_it_can_be_run_as_a_script_without_a_key(name: str, load: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
-    monkeypatch.setattr(sys, "argv", [f"{name}.py"])
-    runpy.run_path(str(script_of(name)), run_name="__main__")
-    printed = capfd.readouterr().out
+def test_it_can_be_run_as_a_script_without_a_key(name: str, tmp_path: Path) -> None:
+    """From any directory, by somebody who has just installed convgraph."""
+    run = subprocess.run([sys.executable, str(script_of(name))], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
 
-    assert "stands in for the model" in printed
-    assert "finished: " in printed
-    assert "OPENAI_BASE_URL" not in os.environ
+    assert run.returncode == 0, run.stderr
+    assert "stands in for the model" in run.stdout
+    assert "finished: " in run.stdout
 
 
 def test_comedians_stop_when_the_joke_is_over_or_long(served: Any) -> None:
