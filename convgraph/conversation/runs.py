@@ -91,8 +91,8 @@ class GraphRuns(GraphViews):
         """Make a run in a store without beginning it: it is `ready`, for a worker or for `resume`. Returns its id.
 
         Takes what belongs to the conversation, as `arun` does. `queue`: which workers go on with it (those that serve the queue);
-        `priority`: of two runs that wait, the one with the smaller number is first. Raises `CheckFailed`, `InputError`, `RunExists` and `StoreError`
-        before anything is written.
+        `priority`: of two runs that wait, the one with the smaller number is first. Raises `CheckFailed`, `InputError`,
+        `RunExists` and `StoreError` before anything is written.
         """
         program = self._sound_program()
         beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), Options(target=target))

@@ -262,7 +262,7 @@ def test_killed_after_each_inner_step_it_goes_on_where_it_stood(tmp_path: Path) 
 def test_messages_that_are_no_text_are_handed_on() -> None:
     parts = [{"type": "text", "text": "a picture"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
 
-    def show(ctx: Any) -> Message:  # noqa: ARG001
+    def show(ctx: Any) -> Message:
         return Message(content=parts)
 
     graph = ConversationGraph("show")

@@ -298,7 +298,7 @@ def test_a_server_that_cannot_be_reached_says_why(server: McpServer, said: str) 
 
 
 def test_a_server_that_says_nothing_is_not_waited_for() -> None:
-    with pytest.raises(ToolUnavailable, match="has not told its tools within 0.3 s"):
+    with pytest.raises(ToolUnavailable, match=r"has not told its tools within 0\.3 s"):
         mcp_tools(McpServer.stdio("sleep", ["60"]), timeout=0.3)
 
 
