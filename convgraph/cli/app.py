@@ -21,6 +21,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("answer", run_commands.answer),
     ("submit", worker_commands.submit),
     ("worker", worker_commands.worker),
+    ("workers", worker_commands.workers),
     ("continue", run_commands.go_on),
     ("replay", run_commands.replay),
     ("fork", run_commands.fork),

@@ -11,7 +11,14 @@ a look. Raises nothing but what ends the worker."""
 
 
 class Engine(Protocol):
-    """Brings runs that can go on to workers. A wake-up is a hint: one too many costs a look, and none may be lost."""
+    """Brings runs that can go on to workers. A wake-up is a hint: one too many costs a look, and none may be lost.
+
+    `id` is what this process is called among the workers, `name` says which engine it is, `queues` from which queues it takes runs.
+    """
+
+    id: str
+    name: str
+    queues: tuple[str, ...]
 
     async def serve(self, advance: Advance, *, concurrency: int) -> None:
         """Have `advance` called for runs that can go on, for so many at a time, until `stop`; return when none is under way."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Collection
 
 from convgraph.engines.engine import Advance
 from convgraph.errors import InputError, StoreError
-from convgraph.journal.store import Store
+from convgraph.journal.store import DEFAULT_QUEUE, Store
 
 log = logging.getLogger("convgraph")
 
@@ -18,15 +19,29 @@ POLL_SECONDS = 0.25
 class LocalEngine:
     """Looks every `poll` seconds for runs of `graphs` (None: of any) that can go on: made and not begun, interrupted, answered, due.
 
-    Works with every store, and with any number of workers on one: of two that go for the same run, one gets it.
+    `queues`: the queues to take runs from. Works with every store, and with any number of workers on one: of two that go for the
+    same run, one gets it.
     """
 
-    def __init__(self, store: Store, *, graphs: Collection[str] | None = None, poll: float = POLL_SECONDS) -> None:
+    name = "local"
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        graphs: Collection[str] | None = None,
+        queues: Collection[str] = (DEFAULT_QUEUE,),
+        poll: float = POLL_SECONDS,
+    ) -> None:
+        if not queues:
+            raise InputError("an engine takes runs from certain queues: name at least one")
         if not poll > 0:
             raise InputError(f"poll={poll!r} is not a number of seconds above zero")
         self._store = store
         self._graphs = graphs
         self._poll = poll
+        self.id = uuid.uuid4().hex
+        self.queues = tuple(queues)
         self._woken = asyncio.Event()
         self._stopped = False
 
@@ -61,7 +76,7 @@ class LocalEngine:
         if room <= 0:
             return []
         try:
-            runnable = await self._store.arunnable(graphs=self._graphs, limit=room + len(under_way))
+            runnable = await self._store.arunnable(graphs=self._graphs, queues=self.queues, limit=room + len(under_way))
         except StoreError as error:  # the store says itself for how long it is patient; the worker is as long as it is not stopped
             log.warning("%s: cannot be looked into: %s", self._store.url, error)
             return []

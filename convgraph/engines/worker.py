@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from convgraph.engines.engine import Engine
+from convgraph.engines.presence import give_signs, worker_of
 from convgraph.errors import ConvgraphError, InputError, RunBusy, RunNotFound, StoreError
 from convgraph.journal.events import EffectStarted, Ended, Recorded, Resumed
-from convgraph.journal.store import Store
+from convgraph.journal.store import LEASE_SECONDS, Store
 from convgraph.runtime import lifecycle
 from convgraph.runtime.inputs import Options
 from convgraph.runtime.result import RunResult
@@ -34,7 +35,8 @@ class Worker:
     """Goes on with runs of `graphs` in `store`.
 
     `deps` are the live objects that their nodes and tools are given. A run that was begun `most_tries` times without coming
-    forward ends `failed`, so that it does not take down one worker after another. `told` hears what became of each run.
+    forward ends `failed`, so that it does not take down one worker after another. A worker that gives no sign of life for `lease`
+    seconds counts as gone. `told` hears what became of each run.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Worker:
         *,
         deps: Any = None,
         most_tries: int = MOST_TRIES,
+        lease: float = LEASE_SECONDS,
         told: Told | None = None,
     ) -> None:
         self._graphs: dict[str, ConversationGraph] = {}
@@ -57,6 +60,7 @@ class Worker:
         self._store = store
         self._deps = deps
         self._most_tries = most_tries
+        self._lease = lease
         self._told = told
         self._stops: dict[str, Stop] = {}
         self._refused: dict[str, float] = {}
@@ -72,10 +76,31 @@ class Worker:
         return tuple(self._stops)
 
     async def work(self, engine: Engine, *, concurrency: int = 10) -> None:
-        """Go on with runs, so many at a time, until `drain`. Raises what the engine raises."""
+        """Go on with runs, so many at a time, until `drain`.
+
+        Raises what the engine raises, and `StoreUnavailable` when no sign of life could be given for long.
+        """
         if isinstance(concurrency, bool) or concurrency < 1:
             raise InputError(f"concurrency={concurrency!r} is a whole number, 1 or more")
-        await engine.serve(self.advance, concurrency=concurrency)
+        if not self._lease > 0:
+            raise InputError(f"lease={self._lease!r} is not a number of seconds above zero")
+        worker = worker_of(engine, self._graphs, concurrency, self._lease)
+        await self._store.abeat(worker)  # before it takes anything: others put back what nobody alive has
+        signs = asyncio.create_task(give_signs(self._store, worker, lambda: len(self._stops)), name="convgraph-signs")
+        serving = asyncio.create_task(engine.serve(self.advance, concurrency=concurrency), name="convgraph-serve")
+        try:
+            await asyncio.wait([signs, serving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (signs, serving):
+                task.cancel()
+            ended = await asyncio.gather(signs, serving, return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, Exception):
+                raise outcome
+        try:
+            await self._store.aleave(worker.id)
+        except StoreError as error:  # it is listed as silent for a while, and then forgotten
+            log.info("%s", error)
 
     async def drain(self, engine: Engine, *, grace: float = 30.0) -> None:
         """Stop without losing anything: begin no run, and hand those under way over when their present turn is over.
