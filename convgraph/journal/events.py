@@ -36,7 +36,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run began. `definition` is the digest of the graph's document among the store's contents."""
+    """A run began. `definition` is the digest of the graph's document among the store's contents.
+
+    `trace` is where the run (or, for one that somebody else begins, whoever made it) is traced, as a W3C `traceparent`, if it is.
+    """
 
     kind: ClassVar[str] = "run_started"
     graph: str
@@ -46,17 +49,22 @@ class RunStarted:
     state: JsonObject | None = None
     limits: JsonObject = field(default_factory=dict[str, Any])
     target: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A run that had stopped goes on. `limits` are new ones, `redo` asks for a new attempt at the unfinished turn."""
+    """A run that had stopped goes on. `limits` are new ones, `redo` asks for a new attempt at the unfinished turn.
+
+    `trace` is where it is traced from here on, if it is.
+    """
 
     kind: ClassVar[str] = "resumed"
     limits: JsonObject | None = None
     redo: bool = False
     fingerprint: str = ""
     definition: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Edited:
     step: int = 0
     fingerprint: str = ""
     definition: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
     run = scope.run
     if run.replaying is not None and (cut := run.replaying.cut_turn(path)) is not None:
         return cut
+    if run.watch is not None:
+        run.watch.turn_begins(path, node.name, node.kind)
     attempts = Attempts(scope, node, path, speak)
     outcome = await attempts.once() if node.retry is None else await _retried(node.retry, attempts, run)
     turning = attempts.turning

@@ -61,6 +61,8 @@ async def outside(
     key = f"{run.run_id}:{without_attempts(turning.path)}:{kind}:{name}:{ordinal}"
     if not goes_on:
         await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
+    if run.watch is not None:
+        run.watch.called(turning.path, kind, name, ordinal, request if run.secrets is None else run.secrets.in_text(request))
     started = run.clock()
     try:
         given = run.instead(kind, name) if run.instead is not None else None
@@ -94,6 +96,8 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     on_delta = _teller(run, turning, node) if run.journal.streaming else None
     asked: JsonObject = {"messages": len(request.messages)}
     await run.journal.confirm()  # no intent is written before a model call, so nothing else would stop a late owner
+    if run.watch is not None:
+        run.watch.model_asked(turning.path, ordinal, model, request)
     try:
         reply = await run.answering_for(model).respond(request, on_delta)
     except (Exception, asyncio.CancelledError) as error:

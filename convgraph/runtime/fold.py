@@ -17,7 +17,7 @@ from convgraph.runtime.ledger import Ledger
 @dataclass(slots=True)
 class Standing:
     """Where a run stands. `unfinished` tells of the turn it is in, `definition` is the digest of the graph it was last run with,
-    `pending` holds events that a migration adds when the run goes on.
+    `pending` holds events that a migration adds when the run goes on, `trace` is where it was last traced.
     """
 
     state: State
@@ -27,6 +27,7 @@ class Standing:
     definition: str
     started: RunStarted
     pending: list[Event] = field(default_factory=list[Event])
+    trace: str = ""
 
 
 def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Standing:
@@ -42,7 +43,7 @@ def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Sta
     turned = last_migration(events)
     earlier = replace(definition, state=None) if turned else definition
     state = begin(earlier, started.messages, started.state)
-    standing = Standing(state, limits_from(started.limits), Ledger(), started.fingerprint, started.definition, started)
+    standing = Standing(state, limits_from(started.limits), Ledger(), started.fingerprint, started.definition, started, trace=started.trace)
     for position, recorded in enumerate(events):
         if position:
             state = _after(definition if position >= turned else earlier, state, recorded.event, standing)
@@ -91,9 +92,11 @@ def _after(definition: Definition, state: State, event: Any, standing: Standing)
     if isinstance(event, Resumed):
         if event.limits is not None:
             standing.limits = limits_from(event.limits)
+        standing.trace = event.trace or standing.trace
         _note_graph(standing, event)
         return resumed(state)
     if isinstance(event, Edited):
+        standing.trace = event.trace or standing.trace
         _note_graph(standing, event)
         if event.node is not None:
             standing.unfinished.clear()

@@ -140,6 +140,8 @@ async def _choose(scope: Scope, state: State, decided: Verdict, path: str, spent
     if len(edges) == 1:
         return Choice(edges[0], _chosen_by(scope, state, decided))
     run = scope.run
+    if run.watch is not None:
+        run.watch.choice_begins(path, [edge.target for edge in edges])
     failed = len(run.attempts(path))
     path = choice_path(path, failed + 1)
     turning = Turning(scope, path, scope.outer, run.ledger.usage_under(path) if run.ledger else NO_USAGE, run.clock())

@@ -35,6 +35,7 @@ from convgraph.runtime.inputs import (
     secrets_of,
 )
 from convgraph.runtime.interpreter import converse, path_of_next
+from convgraph.runtime.observing import Watch, Watched, listening, trace_here, trace_of, watching
 from convgraph.runtime.people import People, can_be_asked
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
@@ -49,29 +50,30 @@ log = logging.getLogger("convgraph")
 async def start(program: Program, beginning: Beginning, store: Store, options: Options) -> RunResult:
     """Start a run and go on until it stops. Raises `RunExists` and `StoreError` before anything is written."""
     name, first = beginning.run_id, beginning.state
-    started = _started(program, beginning, options.target)
-    claim = await store.create(_new_run(program, name, options.target), [started], {program.document_digest: program.document_text})
-    if options.listener is not None:
-        options.listener(started)
-    run = _run(program, name, store, claim, options, {})
-    return await execute(Scope(run, program, first, limits=beginning.limits), store, claim, options.stop)
+    with watching(Watched(name, program.definition.name, program.fingerprint)) as watch:
+        started = _started(program, beginning, options.target, trace_of(watch))
+        claim = await store.create(_new_run(program, name, options.target), [started], {program.document_digest: program.document_text})
+        run = _run(program, name, store, claim, options, {}, watch)
+        if (listener := listening(options.listener, watch)) is not None:
+            listener(started)
+        return await execute(Scope(run, program, first, limits=beginning.limits), store, claim, options.stop)
 
 
 async def submit(program: Program, beginning: Beginning, store: Store, target: str, queue: str, priority: int) -> str:
     """Make a run that somebody else begins: its status is `ready`. Returns its id. Raises as `start` does."""
     check_queue(queue)
     check_priority(priority)
-    started = _started(program, beginning, target)
+    started = _started(program, beginning, target, trace_here())
     new = replace(_new_run(program, beginning.run_id, target), queue=queue, priority=priority)
     await store.create(new, [started], {program.document_digest: program.document_text}, claim=False)
     return beginning.run_id
 
 
-def _started(program: Program, beginning: Beginning, target: str) -> RunStarted:
+def _started(program: Program, beginning: Beginning, target: str, trace: str) -> RunStarted:
     first = beginning.state
     values = first.dump_data() if first.data is not None else None
-    limits = limits_document(beginning.limits)
-    return RunStarted(program.definition.name, program.fingerprint, program.document_digest, beginning.messages, values, limits, target)
+    name, limits = program.definition.name, limits_document(beginning.limits)
+    return RunStarted(name, program.fingerprint, program.document_digest, beginning.messages, values, limits, target, trace)
 
 
 def _new_run(program: Program, run_id: str, target: str) -> NewRun:
@@ -113,13 +115,14 @@ async def resume(
         if standing.state.status in ENDED:
             await _give_back(store, claim, standing)
             return result_of(run_id, standing.state, store)
-    run = _run(program, run_id, store, claim, options, given)
-    run.ledger = standing.unfinished
-    _record_return(run, program, standing, limits, redo_turn)
-    if options.announced:
-        await run.journal.commit()
-    scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
-    return await execute(scope, store, claim, options.stop, standing.state)
+    with watching(Watched(run_id, program.definition.name, program.fingerprint, True, standing.trace)) as watch:
+        run = _run(program, run_id, store, claim, options, given, watch)
+        run.ledger = standing.unfinished
+        _record_return(run, program, standing, limits, redo_turn)
+        if options.announced:
+            await run.journal.commit()
+        scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
+        return await execute(scope, store, claim, options.stop, standing.state)
 
 
 async def fork(
@@ -188,14 +191,15 @@ async def carry_on(
     if claim.next_seq != seen.next_seq:
         await _give_back(store, claim, (await _look(program, run_id, store)).standing)
         raise RunBusy(f"run {run_id!r} was continued by somebody else at the same moment; read what was said, then try again", run_id)
-    run = _run(program, run_id, store, claim, options, {})
-    beginning = program.definition.beginning
-    mark = Edited("continued", node=beginning, messages=messages, update=update, choosing=beginning == START)
-    run.journal.record(mark)
-    if limits is not None:
-        run.journal.record(Resumed(limits_document(limits)))
-    scope = Scope(run, program, advance(program.definition, standing.state, as_edit(mark)), limits=limits or standing.limits)
-    return await execute(scope, store, claim, options.stop)
+    with watching(Watched(run_id, program.definition.name, program.fingerprint, True, standing.trace)) as watch:
+        run = _run(program, run_id, store, claim, options, {}, watch)
+        beginning = program.definition.beginning
+        mark = Edited("continued", beginning, messages=messages, update=update, choosing=beginning == START, trace=trace_of(watch))
+        run.journal.record(mark)
+        if limits is not None:
+            run.journal.record(Resumed(limits_document(limits)))
+        scope = Scope(run, program, advance(program.definition, standing.state, as_edit(mark)), limits=limits or standing.limits)
+        return await execute(scope, store, claim, options.stop)
 
 
 def _checked_update(program: Program, state: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -273,14 +277,15 @@ async def settle(scope: Scope) -> None:
         scope.state = advance(definition, state, End("failed", text))
 
 
-def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any]) -> Run:
-    journal = Journal(store, claim, options.durability, options.listener)
+def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Options, answers: dict[str, Any], watch: Watch | None) -> Run:
+    journal = Journal(store, claim, options.durability, listening(options.listener, watch))
     people = People(run_id, options.human, answers)
     run = Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups, through=options.through)
     run.instead = options.instead
     run.secrets = secrets_in(options.deps)
     run.longest_wait = options.longest_wait
     run.stop = options.stop
+    run.watch = watch
     return run
 
 
@@ -343,7 +348,13 @@ def _record_return(run: Run, program: Program, standing: Standing, limits: Limit
     if changed:
         run.journal.content(digest, program.document_text)
     run.journal.record(
-        Resumed(limits_document(limits) if limits is not None else None, redo_turn, program.fingerprint if changed else "", digest)
+        Resumed(
+            limits_document(limits) if limits is not None else None,
+            redo_turn,
+            program.fingerprint if changed else "",
+            digest,
+            trace_of(run.watch),
+        )
     )
     for event in standing.pending:
         run.journal.record(event)

@@ -128,6 +128,8 @@ async def _run_branch(scope: Scope, branch: _Branch, slots: asyncio.Semaphore | 
 
 
 async def _speak(scope: Scope, branch: _Branch) -> Any:
+    if scope.run.watch is not None:
+        scope.run.watch.turn_begins(branch.turning.path, branch.node.name, branch.node.kind)
     if branch.node.kind == "graph":
         from convgraph.runtime.nested import speak_nested
 

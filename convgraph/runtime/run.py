@@ -18,6 +18,7 @@ from convgraph.messages import Usage
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.held import Held
 from convgraph.runtime.ledger import Ledger
+from convgraph.runtime.observing import Watch
 from convgraph.runtime.people import People
 from convgraph.runtime.secrets import Secrets
 from convgraph.runtime.setups import Setups
@@ -86,6 +87,7 @@ class Run:
     secrets: Secrets | None = None
     setups: Setups = field(default_factory=Setups)
     stop: Stop | None = None
+    watch: Watch | None = None
     longest_wait: float = math.inf
     """For how many seconds the run stays for a timer, rather than parking until it is due."""
 
