@@ -67,4 +67,46 @@ def _killing() -> ConversationGraph:
     return graph
 
 
-digging, asking, killing = _digging(), _asking(), _killing()
+def _steady() -> ConversationGraph:
+    """Steps long enough for a worker to be killed or stopped within one."""
+
+    async def tick(ctx: Context) -> str:
+        def work() -> int:
+            witness(f"{ctx.run_id} {ctx.turn} {os.getpid()}")
+            time.sleep(0.2)
+            return ctx.turn
+
+        return f"ticked {await ctx.effect('tick', work, idempotent=True)}"
+
+    graph = ConversationGraph("steady", limits=Limits(turns=100))
+    graph.add_node(tick)
+    graph.add_edge("tick", END, when=f"turn >= {STEPS}")
+    graph.add_edge("tick", "tick")
+    graph.set_start("tick")
+    return graph
+
+
+def _wondering() -> ConversationGraph:
+    async def wonder(ctx: Context) -> str:
+        return " ".join([await ctx.ask("Why?", id=f"why-{number}") for number in range(5)])
+
+    graph = ConversationGraph("wondering")
+    graph.add_node(wonder)
+    graph.add_edge("wonder", END)
+    graph.set_start("wonder")
+    return graph
+
+
+def _napping() -> ConversationGraph:
+    async def nap(ctx: Context) -> str:
+        await ctx.sleep(2.0)
+        return "awake"
+
+    graph = ConversationGraph("napping")
+    graph.add_node(nap)
+    graph.add_edge("nap", END)
+    graph.set_start("nap")
+    return graph
+
+
+digging, asking, killing, steady, wondering, napping = _digging(), _asking(), _killing(), _steady(), _wondering(), _napping()

@@ -1,4 +1,7 @@
-"""Workers go on with runs that others have made; killed, stopped, or in each other's way, they lose nothing and repeat nothing."""
+"""Workers go on with runs that others have made; killed, stopped, or in each other's way, they lose nothing and repeat nothing.
+
+The promises are the same for every engine.
+"""
 
 from __future__ import annotations
 
@@ -10,59 +13,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from convgraph import open_store
+from convgraph.cli import main
 from convgraph.engines.local import LocalEngine
 from convgraph.engines.worker import Worker
 from convgraph.errors import InputError
 from convgraph.journal.store import Store
 from tests.engines import served
-
-ROOT = Path(__file__).parents[2]
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture(autouse=True)
-def _evidence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(served.EVIDENCE, str(tmp_path / "evidence"))
-
-
-@pytest.fixture
-def start(url: str) -> Iterator[Start]:
-    """Starts workers, and sees that none is left."""
-    workers: list[subprocess.Popen[str]] = []
-
-    def begin(*graphs: str, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        targets = [f"tests.engines.served:{graph}" for graph in graphs]
-        command = [sys.executable, "-m", "convgraph", "worker", *targets, "--store", url, "--poll", "0.05", "--lease", "2", *options]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
-        workers.append(worker)
-        return worker
-
-    yield begin
-    for worker in workers:
-        worker.kill()
-        worker.wait()
-        if worker.stdout is not None:
-            worker.stdout.close()
-
-
-def until(done: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for it."""
-    deadline = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < deadline, "it has not come to pass"
-        time.sleep(0.05)
-    return found
-
-
-def statuses(store: Store) -> Counter[str]:
-    return Counter(info.status for info in store.runs())
+from tests.engines.conftest import ROOT, Start
+from tests.engines.watching import statuses, until
 
 
 def test_several_workers_finish_all_runs_each_step_once(url: str, start: Start) -> None:
@@ -163,9 +127,58 @@ def test_submit_and_worker_on_the_command_line(url: str, start: Start) -> None:
     assert worker.stdout is not None
     told = worker.stdout.read()
 
-    assert made == {"run_id": made["run_id"], "status": "ready", "graph": "digging"}
+    assert made == {"run_id": made["run_id"], "status": "ready", "graph": "digging", "queue": "default", "priority": 0}
     assert "worker for digging, asking" in told
     assert f"run {made['run_id']}: finished" in told
+
+
+def test_of_two_runs_that_wait_the_one_with_the_smaller_number_is_first(url: str, start: Start) -> None:
+    with open_store(url) as store:
+        runs = {priority: served.digging.submit("go", store=store, priority=priority) for priority in (5, 0, -5)}
+        start("digging", options=("--concurrency", "1"))
+        until(lambda: statuses(store)["finished"] == len(runs))
+        begun = list(dict.fromkeys(line.split(" ")[0] for line in served.evidence()))
+
+        assert begun == [runs[-5], runs[0], runs[5]]
+
+
+def test_a_run_in_a_queue_is_for_the_workers_that_serve_it(url: str, start: Start) -> None:
+    with open_store(url) as store:
+        batch = served.digging.submit("go", store=store, queue="batch")
+        usual = served.digging.submit("go", store=store)
+        start("digging")
+        until(lambda: statuses(store)["finished"] == 1)
+        assert store.runs(status="finished")[0].run_id == usual
+        [waiting] = store.runs(status="ready")
+        assert (waiting.run_id, waiting.queue) == (batch, "batch")
+        start("digging", options=("--queue", "batch"))
+        until(lambda: statuses(store)["finished"] == 2)
+
+
+def test_a_store_knows_its_workers_until_they_end(url: str, engine: str, start: Start) -> None:
+    command = [sys.executable, "-m", "convgraph", "workers", "--store", url]
+
+    def listed() -> list[dict[str, Any]]:
+        return json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, cwd=ROOT, check=True).stdout)["workers"]
+
+    with open_store(url) as store:
+        served.asking.submit("go", store=store)
+        worker = start("digging", "asking", options=("--concurrency", "3", "--queue", "default", "--queue", "batch"))
+        until(lambda: store.workers() and statuses(store)["waiting"])
+        [known] = listed()
+        assert (known["pid"], known["engine"], known["alive"], known["concurrency"]) == (worker.pid, engine, True, 3)
+        assert (known["graphs"], known["queues"]) == (["digging", "asking"], ["default", "batch"])
+        told = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout
+        assert f":{worker.pid}  {engine}  " in told
+        worker.kill()
+        worker.wait()
+        until(lambda: not store.workers()[0].alive)
+        second = start("asking")
+        until(lambda: any(one.pid == second.pid for one in store.workers()))
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(30) == 0
+
+        assert [one.pid for one in store.workers()] == [worker.pid]
 
 
 def test_a_worker_passes_over_runs_of_other_graphs_and_refuses_changed_ones_once(tmp_path: Path) -> None:
@@ -215,3 +228,26 @@ def test_what_a_worker_cannot_use_is_refused(tmp_path: Path) -> None:
     refused = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ), check=False)
     assert refused.returncode == 2
     assert "nobody else can reach" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--engine", "dbos"], "needs a store in PostgreSQL"),
+        (["--queue", "batch=2"], "only --engine dbos can limit a queue"),
+        (["--queue", "batch=none"], "write NAME, or NAME=N"),
+        (["--queue", "no queue"], "a queue is called by"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["worker", "tests.engines.served:digging", "--store", str(tmp_path / "runs.db"), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "runs.db").exists()
+
+
+def test_a_run_that_cannot_be_queued_is_refused(tmp_path: Path) -> None:
+    for options in ({"queue": "a/b"}, {"queue": ""}, {"priority": 1001}, {"priority": True}, {"priority": 0.5}):
+        with pytest.raises(InputError):
+            served.digging.submit("go", store=tmp_path / "runs.db", **options)
