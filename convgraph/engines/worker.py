@@ -63,6 +63,7 @@ class Worker:
         self._lease = lease
         self._told = told
         self._stops: dict[str, Stop] = {}
+        self._woken: set[str] = set()
         self._refused: dict[str, float] = {}
 
     @property
@@ -119,19 +120,26 @@ class Worker:
 
     async def advance(self, run_id: str) -> None:
         """Go on with a run until it stops. One that somebody else has, or that needs nothing, is left alone."""
+        if run_id in self._stops:
+            self._woken.add(run_id)  # what it is woken for may have come just after it had looked
+            return
+        stop = self._stops[run_id] = Stop(task=asyncio.current_task())
+        try:
+            await self._advance(run_id, stop)
+            while run_id in self._woken and not stop.hand_over:
+                self._woken.discard(run_id)
+                await self._advance(run_id, stop)
+        finally:
+            del self._stops[run_id]
+            self._woken.discard(run_id)
+
+    async def _advance(self, run_id: str, stop: Stop) -> None:
         try:
             info = await self._store.info(run_id)
             graph = self._graphs.get(info.graph)
-            if graph is None or self._refused.get(run_id) == info.updated:
+            if graph is None or self._refused.get(run_id) == info.updated or await self._gave_up(run_id):
                 return
-            if await self._gave_up(run_id):
-                return
-            stop = Stop(task=asyncio.current_task())
-            self._stops[run_id] = stop
-            try:
-                result = await self._resumed(graph, run_id, stop)
-            finally:
-                del self._stops[run_id]
+            result = await self._resumed(graph, run_id, stop)
         except (RunBusy, RunNotFound):
             return  # somebody else has it, or it was deleted meanwhile
         except HandedOver:
@@ -140,12 +148,19 @@ class Worker:
         except StoreError as error:
             log.warning("run %s: left to others: %s", run_id, error)
             return
-        except ConvgraphError as error:  # it cannot go on with this graph: not until it, or the worker, is another
-            self._refused[run_id] = (await self._store.info(run_id)).updated
-            log.warning("run %s: refused: %s", run_id, error)
-            self._tell(run_id, error)
+        except ConvgraphError as error:
+            await self._refuse(run_id, error)
             return
         self._tell(run_id, result)
+
+    async def _refuse(self, run_id: str, error: ConvgraphError) -> None:
+        """It cannot go on with this graph: not until it, or the worker, is another."""
+        log.warning("run %s: refused: %s", run_id, error)
+        try:
+            self._refused[run_id] = (await self._store.info(run_id)).updated
+        except (StoreError, RunNotFound):
+            return  # it is refused again at the next wake-up
+        self._tell(run_id, error)
 
     async def _resumed(self, graph: ConversationGraph, run_id: str, stop: Stop) -> RunResult:
         options = Options(self._deps, "park", stop=stop, longest_wait=STAYS_SECONDS, announced=True)
