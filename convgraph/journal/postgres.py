@@ -16,6 +16,7 @@ from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.memory import check_deletable, upto
 from convgraph.journal.ownership import described, has_died, new_owner
+from convgraph.journal.postgres_appends import Append
 from convgraph.journal.postgres_statements import (
     DOOMED,
     EVENTS,
@@ -31,7 +32,7 @@ from convgraph.journal.postgres_statements import (
     workers,
 )
 from convgraph.journal.postgres_url import postgres_place, without_password
-from convgraph.journal.postgres_writes import Append, PostgresWrites, connected
+from convgraph.journal.postgres_writes import PostgresWrites, connected
 from convgraph.journal.rows import fenced, is_notable, open_question
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
 from convgraph.journal.workers import WorkerInfo
@@ -150,7 +151,8 @@ class PostgresStore(Store):
             note(cursor, key, notable)
 
         try:
-            await self._writes.do(Append(claim, rows, along if contents or notable else None))
+            alone = len(self._claims) <= 1
+            await self._writes.append(Append(claim, rows, along if contents or notable else None), alone=alone)
         except Fenced:
             self._claims.drop(claim)
             raise
@@ -163,6 +165,9 @@ class PostgresStore(Store):
         if await self._read(lambda cursor: one(cursor, "SELECT 1 FROM runs WHERE id=%s AND epoch=%s", (claim.key, claim.epoch))) is None:
             self._claims.drop(claim)
             raise fenced(claim)
+
+    async def anow(self) -> float:
+        return await self._read(lambda cursor: one(cursor, "SELECT unix_now()", ())[0])
 
     async def release(self, claim: Claim) -> None:
         if not self._claims.holds(claim):

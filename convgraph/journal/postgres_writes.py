@@ -1,4 +1,7 @@
-"""What is written to PostgreSQL: by one thread over one connection, and in one transaction whatever waits at a moment.
+"""What is written to PostgreSQL: over one connection, and in one transaction whatever waits at a moment.
+
+A thread does it. Handing something over to it and back costs half of what a commit does, so what a single run appends is sent
+by the event loop's own thread, which waits for the answer for a moment; where it takes longer, the thread waits on.
 
 A connection that was lost is made again, and what was under way is done again. Nobody knows then whether its commit had
 succeeded; so every piece of work here can be done twice, and is told when it may have been.
@@ -13,14 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from convgraph.errors import ConvgraphError, Fenced, StoreError, StoreUnavailable
+from convgraph.errors import ConvgraphError, StoreError, StoreUnavailable
+from convgraph.journal.postgres_appends import Append, AtOnce, appended
 from convgraph.journal.postgres_schema import prepare
-from convgraph.journal.rows import fenced
-from convgraph.journal.store import Claim
-from convgraph.journal.uninterrupted import seen_through
+from convgraph.journal.uninterrupted import cancel_later, seen_through
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -32,38 +33,10 @@ Work: TypeAlias = "Callable[[Cursor[Any], bool], T]"
 _LOST = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006", "08001", "08004", "53300", "40001", "40P01"})
 """What PostgreSQL calls errors that pass: it is shutting down or starting, has no connection left, or asks to try again."""
 
-# Whether each run is still its writer's is looked at in the statement that writes; the row is locked until the end of the
-# transaction, so that a claim comes before it or after it. A row that is there already is our own: no two writers have one epoch.
-_APPEND = """
-WITH owned AS (SELECT id, epoch FROM runs WHERE id = ANY(%s::bigint[]) ORDER BY id FOR SHARE),
-new AS (SELECT * FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::text[], %s::text[]) AS row(run, seq, epoch, kind, body)),
-written AS (
-    INSERT INTO events(run, seq, epoch, at, kind, body)
-    SELECT new.run, new.seq, new.epoch, unix_now(), new.kind, new.body
-    FROM new JOIN owned ON owned.id = new.run AND owned.epoch = new.epoch
-    ON CONFLICT (run, seq) DO NOTHING
-)
-SELECT id, epoch FROM owned
-"""
-# The same for one run's few events, which costs the server half as much.
-_ROW: LiteralString = "(%s::int, %s, %s)"
-_APPEND_FEW: tuple[LiteralString, ...] = tuple(
-    "WITH owned AS (SELECT id, epoch FROM runs WHERE id=%s AND epoch=%s FOR SHARE), written AS ("  # nothing but placeholders
-    " INSERT INTO events(run, seq, epoch, at, kind, body) SELECT owned.id, new.seq, owned.epoch, unix_now(), new.kind, new.body"
-    " FROM owned, (VALUES " + (_ROW + ", ") * (rows - 1) + _ROW + ") AS new(seq, kind, body) ON CONFLICT (run, seq) DO NOTHING)"
-    " SELECT epoch FROM owned"
-    for rows in range(1, 5)
-)
-
-
-@dataclass(slots=True)
-class Append:
-    """Events to be written by the holder of a claim, and what else is to be written with them."""
-
-    claim: Claim
-    rows: list[tuple[int, str, str]]
-    """Number, kind and body of each event."""
-    along: Callable[[Cursor[Any]], None] | None = None
+PROMPT = 0.003
+"""For how many seconds at most the event loop's thread waits for the server: longer than a commit takes on one that is near."""
+AWAY = 1.0
+"""For how many seconds a server that was slower than that is left to the thread."""
 
 
 @dataclass(slots=True)
@@ -73,6 +46,8 @@ class _Waiting:
     done: asyncio.Future[Any]
     since: float = field(default_factory=time.monotonic)
     tried: bool = False
+    sent: AtOnce | None = None
+    """How it was sent already; nothing but the answer is to be waited for."""
 
     def settle(self, outcome: Any) -> None:
         """Tell the one who waits, from another thread. A loop that has closed waits for nothing."""
@@ -101,6 +76,23 @@ class PostgresWrites:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._connection: Connection[Any] | None = None
+        self._at_once: AtOnce | None = None
+        self._idle: AtOnce | None = None  # as long as the thread does not use the connection
+        self._lent = False  # a loop uses it
+        self._had_its_turn = False  # something was appended at once in this turn of the loop
+        self._away_until = 0.0
+
+    async def append(self, append: Append, *, alone: bool) -> None:
+        """Write events: at once where the run is `alone` and nobody else wants to write at the moment. See `do`."""
+        at_once = self._borrowed() if alone and append.is_small else None
+        if at_once is None:
+            return await self.do(append)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(append, loop, loop.create_future())
+        if self._did_at_once(at_once, append, waiting):
+            await _others_turn()
+            self._had_its_turn = False
+        return await seen_through(waiting.done)
 
     async def do(self, work: Append | Work[T]) -> Any:
         """Do `work` in a transaction, together with what others want at the moment. Raises what it raises, and `StoreUnavailable`.
@@ -127,6 +119,35 @@ class PostgresWrites:
         if self._thread is not None:
             self._thread.join(timeout=self._patience)
 
+    def _borrowed(self) -> AtOnce | None:
+        """The connection, for one append. Of several that come at the same moment one gets it, and the others share a commit."""
+        with self._wanted:
+            if self._lent or self._queue or self._closed or self._had_its_turn or time.monotonic() < self._away_until:
+                return None
+            self._lent = self._idle is not None
+            return self._idle
+
+    def _did_at_once(self, at_once: AtOnce, append: Append, waiting: _Waiting) -> bool:
+        """Do what the connection was borrowed for, and give it back; what takes long, or fails, is left to the thread."""
+        try:
+            at_once.send(append)
+            waiting.sent = at_once
+            if at_once.is_answered(PROMPT):
+                _settled(waiting.done, at_once.answer())
+            else:
+                self._away_until = time.monotonic() + AWAY
+        except self._psycopg.Error:
+            waiting.sent, waiting.tried = None, True  # the thread does it once more, and says what is wrong where something is
+        finally:
+            done = waiting.done.done()
+            with self._wanted:
+                self._lent, self._had_its_turn = False, done
+                if not done:
+                    self._queue.appendleft(waiting)
+                if self._queue or self._closed:
+                    self._wanted.notify()
+        return done
+
     def _serve(self) -> None:
         while batch := self._next():
             try:
@@ -139,24 +160,27 @@ class PostgresWrites:
         self._disconnect()
 
     def _next(self) -> list[_Waiting]:
-        """All that waits; nothing only when the store was closed."""
+        """All that waits; nothing only when the store was closed. What was sent already goes first, and alone."""
         with self._wanted:
-            while not self._queue and not self._closed:
+            self._idle = self._at_once
+            while self._lent or not (self._queue or self._closed):
                 self._wanted.wait()
-            batch = list(self._queue)
-            self._queue.clear()
-            return batch
+            self._idle = None
+            size = 1 if self._queue and self._queue[0].sent else len(self._queue)
+            return [self._queue.popleft() for _ in range(size)]
 
     def _attempt(self, batch: Sequence[_Waiting]) -> list[Any]:
         """Do all of it in one transaction: what each gave, or the error of ours that it raised. Raises what the database says."""
+        if (sent := batch[0].sent) is not None:
+            return [sent.answer()]
         connection = self._connected()
         appends = [item.work for item in batch if isinstance(item.work, Append)]
         alone = len(appends) == len(batch) and not any(append.along for append in appends)
         if alone:  # one statement is a transaction of its own, and one way there and back
             with connection.cursor() as cursor:
-                return _appended(cursor, appends)
+                return appended(cursor, appends)
         with connection.transaction(), connection.cursor() as cursor:
-            written = iter(_appended(cursor, appends) if appends else [])
+            written = iter(appended(cursor, appends) if appends else [])
             return [next(written) if isinstance(item.work, Append) else _outcome(item.work, cursor, item.tried) for item in batch]
 
     def _failed(self, batch: list[_Waiting], error: Exception) -> None:
@@ -167,7 +191,7 @@ class PostgresWrites:
             now = time.monotonic()
             late = [item for item in batch if now - item.since > self._patience]
             for item in batch:
-                item.tried = True
+                item.tried, item.sent = True, None
             if not late:
                 time.sleep(random.uniform(0.05, 0.25))
                 with self._wanted:
@@ -198,6 +222,7 @@ class PostgresWrites:
             connection = connected(self._url)
             try:
                 prepare(connection, self._place)
+                self._at_once = AtOnce(connection) if connection.info.encoding == "utf-8" else None
             except BaseException:
                 connection.close()
                 raise
@@ -205,7 +230,7 @@ class PostgresWrites:
         return self._connection
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._at_once = self._connection, None, None
         if connection is not None:
             connection.close()
 
@@ -227,29 +252,6 @@ def connected(url: str, *, autocommit: bool = True) -> Connection[Any]:
     )
 
 
-def _appended(cursor: Cursor[Any], appends: Sequence[Append]) -> list[Any]:
-    """Write the events of those who still own their runs; what each is told."""
-    if len(appends) == 1 and 0 < len(appends[0].rows) <= len(_APPEND_FEW):
-        append = appends[0]
-        cursor.execute(_APPEND_FEW[len(append.rows) - 1], [append.claim.key, append.claim.epoch, *chain.from_iterable(append.rows)])
-        return [_told(cursor, append, is_owner=cursor.fetchone() is not None)]
-    keys = list({append.claim.key for append in appends})
-    rows = [(append.claim, *row) for append in appends for row in append.rows]
-    columns = [[claim.key for claim, *_ in rows], [seq for _, seq, _, _ in rows], [claim.epoch for claim, *_ in rows]]
-    cursor.execute(_APPEND, [keys, *columns, [kind for *_, kind, _ in rows], [body for *_, body in rows]])
-    epochs = dict(cursor.fetchall())
-    return [_told(cursor, append, is_owner=epochs.get(append.claim.key) == append.claim.epoch) for append in appends]
-
-
-def _told(cursor: Cursor[Any], append: Append, *, is_owner: bool) -> Fenced | None:
-    """Write what is to be written along with the events, where they were written."""
-    if not is_owner:
-        return fenced(append.claim)
-    if append.along is not None:
-        append.along(cursor)
-    return None
-
-
 def _outcome(work: Work[Any], cursor: Cursor[Any], tried: bool) -> Any:
     try:
         return work(cursor, tried)
@@ -257,6 +259,14 @@ def _outcome(work: Work[Any], cursor: Cursor[Any], tried: bool) -> Any:
         if isinstance(error, StoreError):
             raise
         return error
+
+
+async def _others_turn() -> None:
+    """Let the loop do what else there is. A cancellation that comes meanwhile takes effect at the next await."""
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        cancel_later()
 
 
 def _settled(done: asyncio.Future[Any], outcome: Any) -> None:

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from convgraph import END, Context, ConversationGraph, Limits, Reply, open_store
+from convgraph import END, Context, ConversationGraph, ForEach, Limits, Reply, open_store
 from convgraph.errors import Fenced, InputError, RunBusy, StoreFormat, StoreUnavailable
 from convgraph.journal.events import RunStarted, Stepped
 from convgraph.journal.store import NewRun
@@ -89,9 +90,9 @@ def test_a_run_goes_on_over_connections_that_are_lost(database: str) -> None:
 
 def test_what_was_committed_before_the_answer_was_lost_is_not_written_twice(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worst moment: the commit has succeeded, and the connection breaks before anybody is told."""
-    from convgraph.journal import postgres_writes
+    from convgraph.journal import postgres_appends, postgres_writes
 
-    attempt, lost = postgres_writes.PostgresWrites._attempt, [0]
+    attempt, answer, lost = postgres_writes.PostgresWrites._attempt, postgres_appends.AtOnce.answer, [0]
 
     def losing(self: Any, batch: Any) -> Any:
         outcomes = attempt(self, batch)
@@ -100,8 +101,16 @@ def test_what_was_committed_before_the_answer_was_lost_is_not_written_twice(data
             raise psycopg.OperationalError("the answer was lost")
         return outcomes
 
+    def losing_at_once(self: Any) -> Any:
+        outcome = answer(self)
+        if lost[0] < 12:
+            lost[0] += 1
+            raise psycopg.OperationalError("the answer was lost")
+        return outcome
+
     monkeypatch.setattr(postgres_writes.PostgresWrites, "_attempt", losing)
-    graph = ping_pong(4)
+    monkeypatch.setattr(postgres_appends.AtOnce, "answer", losing_at_once)
+    graph = ping_pong(10)
     with open_store(database) as store:
         result = graph.run("go", store=store)
         again = graph.resume(graph.fork(result.run_id, store=store, at=1), store=store)
@@ -211,6 +220,72 @@ def test_a_claim_and_an_append_at_the_same_moment_are_one_after_the_other(databa
 
     for number in range(10):
         asyncio.run(scenario(number))
+
+
+def test_a_server_that_takes_its_time_does_not_hold_up_the_loop(database: str) -> None:
+    """What a single run appends is sent from the loop; where the answer does not come, the loop goes on without it."""
+
+    async def scenario() -> tuple[float, list[int]]:
+        store = open_store(database)
+        claim = await store.create(NewRun("run", "chat", "print"), [STARTED])
+        await store.append(claim, [Stepped("1", "before", ())])
+        with psycopg.connect(database) as other:
+            other.execute("SELECT 1 FROM convgraph.runs FOR UPDATE")
+            appending = asyncio.create_task(store.append(claim, [Stepped("2", "meanwhile", ())]))
+            longest, last = 0.0, time.monotonic()
+            for _ in range(60):
+                await asyncio.sleep(0.002)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            assert not appending.done()
+        await appending
+        await store.append(claim, [Stepped("3", "after", ())])
+        seen = [recorded.seq for recorded in await store.load("run")]
+        await store.aclose()
+        return longest, seen
+
+    longest, seen = asyncio.run(scenario())
+
+    assert longest < 0.1
+    assert seen == [0, 1, 2, 3]
+
+
+def test_a_cancellation_while_the_server_takes_its_time_loses_nothing(database: str) -> None:
+    """It takes effect when it is known that the events are there, and the connection serves whoever comes next."""
+
+    async def scenario() -> list[int]:
+        store = open_store(database)
+        claim = await store.create(NewRun("run", "chat", "print"), [STARTED])
+        with psycopg.connect(database) as other:
+            other.execute("SELECT 1 FROM convgraph.runs FOR UPDATE")
+            appending = asyncio.create_task(store.append(claim, [Stepped("1", "a", ())]))
+            await asyncio.sleep(0.02)
+            appending.cancel()
+        await asyncio.gather(appending, return_exceptions=True)
+        await store.append(claim, [Stepped("2", "b", ())])
+        seen = [recorded.seq for recorded in await store.load("run")]
+        await store.aclose()
+        return seen
+
+    assert asyncio.run(scenario()) == [0, 1, 2]
+
+
+def test_what_comes_at_one_moment_shares_commits(database: str) -> None:
+    """Forty branches of a single run that end together: not forty transactions, though a single one is written at once."""
+
+    async def spoke(ctx: Context) -> str:
+        return str(ctx.item)
+
+    graph = ConversationGraph("wide", state={"items": {"type": "array", "default": list(range(40))}})
+    graph.add_node(ForEach(spoke, over="state.items"), name="each")
+    graph.add_edge("each", END)
+    graph.set_start("each")
+    graph.run("go", store=database)
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*), count(DISTINCT xmin::text) FROM convgraph.events WHERE kind='branch'").fetchone()
+
+    assert row is not None
+    assert row[0] == 40
+    assert row[1] <= 10
 
 
 def test_a_server_that_cannot_be_reached_is_told_after_some_patience_and_without_the_password(tmp_path: Path) -> None:
