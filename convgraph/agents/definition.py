@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, cast
 
 from convgraph.agents.agent import Agent
@@ -21,6 +21,7 @@ from convgraph.protocols import Model, ModelRequest
 
 if TYPE_CHECKING:
     from convgraph.tools import Tool, ToolSet
+    from convgraph.tools.definition import ToolLike
 
 DEFAULT_SYSTEM_MESSAGE = "You are a helpful AI Assistant."
 MAX_CONSECUTIVE_AUTO_REPLY = 100
@@ -33,7 +34,7 @@ class AgentOptions(TypedDict, total=False):
     chat_messages: Mapping[Agent, Sequence[Any]] | None
     silent: bool
     model: Model | None
-    tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]]
+    tools: Iterable[Mapping[str, Any] | ToolLike]
     response_format: Any
 
 
@@ -58,7 +59,7 @@ class DefinedAgent(Agent):
         silent: bool = False,
         *,
         model: Model | None = None,
-        tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] = (),
+        tools: Iterable[Mapping[str, Any] | ToolLike] = (),
         response_format: Any = None,
     ) -> None:
         super().__init__(name, "")

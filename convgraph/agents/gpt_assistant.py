@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -17,7 +17,7 @@ from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 
 if TYPE_CHECKING:
-    from convgraph.tools import Tool
+    from convgraph.tools.definition import ToolLike
 
 DEFAULT_INSTRUCTIONS = "You are a helpful assistant. Say plainly what you do not know."
 
@@ -66,7 +66,7 @@ class GPTAssistantAgent(ConversableAgent):
         chat_messages: Mapping[Agent, Sequence[Any]] | None = None,
         silent: bool = False,
         model: Model | None = None,
-        tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] = (),
+        tools: Iterable[Mapping[str, Any] | ToolLike] = (),
         response_format: Any = None,
     ) -> None:
         where = f"agent {name!r}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -19,7 +19,7 @@ from convgraph.errors import DefinitionError, EffectFailed, InputError, NotEncod
 from convgraph.messages import Message, ToolCall
 from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.threads import in_thread
-from convgraph.tools.definition import Tool, ToolSet
+from convgraph.tools.definition import Tool, ToolLike, ToolSet
 from convgraph.tools.results import Handoff, from_journal, journaled
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class _Ready:
     values: dict[str, Any]
 
 
-async def run_tool_calls(ctx: Context, calls: Sequence[ToolCall], tools: ToolSet | Iterable[Tool | Callable[..., Any]]) -> ToolOutcome:
+async def run_tool_calls(ctx: Context, calls: Sequence[ToolCall], tools: ToolSet | Iterable[ToolLike]) -> ToolOutcome:
     """Carry out a reply's tool calls, at the same time, each as an effect of the turn.
 
     What the model can do something about is a result that says so: an unknown tool, arguments that do not fit, an

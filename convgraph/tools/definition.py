@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast, overload
+from typing import Any, Protocol, TypeAlias, cast, overload
 
 from convgraph.errors import DefinitionError
 from convgraph.tools.docstrings import read_docstring
@@ -18,6 +18,21 @@ Approval: TypeAlias = bool | Callable[[Mapping[str, Any]], bool] | None
 """Whether a person has to approve a call: always, never, or as a function of its arguments says."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class Invocable(Protocol):
+    """What a tool of LangChain's looks like from outside."""
+
+    @property
+    def name(self) -> str | None: ...
+
+    def invoke(self, input: Any, /) -> Any:
+        """Do what the tool does, with its arguments by name."""
+        ...
+
+
+ToolLike: TypeAlias = "Tool | Callable[..., Any] | Invocable"
+"""What a tool is made of: a tool, a function, or a tool of LangChain's."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,7 +71,7 @@ class Tool:
 
 @overload
 def tool(
-    fn: Callable[..., Any],
+    fn: Callable[..., Any] | Invocable,
     *,
     name: str | None = None,
     description: str | None = None,
@@ -75,7 +90,7 @@ def tool(
     approval: Approval = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
-    fn: Callable[..., Any] | None = None,
+    fn: Callable[..., Any] | Invocable | None = None,
     *,
     name: str | None = None,
     description: str | None = None,
@@ -141,7 +156,7 @@ class ToolSet:
 
     __slots__ = ("_tools",)
 
-    def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
+    def __init__(self, tools: Iterable[ToolLike] = ()) -> None:
         self._tools: dict[str, Tool] = {}
         for given in tools:
             item = given if isinstance(given, Tool) else tool(given)
@@ -150,7 +165,7 @@ class ToolSet:
                 raise DefinitionError(f"tool {item.name!r} ({item.origin}): there is one of that name already ({taken.origin}); use name=…")
             self._tools[item.name] = item
 
-    def add(self, *tools: Tool | Callable[..., Any]) -> ToolSet:
+    def add(self, *tools: ToolLike) -> ToolSet:
         """These tools and those given. Raises `DefinitionError` where two have one name."""
         return ToolSet([*self, *tools])
 

@@ -38,7 +38,7 @@ def langchain_tool(
     if not is_langchain_tool(tool):
         raise DefinitionError(f"langchain_tool(…) takes a tool of LangChain's, with a name, an args_schema and invoke(), not {tool!r:.100}")
     where = f"LangChain's tool {tool.name!r}"
-    name = tool.name if name is None else name
+    name = str(tool.name) if name is None else name
     check_name(name, where)
     check_options(timeout, approval, where)
     told = str(tool.description if description is None else description).strip()

@@ -79,9 +79,8 @@ def look_up(request: dict[str, Any]) -> Any:
         case 0:
             return calling(("search_web", {"query": "delivery prices to Norway by weight"}))
         case 1:
-            return calling(
-                ("read_page", {"url": re.search(r"http://\S+", told[-1])[0]}), ("read_page", {"url": "http://handbook.test/lamps.html"})
-            )
+            [first, *_] = re.findall(r"http://\S+", told[-1])
+            return calling(("read_page", {"url": first}), ("read_page", {"url": "http://handbook.test/lamps.html"}))
         case 2:
             return calling(("find_on_page", {"url": "http://handbook.test/returns.html", "text": "within"}))
         case 3:

@@ -63,7 +63,7 @@ def retriever(collection: Collection | None = None, **config: Any) -> autogen.Re
 
 
 def assistant(*lines: Any, **options: Any) -> autogen.RetrieveAssistantAgent:
-    script = lines[0] if callable(lines[0]) else lines
+    script: Any = lines[0] if callable(lines[0]) else lines
     return autogen.RetrieveAssistantAgent("assistant", model=autogen.ScriptedModel(script, repeat=True), **options)
 
 
@@ -380,7 +380,7 @@ def test_a_graph_that_goes_on_looks_up_the_next_question(pages: Collection, tmp_
     second = graph.continue_(first.run_id, "How dear may a hotel be?", store=tmp_path / "runs.db")
 
     assert sources(list(second.messages)) == [["leave.md"], ["travel.md"]]
-    assert second.last.text == "140 euros."
+    assert second.messages[-1].text == "140 euros."
 
 
 def test_retrieval_graph_refuses_what_makes_no_sense(pages: Collection) -> None:
@@ -615,7 +615,7 @@ def test_code_in_a_question_is_looked_up_and_code_of_a_participant_is_run(
     result = graph.run("What does this do?\n```python\nprint('not run')\n```")
 
     assert len(shown(list(result.messages))) == 1
-    assert "Code output: 42" in result.last.text
+    assert "Code output: 42" in result.messages[-1].text
 
 
 def test_only_an_executors_own_words_end_the_chat_for_the_assistant() -> None:

@@ -26,7 +26,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Every address that a page was asked of."""
     import httpcore2
 
-    really = httpcore2.AnyIOBackend.connect_tcp
+    really: Any = httpcore2.AnyIOBackend.connect_tcp  # pyright: ignore[reportAttributeAccessIssue]
     addresses: list[tuple[str, int]] = []
 
     async def connect(self: Any, host: str, port: int, *rest: Any, **options: Any) -> Any:

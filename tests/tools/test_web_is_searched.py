@@ -160,9 +160,9 @@ def test_an_engines_host_cannot_be_read_by_the_model(site: LocalSite) -> None:
     [
         (lambda: JsonSearch("http://example.com/search"), "where the query belongs"),
         (lambda: JsonSearch("file:///{query}"), "cannot be asked"),
-        (lambda: JsonSearch("http://example.com/{query}", headers={"X-Key": 3}), "texts by their names"),
+        (lambda: JsonSearch("http://example.com/{query}", headers={"X-Key": 3}), "texts by their names"),  # type: ignore[dict-item]  # what a user might try
         (lambda: JsonSearch("http://example.com/{query}", seconds=0), "seconds= is a number above 0"),
-        (lambda: SiteSearch("http://tea.test/", depth="3"), "0 links away or more"),
+        (lambda: SiteSearch("http://tea.test/", depth="3"), "0 links away or more"),  # type: ignore[arg-type]  # what a user might try
         (lambda: SiteSearch("tea.test"), "a whole address"),
         (lambda: SiteSearch("http://tea.test/", pages=0), "1 page or more"),
     ],
