@@ -1,0 +1,71 @@
+"""What is counted and measured: tokens and durations by the conventions; turns, runs and cost besides.
+
+What is only counted is counted here, and told when somebody collects: a turn is no place for an instrument's bookkeeping.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from convgraph.messages import Usage
+from convgraph.telemetry import conventions as c
+
+_Key: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class _Count:
+    """A sum for each set of attributes, added to from any thread."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[_Key, float] = defaultdict(float)
+        self._lock = threading.Lock()
+
+    def add(self, amount: float, *about: tuple[str, str]) -> None:
+        with self._lock:
+            self._sums[about] += amount
+
+    def told(self, _: CallbackOptions) -> Iterable[Observation]:
+        """The sums so far."""
+        with self._lock:
+            sums = list(self._sums.items())
+        return [Observation(amount, dict(about)) for about, amount in sums]
+
+
+class Meters:
+    """The instruments of a process."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._tokens = meter.create_histogram(
+            c.TOKEN_USAGE, "{token}", "Tokens of a model call", explicit_bucket_boundaries_advisory=c.TOKEN_BUCKETS
+        )
+        self._seconds = meter.create_histogram(
+            c.OPERATION_DURATION, "s", "Duration of a model call", explicit_bucket_boundaries_advisory=c.SECOND_BUCKETS
+        )
+        self._turns, self._runs, self._cost = _Count(), _Count(), _Count()
+        meter.create_observable_counter(c.TURNS, [self._turns.told], "{turn}", "Turns made")
+        meter.create_observable_counter(c.RUNS, [self._runs.told], "{run}", "Runs that stopped, by how they did")
+        meter.create_observable_counter(c.SPENT, [self._cost.told], "USD", "What models were paid")
+
+    def model_call(self, who: Mapping[str, Any], answered: str | None, usage: Usage, seconds: float, failed: str | None) -> None:
+        """A model was asked, and `answered` is what it calls itself. An answer from a cache was no call: it has used nothing."""
+        about = who if answered is None else {**who, c.RESPONSE_MODEL: answered}
+        self._seconds.record(seconds, about if failed is None else {**about, c.ERROR_TYPE: failed})
+        if usage.calls:
+            self._tokens.record(usage.input_tokens, {**about, c.TOKEN_TYPE: "input"})
+            self._tokens.record(usage.output_tokens, {**about, c.TOKEN_TYPE: "output"})
+        if usage.usd:
+            self._cost.add(usage.usd, (c.PROVIDER, who[c.PROVIDER]), (c.REQUEST_MODEL, who[c.REQUEST_MODEL]))
+
+    def turn(self, graph: str, node: str, failed: str | None) -> None:
+        """A turn is over."""
+        about = ((c.GRAPH_NAME, graph), (c.AGENT_NAME, node))
+        self._turns.add(1, *about) if failed is None else self._turns.add(1, *about, (c.ERROR_TYPE, failed))
+
+    def run(self, graph: str, status: str) -> None:
+        """A run has stopped."""
+        self._runs.add(1, (c.GRAPH_NAME, graph), (c.RUN_STATUS, status))

@@ -1,0 +1,393 @@
+"""One run as spans: the run is a workflow, its turns are agents' invocations, and in them lie model calls, tools and questions.
+
+A path says where in the run something belongs, and so whose child its span is: of the nearest span around it that is open. Spans of
+what a node does itself are made current, so that what its own code traces (an HTTP client, a database) lies inside of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry import context as current
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+
+from convgraph.journal.events import (
+    AttemptFailed,
+    BranchFinished,
+    Delta,
+    EffectFinished,
+    EffectKind,
+    EffectStarted,
+    Ended,
+    Event,
+    JsonObject,
+    Moved,
+    Said,
+    Stepped,
+)
+from convgraph.journal.turn_paths import around, is_choice, opened_path, without_attempts
+from convgraph.messages import NO_USAGE
+from convgraph.protocols import Distribution, Model, ModelRequest
+from convgraph.runtime.distributions import recorded_distribution, weighed
+from convgraph.runtime.observing import Watched
+from convgraph.runtime.signals import HandedOver
+from convgraph.telemetry import content
+from convgraph.telemetry import conventions as c
+from convgraph.telemetry.meters import Meters
+from convgraph.telemetry.models import identity, own_parameters, parameters
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+_AGENTS = frozenset({"agent", "function"})
+"""Kinds of nodes that speak themselves; the others have others speak."""
+
+_FAILED = frozenset({"failed", "stuck"})
+
+
+@dataclass(slots=True)
+class _Open:
+    """A span that is open: when it began, the context of what lies inside, and how to leave that where it was made current."""
+
+    span: Span
+    began: int
+    inside: Context
+    token: Token[Context] | None = None
+    model: Model | None = None
+    first_chunk: int = 0
+
+
+@dataclass(slots=True)
+class _Choice:
+    """A choice that is being made: among what, since when, and what models have answered so far."""
+
+    targets: Sequence[str]
+    began: int
+    answers: list[tuple[str, Distribution | None]] = field(default_factory=list[tuple[str, Distribution | None]])
+
+
+class RunSpans:
+    """Watches one run. See `Watch`."""
+
+    def __init__(self, tracer: Tracer, meters: Meters, run: Watched, links: Sequence[Link], *, content: bool) -> None:
+        self._tracer = tracer
+        self._meters = meters
+        self._run = run
+        self._content = content
+        self._open: dict[str, _Open] = {}
+        self._choices: dict[str, _Choice] = {}
+        self._models: dict[int, tuple[Model, dict[str, Any], dict[str, Any]]] = {}
+        self._unfinished: list[Callable[[], None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._usage = NO_USAGE
+        self._status = ""
+        self._error_type = ""
+        self._common = {c.CONVERSATION_ID: run.run_id}
+        about: dict[str, Any] = {
+            **self._common,
+            c.OPERATION: "invoke_workflow",
+            c.WORKFLOW_NAME: run.graph,
+            c.GRAPH_FINGERPRINT: run.fingerprint,
+            c.RUN_RESUMED: run.resumed,
+        }
+        outside = current.get_current()
+        self._root = tracer.start_span(f"invoke_workflow {run.graph}", outside, SpanKind.INTERNAL, about, links)
+        self._inside = set_span_in_context(self._root, outside)
+        self._token = current.attach(self._inside)
+        self._hear: Mapping[type, Callable[[Any], None]] = {
+            Stepped: self._stepped,
+            Moved: self._moved,
+            BranchFinished: self._branch_finished,
+            EffectStarted: self._effect_started,
+            EffectFinished: self._effect_finished,
+            AttemptFailed: self._attempt_failed,
+            Ended: self._ended,
+            Delta: self._delta,
+        }
+
+    @property
+    def trace(self) -> str:
+        """See `Watch.trace`."""
+        from convgraph.telemetry.observer import traceparent
+
+        return traceparent(self._root.get_span_context())
+
+    def __call__(self, event: Event | Delta | Said) -> None:
+        """See `Watch`."""
+        hear = self._hear.get(type(event))
+        if hear is not None:
+            hear(event)
+
+    def turn_begins(self, path: str, node: str, kind: str) -> None:
+        """See `Watch.turn_begins`."""
+        key = without_attempts(path)
+        if key in self._open:
+            return
+        if kind in _AGENTS:
+            about = {**self._common, c.PATH: key, c.OPERATION: "invoke_agent", c.AGENT_NAME: node}
+            self._begin(key, f"invoke_agent {node}", about, enter=True)
+        else:
+            about = {**self._common, c.PATH: key, c.OPERATION: "invoke_workflow", c.WORKFLOW_NAME: node, c.NODE_KIND: kind}
+            self._begin(key, f"invoke_workflow {node}", about, enter=True)
+
+    def choice_begins(self, path: str, targets: Sequence[str]) -> None:
+        """See `Watch.choice_begins`. Only a choice that somebody is asked for has a span."""
+        self._choices[without_attempts(path)] = _Choice(targets, time.time_ns())
+
+    def model_asked(self, path: str, ordinal: int, model: Model, request: ModelRequest) -> None:
+        """See `Watch.model_asked`."""
+        about = {**self._facts(model)[2], c.OUTPUT_TYPE: "text" if request.schema is None else "json"}
+        if request.params:
+            about.update(parameters(request.params))
+        if self._content:
+            about[c.INPUT_MESSAGES] = content.asked(request)
+            if request.system:
+                about[c.INSTRUCTIONS] = content.instructions(request)
+        key = self._key(path, "model", model.name, ordinal)
+        self._begin(key, f"chat {model.name}", about, SpanKind.CLIENT, enter=True).model = model
+
+    def called(self, path: str, kind: EffectKind, name: str, ordinal: int, request: str) -> None:
+        """See `Watch.called`."""
+        about = {**self._common, c.EFFECT_KIND: kind}
+        if kind == "tool" or kind == "code":
+            spelled = f"execute_tool {name}"
+            about |= {c.OPERATION: "execute_tool", c.TOOL_NAME: name, c.TOOL_TYPE: "function"}
+        else:
+            spelled = f"convgraph.{kind} {name}"
+        if self._content:
+            about[c.TOOL_ARGUMENTS] = request[: content.LONGEST]
+        self._begin(self._key(path, kind, name, ordinal), spelled, about, enter=True)
+
+    def closed(self, error: BaseException | None) -> None:
+        """See `Watch.closed`."""
+        if not self._status:
+            handed_over = isinstance(error, HandedOver)
+            self._status = "handed_over" if handed_over else "interrupted"
+            self._error_type = "" if error is None or handed_over else type(error).__name__
+            if self._error_type:
+                self._fail(self._root, self._error_type)
+            self._root.set_attribute(c.RUN_STATUS, self._status)
+        self._catch_up()
+        self._close_inside("", self._error_type)
+        self._root.set_attributes(_tokens(self._usage))
+        self._root.end()
+        self._meters.run(self._run.graph, self._status)
+        current.detach(self._token)
+
+    def _facts(self, model: Model) -> tuple[Model, dict[str, Any], dict[str, Any]]:
+        """The model (kept, so that its id stays its own), who it is, and that with all else that holds for its calls."""
+        found = self._models.get(id(model))
+        if found is None:
+            who = identity(model)
+            found = self._models[id(model)] = model, who, {**self._common, **who, **own_parameters(model)}
+        return found
+
+    def _key(self, path: str, kind: str, name: str, ordinal: int) -> str:
+        return opened_path(without_attempts(path), kind, name, ordinal)
+
+    def _begin(self, key: str, name: str, about: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL, *, enter: bool) -> _Open:
+        """Open a span inside the nearest one around it; with `enter`, it is current in the task that calls."""
+        outside, now = self._context_around(key), time.time_ns()
+        span = self._tracer.start_span(name, outside, kind, about, start_time=now)
+        inside = set_span_in_context(span, outside)
+        opened = self._open[key] = _Open(span, now, inside, current.attach(inside) if enter else None)
+        return opened
+
+    def _context_around(self, key: str) -> Context:
+        key = around(key)
+        while key:
+            found = self._open.get(key)
+            if found is not None:
+                return found.inside
+            if is_choice(key) and key[:-1] in self._choices:
+                return self._select(key).inside
+            key = around(key)
+        return self._inside
+
+    def _select(self, key: str) -> _Open:
+        """The span of a choice that somebody is asked for, opened when the first is."""
+        outside, choice = self._context_around(key), self._choices[key[:-1]]
+        about = {**self._common, c.CANDIDATES: choice.targets, c.PATH: key}
+        span = self._tracer.start_span("convgraph.select", outside, SpanKind.INTERNAL, about, start_time=choice.began)
+        opened = self._open[key] = _Open(span, choice.began, set_span_in_context(span, outside))
+        return opened
+
+    def _leave(self, opened: _Open) -> None:
+        """Make what was current before a span current again, in the task that had entered it."""
+        if opened.token is not None:
+            current.detach(opened.token)
+
+    def _soon(self, finish: Callable[[], None]) -> None:
+        """Write down what is over when the run next waits for something: a model, the disk. The times are those at which it was over."""
+        self._unfinished.append(finish)
+        if len(self._unfinished) == 1:
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        unfinished, self._unfinished = self._unfinished, []
+        for finish in unfinished:
+            finish()
+
+    def _fail(self, span: Span, error_type: str, message: str = "") -> None:
+        span.set_attribute(c.ERROR_TYPE, error_type)
+        if message and self._content:
+            span.set_attribute(c.ERROR_MESSAGE, message)
+        span.set_status(Status(StatusCode.ERROR, error_type))
+
+    def _close_inside(self, key: str, error_type: str) -> None:
+        """End what is still open inside of something that is over: it was cancelled, or it waits for somebody."""
+        inside = [other for other in self._open if not key or other.startswith((f"{key}/", f"{key}>"))]
+        for other in reversed(inside):
+            opened = self._open.pop(other)
+            if error_type:
+                self._fail(opened.span, error_type)
+            opened.span.end()
+
+    def _say_choice(self, span: Span, event: Stepped | Moved, choice: _Choice | None, asked: _Open | None, now: int) -> None:
+        """Say on a span where the conversation goes from there, and who chose that."""
+        about: dict[str, Any] = {c.CHOSEN: event.target, c.CHOSEN_BY: event.chosen_by}
+        if event.edge is not None:
+            about[c.CHOSEN_EDGE] = event.edge
+        if choice is not None:
+            about[c.CANDIDATES] = choice.targets
+            distribution = weighed(choice.answers, choice.targets) if choice.answers else None
+            if distribution is not None:
+                about[c.DISTRIBUTION] = content.as_text(dict(distribution.of))
+                about[c.DISTRIBUTION_BY] = distribution.by
+        span.set_attributes(about)
+        if asked is not None:
+            asked.span.set_attributes(about)
+            asked.span.end(now)
+
+    def _stepped(self, event: Stepped) -> None:
+        key = without_attempts(event.path)
+        opened = self._open.pop(key, None)
+        choice, asked = self._choices.pop(key, None), self._open.pop(f"{key}>", None)
+        if opened is not None:
+            if event.error is not None or event.limit is not None:
+                self._close_inside(key, event.error.type if event.error is not None else "limit")
+            self._leave(opened)
+            self._soon(partial(self._finish_turn, opened, event, choice, asked, time.time_ns()))
+        self._count_turn(event.node, event.error.type if event.error is not None else None)
+
+    def _finish_turn(self, opened: _Open, event: Stepped, choice: _Choice | None, asked: _Open | None, now: int) -> None:
+        if event.target is not None:
+            self._say_choice(opened.span, event, choice, asked, now)
+        if event.error is not None:
+            self._fail(opened.span, event.error.type, event.error.message)
+        elif not event.messages:
+            opened.span.set_attribute(c.DECLINED, True)
+        opened.span.end(opened.began + int(event.seconds * 1e9))
+
+    def _branch_finished(self, event: BranchFinished) -> None:
+        opened = self._open.pop(without_attempts(event.path), None)
+        if opened is not None:
+            self._leave(opened)
+            opened.span.end()
+        self._count_turn(event.node, None)
+
+    def _count_turn(self, node: str, error_type: str | None) -> None:
+        self._meters.turn(self._run.graph, node, error_type)
+
+    def _moved(self, event: Moved) -> None:
+        """Who begins: said on the span of the conversation that begins."""
+        key = without_attempts(event.path)
+        inside = self._open.get(around(key))
+        choice, asked = self._choices.pop(key, None), self._open.pop(f"{key}>", None)
+        self._say_choice(self._root if inside is None else inside.span, event, choice, asked, time.time_ns())
+
+    def _effect_started(self, event: EffectStarted) -> None:
+        key = self._key(event.path, event.effect, event.name, event.ordinal)
+        if event.effect == "conversation":
+            about = {**self._common, c.OPERATION: "invoke_workflow", c.WORKFLOW_NAME: event.name, c.PATH: key}
+            self._begin(key, f"invoke_workflow {event.name}", about, enter=True)
+        elif event.question is not None:
+            question = event.question
+            about = {**self._common, c.QUESTION: question.id, c.QUESTION_TO: question.to, c.QUESTION_ANSWERED: False}
+            waits = "sleep" if question.due is not None else f"ask {question.to}"
+            self._begin(key, f"convgraph.{waits}", about, enter=False)
+
+    def _effect_finished(self, event: EffectFinished) -> None:
+        opened = self._open.pop(self._key(event.path, event.effect, event.name, event.ordinal), None)
+        if opened is None:  # it was asked for before the run stopped, or is nothing that takes time
+            return
+        if event.effect == "model":
+            self._usage = self._usage + event.usage
+            choice = self._choices.get(without_attempts(event.path)[:-1]) if is_choice(event.path) else None
+            if choice is not None and event.error is None:
+                choice.answers.append((event.result["content"], recorded_distribution(event.result)))
+        self._leave(opened)
+        self._soon(partial(self._finish_effect, opened, event, time.time_ns()))
+
+    def _finish_effect(self, opened: _Open, event: EffectFinished, now: int) -> None:
+        span = opened.span
+        if opened.model is not None:
+            self._say_answer(opened, opened.model, event)
+        elif event.question is not None:
+            span.set_attribute(c.QUESTION_ANSWERED, True)
+        elif self._content and event.effect in ("tool", "code"):
+            span.set_attribute(c.TOOL_RESULT, content.as_text(event.result))
+        if event.error is not None:
+            self._fail(span, event.error.type, event.error.message)
+        span.end(now)
+
+    def _say_answer(self, opened: _Open, model: Model, event: EffectFinished) -> None:
+        usage, result = event.usage, cast("JsonObject", event.result or {})
+        about = _tokens(usage)
+        if event.error is None:
+            about[c.FINISH_REASONS] = (result.get("finish_reason", "stop"),)
+            about[c.RESPONSE_MODEL] = result.get("model") or event.name
+            if "saved" in result:
+                about[c.FROM_CACHE] = True
+            if result.get("response_id"):
+                about[c.RESPONSE_ID] = result["response_id"]
+            if self._content:
+                about[c.OUTPUT_MESSAGES] = content.answered(result)
+        if opened.first_chunk:
+            about[c.FIRST_CHUNK] = (opened.first_chunk - opened.began) / 1e9
+        opened.span.set_attributes(about)
+        failed = event.error.type if event.error is not None else None
+        self._meters.model_call(self._facts(model)[1], about.get(c.RESPONSE_MODEL), usage, event.seconds, failed)
+
+    def _delta(self, event: Delta) -> None:
+        prefix = f"{without_attempts(event.path)}/@model:"
+        for key, opened in self._open.items():
+            if opened.model is not None and not opened.first_chunk and key.startswith(prefix):
+                opened.first_chunk = time.time_ns()
+                return
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        key = without_attempts(event.path)
+        self._error_type = event.error.type
+        about = {c.ATTEMPT: event.attempt, c.ERROR_TYPE: event.error.type, c.ATTEMPT_CAUSE: event.cause}
+        if self._content:
+            about[c.ERROR_MESSAGE] = event.error.message
+        opened = self._open.get(key)
+        (self._root if opened is None else opened.span).add_event(c.ATTEMPT_FAILED, about)
+        self._close_inside(key, event.error.type)
+
+    def _ended(self, event: Ended) -> None:
+        self._status = event.status
+        self._root.set_attribute(c.RUN_STATUS, event.status)
+        if self._content:
+            self._root.set_attribute(c.RUN_REASON, event.reason)
+        if event.status in _FAILED:
+            self._fail(self._root, self._error_type or event.status)
+        else:
+            self._error_type = ""
+
+
+def _tokens(usage: tuple[Any, ...]) -> dict[str, Any]:
+    _, input_tokens, output_tokens, usd, cached = usage
+    about: dict[str, Any] = {c.INPUT_TOKENS: input_tokens, c.OUTPUT_TOKENS: output_tokens}
+    if cached:
+        about[c.CACHED_TOKENS] = cached
+    if usd:
+        about[c.COST] = usd
+    return about
