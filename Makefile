@@ -45,6 +45,7 @@ format: setup-dev ## put the code into its form
 
 bench: setup-dev bench-setup ## convgraph beside the bare work and other frameworks: a table and a plot
 	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.distributed
 
 bench-setup: ## install the other frameworks into build/bench-venv
 	@scripts/bench-venv

@@ -49,7 +49,7 @@ def _agent(task: Task, name: str, kind: str, latency: float = 0.0) -> Node:
     return speak
 
 
-def _pair(task: Task, turns: int, kind: str, latency: float = 0.0) -> StateGraph:
+def pair(task: Task, turns: int, kind: str, latency: float = 0.0) -> StateGraph:
     graph = StateGraph(STATES[kind])
     for name, other in zip(AGENTS, reversed(AGENTS), strict=True):
         graph.add_node(name, _agent(task, name, kind, latency))
@@ -62,14 +62,14 @@ def _pair(task: Task, turns: int, kind: str, latency: float = 0.0) -> StateGraph
     return graph
 
 
-def _config(steps: int, thread: str = "bench") -> dict[str, Any]:
+def config(steps: int, thread: str = "bench") -> dict[str, Any]:
     return {"recursion_limit": steps, "configurable": {"thread_id": thread}}
 
 
 def _b1(kind: str) -> Workload:
     async def b1(task: Task) -> None:
-        app = _pair(task, task.n, kind).compile()
-        state = await task.timed(app.ainvoke({"messages": []}, _config(task.n + 10)))
+        app = pair(task, task.n, kind).compile()
+        state = await task.timed(app.ainvoke({"messages": []}, config(task.n + 10)))
         must(len(state["messages"]) == task.n, "turns")
 
     return b1
@@ -80,8 +80,8 @@ def _b2(kind: str) -> Workload:
         async with AsyncSqliteSaver.from_conn_string(task.database) as saver:
             await saver.setup()
             await saver.conn.execute(f"PRAGMA synchronous={task.synchronous}")
-            app = _pair(task, task.n, kind).compile(checkpointer=saver)
-            state = await task.timed(app.ainvoke({"messages": []}, _config(task.n + 10), durability="sync"))
+            app = pair(task, task.n, kind).compile(checkpointer=saver)
+            state = await task.timed(app.ainvoke({"messages": []}, config(task.n + 10), durability="sync"))
             must(len(state["messages"]) == task.n, "turns")
 
     return b2
@@ -90,11 +90,11 @@ def _b2(kind: str) -> Workload:
 async def b4_prepare(task: Task) -> None:
     """Stop a conversation after n messages, with more to come."""
     async with AsyncSqliteSaver.from_conn_string(task.database) as saver:
-        app = _pair(task, task.n + 1, "messages").compile(checkpointer=saver)
+        app = pair(task, task.n + 1, "messages").compile(checkpointer=saver)
         try:
-            await task.timed(app.ainvoke({"messages": []}, _config(task.n), durability="exit"))
+            await task.timed(app.ainvoke({"messages": []}, config(task.n), durability="exit"))
         except GraphRecursionError:
-            state = await app.aget_state(_config(task.n))
+            state = await app.aget_state(config(task.n))
             must(len(state.values["messages"]) == task.n, "messages stored")
             return
         must(condition=False, what="the conversation was to be stopped")
@@ -105,8 +105,8 @@ async def b4(task: Task) -> None:
 
     async def resume() -> dict[str, Any]:
         async with AsyncSqliteSaver.from_conn_string(task.database) as saver:
-            app = _pair(task, task.n + 1, "messages").compile(checkpointer=saver)
-            return await app.ainvoke(None, _config(10), durability="sync")
+            app = pair(task, task.n + 1, "messages").compile(checkpointer=saver)
+            return await app.ainvoke(None, config(10), durability="sync")
 
     state = await task.timed(resume())
     must(len(state["messages"]) == task.n + 1, "one step more")
@@ -114,10 +114,10 @@ async def b4(task: Task) -> None:
 
 async def b5(task: Task) -> None:
     """n conversations at once, nothing stored."""
-    app = _pair(task, CONVERSATION, "dicts", LATENCY).compile()
+    app = pair(task, CONVERSATION, "dicts", LATENCY).compile()
 
     async def everyone() -> list[dict[str, Any]]:
-        return await asyncio.gather(*(app.ainvoke({"messages": []}, _config(CONVERSATION + 10)) for _ in range(task.n)))
+        return await asyncio.gather(*(app.ainvoke({"messages": []}, config(CONVERSATION + 10)) for _ in range(task.n)))
 
     states = await task.timed(everyone())
     must(all(len(state["messages"]) == CONVERSATION for state in states), "turns")
@@ -140,7 +140,7 @@ async def b7(task: Task) -> None:
     for name in MEMBERS:
         graph.add_node(name, _agent(task, name, "dicts"))
         graph.add_edge(name, "supervisor")
-    state = await task.timed(graph.compile().ainvoke({"messages": []}, _config(2 * task.n + 10)))
+    state = await task.timed(graph.compile().ainvoke({"messages": []}, config(2 * task.n + 10)))
     must(len(state["messages"]) == task.n, "rounds")
 
 

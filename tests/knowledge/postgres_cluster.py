@@ -22,8 +22,10 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 @contextmanager
-def postgres_cluster() -> Iterator[str]:
+def postgres_cluster(*, durable: bool = False) -> Iterator[str]:
     """The URL of a new cluster's first database. The server ends with the block, and its folder goes.
+
+    It waits for the disk only where it is to be `durable`.
 
     It refuses to be root's: as root it is run as Debian's user `postgres`.
     """
@@ -33,7 +35,7 @@ def postgres_cluster() -> Iterator[str]:
         os.chown(folder, user.pw_uid, user.pw_gid)
     data = folder / "data"
     as_user = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"] if user is not None else []
-    settings = [f"-c{setting}" for setting in (*FAST, "listen_addresses=", f"unix_socket_directories={folder}")]
+    settings = [f"-c{setting}" for setting in (*(() if durable else FAST), "listen_addresses=", f"unix_socket_directories={folder}")]
     common: Any = {"cwd": folder, "env": {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}, "stdout": subprocess.DEVNULL}
     url = f"postgresql://tests@/postgres?host={folder}"
     try:
