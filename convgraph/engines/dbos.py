@@ -25,6 +25,7 @@ from convgraph.journal.store import DEFAULT_QUEUE, LEASE_SECONDS
 if TYPE_CHECKING:
     from dbos import DBOSConfig
     from psycopg import Connection, Cursor
+    from sqlalchemy import Engine
 
 T = TypeVar("T")
 log = logging.getLogger("convgraph")
@@ -75,6 +76,7 @@ class DbosEngine:
         self._namespace = self._where.namespace or ""
         self._lease = lease
         self._poll = poll
+        self._pool: Engine | None = None
         self._connection: Connection[Any] | None = None
         self._connecting = threading.Lock()
         self._stopped = asyncio.Event()
@@ -143,7 +145,7 @@ class DbosEngine:
         from convgraph.journal.postgres_writes import connected
 
         logging.getLogger("dbos").addHandler(logging.NullHandler())  # without one it would write to the terminal
-        pool = create_engine(
+        self._pool = create_engine(
             "postgresql+psycopg://", creator=lambda: connected(self._where.dsn, autocommit=False), pool_size=4, max_overflow=8
         )
         config: DBOSConfig = {
@@ -151,7 +153,7 @@ class DbosEngine:
             "application_version": wakes.VERSION,
             "executor_id": self.id,
             "dbos_system_schema": wakes.SCHEMA,
-            "system_database_engine": pool,
+            "system_database_engine": self._pool,
             "serializer": DBOSPortableJSONSerializer(),
             "use_listen_notify": False,
             "log_level": "WARNING",
@@ -184,6 +186,8 @@ class DbosEngine:
 
         if DBOS.executor_id == self.id:
             DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=_DAY)
+        if self._pool is not None:
+            self._pool.dispose()
         with self._connecting:
             if self._connection is not None:
                 self._connection.close()

@@ -52,8 +52,8 @@ async def serving(url: str, store: Store, *graphs: ConversationGraph, lease: flo
     work = asyncio.create_task(worker.work(engine, concurrency=4))
     try:
         yield
-        await worker.drain(engine)
     finally:
+        await worker.drain(engine)
         await work
 
 
@@ -114,7 +114,7 @@ def test_an_answer_wakes_its_run_soon_and_a_timer_when_it_is_due(url: str) -> No
 
 def test_of_two_workers_one_is_killed_and_the_other_takes_over_within_its_lease(url: str, start: Start) -> None:
     with open_store(url) as store:
-        workers = [start("steady"), start("steady")]
+        workers = [start("steady", options=("--concurrency", "3")) for _ in range(2)]
         until(lambda: len(store.workers()) == 2)
         runs = [served.steady.submit("go", store=store) for _ in range(6)]
         until(lambda: len({line.split()[2] for line in served.evidence()}) == 2)
@@ -128,7 +128,7 @@ def test_of_two_workers_one_is_killed_and_the_other_takes_over_within_its_lease(
         done = Counter(line.rsplit(" ", 1)[0] for line in served.evidence())
 
         assert mine
-        assert took < served.STEPS * 0.2 + 2 + 4
+        assert took < 2 * served.STEPS * 0.2 + 2 + 4, "the other has three runs of its own to end first"
         assert set(done) == {f"{run} {turn}" for run in runs for turn in range(1, served.STEPS + 1)}
         assert sum(done.values()) - len(done) <= len(mine), "at most what was in flight is done again"
         until(lambda: set(wake_ups(url)) == {"SUCCESS"})
