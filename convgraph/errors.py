@@ -22,6 +22,7 @@
     │   ├── StoreUnavailable disk full, read-only, locked for too long, unreachable
     │   ├── StoreCorrupt     a row cannot be read; `.run_id` and `.seq` name it
     │   ├── StoreFormat      not a convgraph store, or made by a newer version
+    │   ├── WrongKeys        the store is encrypted and the keys given do not open it, or it is not and keys were given
     │   └── Fenced           another owner has taken the run over: stop, and touch nothing
     ├── ModelError           a model endpoint failed
     │   ├── ModelConfigError the model's configuration is wrong: fix it, a retry will not help
@@ -162,6 +163,10 @@ class StoreCorrupt(StoreError):
 
 class StoreFormat(StoreError):
     """The file is not a convgraph store, or a newer convgraph wrote it."""
+
+
+class WrongKeys(StoreError):
+    """The keys do not fit the store: none or others where it is encrypted, some where it is not. Nothing was written."""
 
 
 class Fenced(StoreError):

@@ -14,7 +14,8 @@ from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
-from convgraph.journal.memory import check_deletable, upto
+from convgraph.journal.keyring import Keyring
+from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.postgres_appends import Append
 from convgraph.journal.postgres_statements import (
@@ -23,6 +24,7 @@ from convgraph.journal.postgres_statements import (
     LISTED,
     QUESTIONS,
     RUNNABLE,
+    asked,
     beat,
     delete,
     leave,
@@ -33,7 +35,8 @@ from convgraph.journal.postgres_statements import (
 )
 from convgraph.journal.postgres_url import postgres_place, without_password
 from convgraph.journal.postgres_writes import PostgresWrites, connected
-from convgraph.journal.rows import fenced, is_notable, open_question
+from convgraph.journal.rows import fenced, is_notable, new_row
+from convgraph.journal.sealing import PLAIN, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
 from convgraph.journal.workers import WorkerInfo
 
@@ -50,10 +53,13 @@ class PostgresStore(Store):
 
     `namespace` separates tenants: a store sees the runs of its own namespace alone. `lease` is how many seconds after its last
     sign of life an owner that cannot be seen to have died is given up; `patience`, for how many seconds a server that cannot be
-    reached is tried again. Raises `MissingDependency` without psycopg.
+    reached is tried again. With `keys`, what the namespace holds is encrypted; where they do not fit it, the first use raises
+    `WrongKeys`. Raises `MissingDependency` without psycopg.
     """
 
-    def __init__(self, url: str, *, namespace: str = "", lease: float = LEASE_SECONDS, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, url: str, *, namespace: str = "", lease: float = LEASE_SECONDS, patience: float = PATIENCE, keys: Keyring | None = None
+    ) -> None:
         if not lease > 0 or not patience > 0:
             raise InputError(f"lease={lease!r} and patience={patience!r} are numbers of seconds above zero")
         self._namespace = namespace
@@ -66,37 +72,48 @@ class PostgresStore(Store):
         self._reader: Connection[Any] | None = None
         self._reading = threading.Lock()
         self._patience = patience
+        self._keys = keys
+        self._seal = PLAIN
+        self._seal_known = False
 
     async def create(
         self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
     ) -> Claim:
         first = run.parent_seq + 1 if run.parent else 0
         made = uuid.uuid4().hex
+        status = "running" if claim else "ready"
+        sealing = await self._sealing()
+        seal = sealing.new_run(new_row(run, status, first))
         bodies = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        bodies = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in bodies]
         notable = [event for event in events if is_notable(event)]
+        taken = Claim(run.run_id, 0, 1, first + len(bodies), seal=seal)
+        row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
+        kept = sealing.contents(contents or {})
 
         def work(cursor: Cursor[Any], _again: bool) -> int:
             cursor.execute(
                 "INSERT INTO runs(namespace, run_id, made, graph, status, reason, fingerprint, created, updated, epoch, owner, lease,"
-                " parent, parent_step, parent_seq, first_seq, target, queue, priority)"
+                " parent, parent_step, parent_seq, first_seq, target, queue, priority, seal)"
                 " VALUES(%s,%s,%s,%s,%s,'',%s,unix_now(),unix_now(),1,%s,"
-                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
+                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
                 (
                     self._namespace,
                     run.run_id,
                     made,
                     run.graph,
-                    "running" if claim else "ready",
-                    run.fingerprint,
+                    status,
+                    seal.shown(run.fingerprint),
                     self._owner if claim else "",
                     self._lease if claim else -1.0,
                     run.parent,
                     run.parent_step,
                     run.parent_seq,
                     first,
-                    run.target,
+                    seal.shown(run.target),
                     run.queue,
                     run.priority,
+                    row_seal,
                 ),
             )
             key, made_by = one(cursor, "SELECT id, made FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run.run_id))
@@ -106,53 +123,60 @@ class PostgresStore(Store):
                 "INSERT INTO events(run, seq, epoch, at, kind, body) VALUES(%s,%s,1,unix_now(),%s,%s) ON CONFLICT DO NOTHING",
                 [(key, *body) for body in bodies],
             )
-            self._put(cursor, contents)
-            note(cursor, key, notable)
+            taken.key = key
+            self._put(cursor, kept)
+            note(cursor, taken, taken.next_seq - 1, notable)
             return key
 
-        taken = Claim(run.run_id, await self._writes.do(work), 1, first + len(bodies))
+        await self._writes.do(work)
         if claim:
             self._claims.keep(taken)
         return taken
 
     async def claim(self, run_id: str) -> Claim:
+        sealing = await self._sealing()
+
         def work(cursor: Cursor[Any], again: bool) -> Claim:
-            row = one(
-                cursor,
-                "SELECT id, epoch, owner, lease < clock_timestamp(), first_seq FROM runs WHERE namespace=%s AND run_id=%s FOR UPDATE",
-                (self._namespace, run_id),
-            )
+            row = one(cursor, f"{LISTED} AND run_id=%s FOR UPDATE", (self._namespace, run_id))
             if row is None:
                 raise self._not_found(run_id)
-            key, epoch, owner, expired, first = row
+            *columns, expired = row
+            stored = RunRow(*columns)
+            epoch, owner = stored.epoch, stored.owner
+            key = one(cursor, "SELECT id FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run_id))[0]
             lost = again and owner == self._owner and key not in self._claims  # the answer to our own claim was lost
             if owner and not expired and not lost and not has_died(owner):
                 raise RunBusy(f"run {run_id!r} is being run by {described(owner)}; nothing was done", run_id, owner)
+            seal = sealing.run(stored)
+            last = one(cursor, "SELECT max(seq) FROM events WHERE run=%s", (key,))[0]
+            taken = Claim(run_id, key, epoch + 1, stored.first_seq if last is None else last + 1, seal=seal)
             cursor.execute(
                 "UPDATE runs SET epoch=%s, owner=%s, lease=clock_timestamp() + make_interval(secs => %s), status='running', reason='',"
-                " updated=unix_now() WHERE id=%s",
-                (epoch + 1, self._owner, self._lease, key),
+                " updated=unix_now(), seal=%s WHERE id=%s",
+                (epoch + 1, self._owner, self._lease, seal.row_seal("running", "", epoch + 1, taken.next_seq - 1), key),
             )
-            last = one(cursor, "SELECT max(seq) FROM events WHERE run=%s", (key,))[0]
-            return Claim(run_id, key, epoch + 1, first if last is None else last + 1)
+            return taken
 
         claim = await self._writes.do(work)
         self._claims.keep(claim)
         return claim
 
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
-        seq, key = claim.next_seq, claim.key
+        seq, seal = claim.next_seq, claim.seal
         rows = [(seq + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        if seal.encrypted:
+            rows = [(number, kind, seal.event(number, claim.epoch, kind, body)) for number, kind, body in rows]
+        kept = self._seal.contents(contents) if contents else []
         notable = [event for event in events if is_notable(event)]
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
 
         def along(cursor: Cursor[Any]) -> None:
-            self._put(cursor, contents)
-            note(cursor, key, notable)
+            self._put(cursor, kept)
+            note(cursor, claim, seq + len(rows) - 1, notable)
 
         try:
             alone = len(self._claims) <= 1
-            await self._writes.append(Append(claim, rows, along if contents or notable else None), alone=alone)
+            await self._writes.append(Append(claim, rows, along if kept or notable else None), alone=alone)
         except Fenced:
             self._claims.drop(claim)
             raise
@@ -180,19 +204,24 @@ class PostgresStore(Store):
         await self._writes.do(work)
 
     async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
-        events = await self._read(lambda cursor: self._load(cursor, run_id, None, steps_only and upto_step is None))
-        return events if upto_step is None else upto(events, upto_step)
+        steps_only = steps_only and upto_step is None
+        # Where a row's kind is not to be trusted before it is opened, all are read.
+        events = await self._read(lambda cursor: self._load(cursor, run_id, None, steps_only and not self._seal.encrypted))
+        if upto_step is not None:
+            return upto(events, upto_step)
+        return without_finished_turns(events) if steps_only and self._seal.encrypted else events
 
     async def info(self, run_id: str) -> RunInfo:
         row = await self._read(lambda cursor: one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id)))
         if row is None:
             raise self._not_found(run_id)
-        return listed(row)
+        return listed(row, self._seal)
 
     async def content(self, digest: str) -> str | None:
-        asked = "SELECT body FROM contents WHERE namespace=%s AND digest=%s"
-        row = await self._read(lambda cursor: one(cursor, asked, (self._namespace, digest)))
-        return row[0] if row is not None else None
+        name = (await self._sealing()).content_name(digest)
+        wanted = "SELECT body FROM contents WHERE namespace=%s AND digest=%s"
+        row = await self._read(lambda cursor: one(cursor, wanted, (self._namespace, name)))
+        return self._seal.opened_content(digest, row[0]) if row is not None else None
 
     async def aruns(
         self,
@@ -211,24 +240,24 @@ class PostgresStore(Store):
         values = [self._namespace, *wanted.values(), *([since] if since is not None else [])]
         # Whether a run is running or interrupted is seen from its owner, so those have to be looked at before they are counted.
         cut = limit is not None and status not in ("running", "interrupted")
-        asked = f"{LISTED}{where} ORDER BY id DESC{' LIMIT %s' if cut else ''}"
-        rows = await self._read(lambda cursor: cursor.execute(asked.encode(), [*values, *([limit] if cut else [])]).fetchall())
-        found = [info for info in map(listed, rows) if status is None or info.status == status]
+        query = f"{LISTED}{where} ORDER BY id DESC{' LIMIT %s' if cut else ''}"
+        rows = await self._read(lambda cursor: cursor.execute(query.encode(), [*values, *([limit] if cut else [])]).fetchall())
+        found = [info for info in (listed(row, self._seal) for row in rows) if status is None or info.status == status]
         return found[:limit]
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
-        asked = QUESTIONS + " AND q.due IS NULL AND (%s::text IS NULL OR q.node=%s) ORDER BY q.asked"
-        rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id, to, to)).fetchall())
-        return [open_question(row) for row in rows]
+        query = QUESTIONS + " AND q.due IS NULL AND (%s::text IS NULL OR q.node=%s) ORDER BY q.asked"
+        rows = await self._read(lambda cursor: cursor.execute(query, (self._namespace, run_id, run_id, to, to)).fetchall())
+        return [asked(row, self._seal) for row in rows]
 
     async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
-        asked = QUESTIONS + " AND q.due IS NOT NULL ORDER BY q.due"
-        rows = await self._read(lambda cursor: cursor.execute(asked, (self._namespace, run_id, run_id)).fetchall())
-        return [open_question(row) for row in rows]
+        query = QUESTIONS + " AND q.due IS NOT NULL ORDER BY q.due"
+        rows = await self._read(lambda cursor: cursor.execute(query, (self._namespace, run_id, run_id)).fetchall())
+        return [asked(row, self._seal) for row in rows]
 
     async def arunnable(
         self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
@@ -236,23 +265,24 @@ class PostgresStore(Store):
         wanted = [None if names is None else list(names) for names in (graphs, queues)]
         values = (self._namespace, *wanted, self._owner.partition("|")[0], self._owner)
         rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, values).fetchall())
-        return [info for row in rows if (info := listed(row)).status != "running"][:limit]
+        return [info for row in rows if (info := listed(row, self._seal)).status != "running"][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
+        await self._sealing()
 
         def work(cursor: Cursor[Any], again: bool) -> None:
-            place = (self._namespace, run_id, question_id)
-            row = one(
-                cursor,
-                "SELECT q.run, q.answer FROM questions q JOIN runs r ON r.id=q.run WHERE r.namespace=%s AND r.run_id=%s AND q.id=%s"
-                " FOR UPDATE OF q",
-                place,
-            )
-            if row is not None and row[1] is None:
-                cursor.execute("UPDATE questions SET answer=%s WHERE run=%s AND id=%s", (text, row[0], question_id))
+            row = one(cursor, f"{QUESTIONS} AND q.id=%s FOR UPDATE OF q", (self._namespace, run_id, run_id, question_id))
+            known = None if row is None else asked(row, self._seal)
+            if row is not None and known is not None and not known.answered:
+                prompt = row[len(RunRow._fields) + 1]
+                answer = self._seal.run(RunRow(*row[: len(RunRow._fields)])).question_part(question_id, answer_to(prompt), text)
+                cursor.execute(
+                    "UPDATE questions SET answer=%s WHERE id=%s AND run=(SELECT id FROM runs WHERE namespace=%s AND run_id=%s)",
+                    (answer, question_id, self._namespace, run_id),
+                )
                 return
-            if again and row is not None and row[1] == text:
+            if again and known is not None and known.answer == json.loads(text):
                 return  # delivered before the answer to it was lost
             raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
 
@@ -268,6 +298,8 @@ class PostgresStore(Store):
         return await self._read(lambda cursor: workers(cursor, self._namespace))
 
     async def adelete(self, run_id: str) -> None:
+        await self._sealing()
+
         def work(cursor: Cursor[Any], again: bool) -> None:
             row = one(cursor, f"{LISTED} AND run_id=%s FOR UPDATE", (self._namespace, run_id))
             if row is None and again:
@@ -275,7 +307,7 @@ class PostgresStore(Store):
             if row is None:
                 raise self._not_found(run_id)
             children = cursor.execute("SELECT run_id FROM runs WHERE namespace=%s AND parent=%s", (self._namespace, run_id)).fetchall()
-            check_deletable(listed(row), [child[0] for child in children])
+            check_deletable(listed(row, self._seal), [child[0] for child in children])
             delete(cursor, self._namespace, [run_id])
 
         await self._writes.do(work)
@@ -321,8 +353,10 @@ class PostgresStore(Store):
                     if reader is not None:
                         reader.close()
                     passes = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate != "28P01"
-                    if not passes or time.monotonic() > deadline:
+                    if not passes:
                         raise StoreUnavailable(f"{self.url}: {str(error).strip()}") from error
+                    if time.monotonic() > deadline:
+                        raise StoreUnavailable(f"{self.url}: cannot be reached for {self._patience:g} s: {str(error).strip()}") from error
                     time.sleep(0.1)
 
     def _prepared_reader(self) -> Connection[Any]:
@@ -331,16 +365,19 @@ class PostgresStore(Store):
         reader = connected(self._dsn)
         try:
             prepare(reader, self.url)
+            self._find_seal(reader)
         except BaseException:
             reader.close()
             raise
         return reader
 
     def _load(self, cursor: Cursor[Any], run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
-        row = one(cursor, "SELECT id, parent, parent_seq FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run_id))
+        row = one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id))
         if row is None:
             raise self._not_found(run_id)
-        key, parent, parent_seq = row
+        stored = RunRow(*row[:-1])
+        key = one(cursor, "SELECT id FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run_id))[0]
+        seal, parent, parent_seq = self._seal.run(stored), stored.parent, stored.parent_seq
         shared = self._load(cursor, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
         end = upto_seq if upto_seq is not None else 2**31 - 1
         after = -1
@@ -352,7 +389,29 @@ class PostgresStore(Store):
             )
             after = last[0] if last is not None else -1
         rows = cursor.execute(EVENTS, (key, end, after)).fetchall()
-        return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
+        seal.check_whole([row[0] for row in rows], upto_seq)
+        return shared + [
+            Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
+            for seq, epoch, at, kind, body in rows
+        ]
+
+    async def _sealing(self) -> StoreSeal:
+        """How the namespace is sealed: looked up once, before anything is written. Raises `WrongKeys`."""
+        if not self._seal_known:
+            await self._read(lambda _: None)
+        return self._seal
+
+    def _find_seal(self, reader: Connection[Any]) -> None:
+        def execute(statement: str, values: Sequence[Any]) -> list[Any]:
+            cursor = reader.execute(statement.replace("?", "%s").encode(), values)
+            return cursor.fetchall() if cursor.description is not None else []
+
+        if self._seal_known:
+            return
+        with reader.transaction():
+            reader.execute("LOCK TABLE sealing IN SHARE ROW EXCLUSIVE MODE")
+            self._seal = seal_of(execute, self._keys, self.url, self._namespace)
+        self._seal_known = True
 
     async def _extend_leases(self) -> None:
         held = {claim.key: claim for claim in self._claims}
@@ -370,10 +429,10 @@ class PostgresStore(Store):
         for key, _ in await self._writes.do(work):
             held[key].renewed = now
 
-    def _put(self, cursor: Cursor[Any], contents: Mapping[str, str] | None) -> None:
+    def _put(self, cursor: Cursor[Any], contents: Sequence[tuple[str, str]]) -> None:
         """Keep texts that events refer to by their digests, each once."""
         if contents:
-            rows = [(self._namespace, digest, body) for digest, body in contents.items()]
+            rows = [(self._namespace, *row) for row in contents]
             cursor.executemany("INSERT INTO contents VALUES(%s,%s,%s) ON CONFLICT DO NOTHING", rows)
 
     def _not_found(self, run_id: str) -> RunNotFound:

@@ -53,7 +53,14 @@ CREATE TABLE workers(
 );
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES)
+# A namespace that has runs by now is a plain one, and says so.
+_SEALING = """
+ALTER TABLE runs ADD COLUMN seal TEXT NOT NULL DEFAULT '';
+CREATE TABLE sealing(namespace TEXT PRIMARY KEY, marker TEXT NOT NULL);
+INSERT INTO sealing SELECT DISTINCT namespace, '' FROM runs;
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES, _SEALING)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

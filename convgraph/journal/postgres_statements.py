@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
-from convgraph.journal.rows import run_info
-from convgraph.journal.store import ENDED, RunInfo
+from convgraph.journal.rows import asked_of, open_question, run_info
+from convgraph.journal.sealing import RunRow, StoreSeal
+from convgraph.journal.store import ENDED, Claim, OpenQuestion, RunInfo
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 if TYPE_CHECKING:
@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
 LISTED: LiteralString = (
     "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target,"
-    " queue, priority, lease < clock_timestamp() FROM runs WHERE namespace=%s"
+    " queue, priority, parent_seq, first_seq, seal, lease < clock_timestamp() FROM runs WHERE namespace=%s"
 )
+"""The columns of a `RunRow`, and whether the owner's lease has run out."""
 
 EVENTS: LiteralString = (
-    "SELECT seq, at, kind, body FROM events WHERE run=%s AND seq<=%s AND (seq>%s OR kind NOT IN"
+    "SELECT seq, epoch, at, kind, body FROM events WHERE run=%s AND seq<=%s AND (seq>%s OR kind NOT IN"
     " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
 
 QUESTIONS: LiteralString = (
-    "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due FROM questions q JOIN runs r ON r.id=q.run"
-    " WHERE r.namespace=%s AND (%s::text IS NULL OR r.run_id=%s)"
+    "SELECT r.run_id, r.graph, r.status, r.reason, r.fingerprint, r.created, r.updated, r.epoch, r.owner, r.parent, r.parent_step,"
+    " r.target, r.queue, r.priority, r.parent_seq, r.first_seq, r.seal, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due"
+    " FROM questions q JOIN runs r ON r.id=q.run WHERE r.namespace=%s AND (%s::text IS NULL OR r.run_id=%s)"
 )
+"""The columns of the `RunRow` whose question it is, and the question's."""
 
 RUNNABLE: LiteralString = (
     LISTED + " AND graph=ANY(coalesce(%s::text[], array[graph])) AND queue=ANY(coalesce(%s::text[], array[queue])) AND (status='ready'"  # noqa: S608  # a constant
@@ -52,10 +55,16 @@ def one(cursor: Cursor[Any], statement: LiteralString, values: Sequence[Any]) ->
     return cursor.execute(statement, values).fetchone()
 
 
-def listed(row: Sequence[Any]) -> RunInfo:
+def listed(row: Sequence[Any], seal: StoreSeal) -> RunInfo:
     """A row of `LISTED` as a store gives it."""
-    *listed, expired = row
-    return run_info(listed, expired=expired)
+    *columns, expired = row
+    return run_info(seal.opened_row(columns), expired=expired)
+
+
+def asked(row: Sequence[Any], seal: StoreSeal) -> OpenQuestion:
+    """A row of `QUESTIONS` as a store gives it."""
+    run, question = RunRow(*row[: len(RunRow._fields)]), row[len(RunRow._fields) :]
+    return open_question(seal.run(run).opened_question((run.run_id, *question)))
 
 
 def delete(cursor: Cursor[Any], namespace: str, run_ids: Sequence[str]) -> None:
@@ -101,8 +110,9 @@ def workers(cursor: Cursor[Any], namespace: str) -> list[WorkerInfo]:
     return [worker_info(row) for row in cursor.execute(asked, (namespace,)).fetchall()]
 
 
-def note(cursor: Cursor[Any], key: int, events: Sequence[Event]) -> None:
-    """Keep open questions and the listing in step with what is appended. A run that ended has no owner."""
+def note(cursor: Cursor[Any], claim: Claim, last: int, events: Sequence[Event]) -> None:
+    """Keep open questions and the listing in step with what is appended, whose last number is `last`. A run that ended has no owner."""
+    key, seal = claim.key, claim.seal
     for event in events:
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question
@@ -110,14 +120,14 @@ def note(cursor: Cursor[Any], key: int, events: Sequence[Event]) -> None:
                 "INSERT INTO questions(run, id, prompt, schema, node, path, due, asked) VALUES(%s,%s,%s,%s,%s,%s,%s,"
                 "unix_now()) ON CONFLICT (run, id) DO UPDATE SET prompt=EXCLUDED.prompt, schema=EXCLUDED.schema, node=EXCLUDED.node,"
                 " path=EXCLUDED.path, due=EXCLUDED.due, asked=EXCLUDED.asked, answer=NULL",
-                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path, question.due),
+                (key, question.id, *asked_of(seal, question), event.name, event.path, question.due),
             )
         elif isinstance(event, EffectFinished) and event.question is not None:
             cursor.execute("DELETE FROM questions WHERE run=%s AND id=%s", (key, event.question))
         elif isinstance(event, Ended):
             cursor.execute(
-                "UPDATE runs SET status=%s, reason=%s, updated=unix_now(), owner='', lease='-infinity' WHERE id=%s",
-                (event.status, event.reason, key),
+                "UPDATE runs SET status=%s, reason=%s, updated=unix_now(), owner='', lease='-infinity', seal=%s WHERE id=%s",
+                (event.status, seal.shown(event.reason), seal.row_seal(event.status, event.reason, claim.epoch, last), key),
             )
             if event.status in ENDED:
                 cursor.execute("DELETE FROM questions WHERE run=%s", (key,))

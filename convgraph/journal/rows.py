@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from convgraph.errors import Fenced, StoreCorrupt
-from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Question
 from convgraph.journal.ownership import has_died
-from convgraph.journal.store import Claim, OpenQuestion, RunInfo
+from convgraph.journal.sealing import RunRow, RunSeal
+from convgraph.journal.store import Claim, NewRun, OpenQuestion, RunInfo
 
 
 def is_notable(event: Event) -> bool:
@@ -18,12 +19,24 @@ def is_notable(event: Event) -> bool:
     return kind is Ended or ((kind is EffectStarted or kind is EffectFinished) and event.question is not None)  # type: ignore[union-attr]
 
 
-def run_info(row: Sequence[Any], *, expired: bool) -> RunInfo:
+def run_info(row: RunRow, *, expired: bool) -> RunInfo:
     """A run as it is listed. `expired`: whether its owner's lease has run out."""
-    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin = row
+    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin, _parent_seq, _first_seq, _seal = row
     if status == "running" and (not owner or expired or has_died(owner)):
         status = "interrupted"
-    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin)
+    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin)  # type: ignore[arg-type]
+
+
+def new_row(run: NewRun, status: str, first_seq: int) -> RunRow:
+    """The row of a new run, but for its times, its owner, and its seal."""
+    origin = (run.parent, run.parent_step, run.target, run.queue, run.priority, run.parent_seq, first_seq)
+    return RunRow(run.run_id, run.graph, status, "", run.fingerprint, 0.0, 0.0, 1, "", *origin, "")
+
+
+def asked_of(seal: RunSeal, question: Question) -> tuple[str, str]:
+    """Prompt and schema of a question, as they are written."""
+    schema = json.dumps(question.schema)
+    return seal.question_part(question.id, "prompt", question.prompt), seal.question_part(question.id, "schema", schema)
 
 
 def open_question(row: Sequence[Any]) -> OpenQuestion:

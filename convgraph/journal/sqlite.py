@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreError
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
-from convgraph.journal.memory import check_deletable, upto
+from convgraph.journal.keyring import Keyring
+from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
-from convgraph.journal.rows import fenced, is_notable, open_question, run_info
+from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, open_question, run_info
+from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, is_wanted
@@ -35,12 +37,10 @@ Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 log = logging.getLogger("convgraph")
 
 _INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
-_LIST = (
-    "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target, queue, priority,"
-    " lease FROM runs"
-)
+_LIST = f"SELECT {RUN_COLUMNS}, lease FROM runs"  # noqa: S608  # constants
+_QUESTION = "q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due"
 _QUESTIONS = (
-    "SELECT r.run_id, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due FROM questions q JOIN runs r ON r.id=q.run"
+    f"SELECT {', '.join(f'r.{name.strip()}' for name in RUN_COLUMNS.split(','))}, {_QUESTION} FROM questions q JOIN runs r ON r.id=q.run"  # noqa: S608  # constants
 )
 _RUNNABLE = (
     _LIST + " WHERE status IN ('ready','running') OR (status='waiting' AND EXISTS"  # noqa: S608  # a constant
@@ -49,7 +49,7 @@ _RUNNABLE = (
 # What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
 # are read as bytes, so that one that is no valid text can be told by its run and number.
 _LOAD = (
-    "SELECT seq, at, kind, CAST(body AS BLOB) FROM events WHERE run=? AND seq<=? AND (seq>? OR kind NOT IN"
+    "SELECT seq, epoch, at, kind, CAST(body AS BLOB) FROM events WHERE run=? AND seq<=? AND (seq>? OR kind NOT IN"
     " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
 
@@ -58,10 +58,13 @@ class SqliteStore(Store):
     """A store in one file, for any number of processes on one host.
 
     `synchronous="FULL"` survives loss of power, `"NORMAL"` only the death of the process. `lease` is how many
-    seconds after its last sign of life an owner that cannot be seen to have died is given up.
+    seconds after its last sign of life an owner that cannot be seen to have died is given up. With `keys`, what it
+    holds is encrypted. Raises `WrongKeys` where they do not fit the file.
     """
 
-    def __init__(self, path: str | Path, *, synchronous: Synchronous = "FULL", lease: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, path: str | Path, *, synchronous: Synchronous = "FULL", lease: float = LEASE_SECONDS, keys: Keyring | None = None
+    ) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise InputError(f"synchronous={synchronous!r} is neither 'FULL' nor 'NORMAL'")
         if not lease > 0:
@@ -71,27 +74,38 @@ class SqliteStore(Store):
         self._lease = lease
         self._owner = new_owner()
         self._commits = Commits(opened(self.path, synchronous), self.path)
+        try:
+            self._seal = self._commits.read(lambda db: _sealing(db, keys, self.path))
+        except StoreError:
+            self._commits.close()
+            raise
         self._claims = HeldClaims(self.path, lease, lambda: self._transaction(self._extend_leases))
 
     async def create(
         self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
     ) -> Claim:
         first = run.parent_seq + 1 if run.parent else 0
-        taken = Claim(run.run_id, 0, 1, first)
-        bodies = [(row_kind(event), encode_event(event)) for event in events]
+        status = "running" if claim else "ready"
+        seal = self._seal.new_run(new_row(run, status, first))
+        taken = Claim(run.run_id, 0, 1, first, seal=seal)
+        rows = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        rows = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in rows]
+        taken.next_seq = first + len(rows)
         notable = [event for event in events if is_notable(event)]
+        row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
+        kept = self._seal.contents(contents or {})
 
         def work(db: sqlite3.Connection) -> None:
             now = time.time()
             try:
                 made = db.execute(
                     "INSERT INTO runs(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent,"
-                    " parent_step, parent_seq, first_seq, target, queue, priority) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?,?,?)",
+                    " parent_step, parent_seq, first_seq, target, queue, priority, seal) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?,?,?,?)",
                     (
                         run.run_id,
                         run.graph,
-                        "running" if claim else "ready",
-                        run.fingerprint,
+                        status,
+                        seal.shown(run.fingerprint),
                         now,
                         now,
                         self._owner if claim else "",
@@ -100,20 +114,20 @@ class SqliteStore(Store):
                         run.parent_step,
                         run.parent_seq,
                         first,
-                        run.target,
+                        seal.shown(run.target),
                         run.queue,
                         run.priority,
+                        row_seal,
                     ),
                 )
             except sqlite3.IntegrityError:
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
             taken.key = made.lastrowid or 0
-            db.executemany(_INSERT, [(taken.key, first + place, 1, now, kind, body) for place, (kind, body) in enumerate(bodies)])
-            _put(db, contents)
-            _note(db, taken.key, now, notable)
+            db.executemany(_INSERT, [(taken.key, seq, 1, now, kind, body) for seq, kind, body in rows])
+            _put(db, kept)
+            _note(db, taken, first + len(rows) - 1, now, notable)
 
         await self._transaction(work)
-        taken.next_seq = first + len(bodies)
         if claim:
             self._claims.keep(taken)
         return taken
@@ -121,18 +135,24 @@ class SqliteStore(Store):
     async def claim(self, run_id: str) -> Claim:
         def work(db: sqlite3.Connection) -> Claim:
             now = time.time()
-            row = db.execute("SELECT id, epoch, owner, lease, first_seq FROM runs WHERE run_id=?", (run_id,)).fetchone()
+            row = db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchone()
             if row is None:
                 raise self._not_found(run_id)
-            key, epoch, owner, lease, first = row
+            *columns, lease = row
+            stored = RunRow(*columns)
+            epoch, owner = stored.epoch, stored.owner
             if owner and lease > now and not has_died(owner):
                 raise RunBusy(f"run {run_id!r} is being run by {described(owner)}; nothing was done", run_id, owner)
+            seal = self._seal.run(stored)
+            key, last = db.execute(
+                "SELECT id, (SELECT max(seq) FROM events WHERE run=runs.id) FROM runs WHERE run_id=?", (run_id,)
+            ).fetchone()
+            taken = Claim(run_id, key, epoch + 1, stored.first_seq if last is None else last + 1, seal=seal)
             db.execute(
-                "UPDATE runs SET epoch=?, owner=?, lease=?, status='running', reason='', updated=? WHERE id=?",
-                (epoch + 1, self._owner, now + self._lease, now, key),
+                "UPDATE runs SET epoch=?, owner=?, lease=?, status='running', reason='', updated=?, seal=? WHERE id=?",
+                (epoch + 1, self._owner, now + self._lease, now, seal.row_seal("running", "", epoch + 1, taken.next_seq - 1), key),
             )
-            last = db.execute("SELECT max(seq) FROM events WHERE run=?", (key,)).fetchone()[0]
-            return Claim(run_id, key, epoch + 1, first if last is None else last + 1)
+            return taken
 
         claim = await self._transaction(work)
         self._claims.keep(claim)
@@ -141,11 +161,13 @@ class SqliteStore(Store):
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
         rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        if claim.seal.encrypted:
+            rows = [(*row[:5], claim.seal.event(row[1], epoch, row[4], row[5])) for row in rows]
         notable = [event for event in events if is_notable(event)]
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
         del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
-            await self._transaction(_Append(claim, rows, now, notable, contents))
+            await self._transaction(_Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None))
         except Fenced:
             self._claims.drop(claim)
             raise
@@ -167,18 +189,23 @@ class SqliteStore(Store):
         await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
 
     async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
-        events = self._commits.read(lambda db: self._load(db, run_id, None, steps_only and upto_step is None))
-        return events if upto_step is None else upto(events, upto_step)
+        steps_only = steps_only and upto_step is None
+        # Where a row's kind is not to be trusted before it is opened, all are read.
+        events = self._commits.read(lambda db: self._load(db, run_id, None, steps_only and not self._seal.encrypted))
+        if upto_step is not None:
+            return upto(events, upto_step)
+        return without_finished_turns(events) if steps_only and self._seal.encrypted else events
 
     async def info(self, run_id: str) -> RunInfo:
         rows = self._commits.read(lambda db: db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchall())
         if not rows:
             raise self._not_found(run_id)
-        return _run_info(rows[0])
+        return self._run_info(rows[0])
 
     async def content(self, digest: str) -> str | None:
-        row = self._commits.read(lambda db: db.execute("SELECT body FROM contents WHERE digest=?", (digest,)).fetchone())
-        return row[0] if row else None
+        name = self._seal.content_name(digest)
+        row = self._commits.read(lambda db: db.execute("SELECT body FROM contents WHERE digest=?", (name,)).fetchone())
+        return self._seal.opened_content(digest, row[0]) if row else None
 
     async def aruns(
         self,
@@ -198,7 +225,7 @@ class SqliteStore(Store):
                 (stored, graph, parent, since),
             ).fetchall()
         )
-        found = [info for info in (_run_info(row) for row in rows) if status is None or info.status == status]
+        found = [info for info in (self._run_info(row) for row in rows) if status is None or info.status == status]
         return found[:limit]
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
@@ -210,31 +237,35 @@ class SqliteStore(Store):
                 (run_id, to),
             ).fetchall()
         )
-        return [open_question(row) for row in rows]
+        return [self._question(row) for row in rows]
 
     async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
         asked = _QUESTIONS + " WHERE q.due IS NOT NULL AND (?1 IS NULL OR r.run_id=?1) ORDER BY q.due"
-        return [open_question(row) for row in self._commits.read(lambda db: db.execute(asked, (run_id,)).fetchall())]
+        return [self._question(row) for row in self._commits.read(lambda db: db.execute(asked, (run_id,)).fetchall())]
 
     async def arunnable(
         self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
     ) -> list[RunInfo]:
         rows = self._commits.read(lambda db: db.execute(_RUNNABLE, (time.time(),)).fetchall())
-        found = (_run_info(row) for row in rows)
+        found = (self._run_info(row) for row in rows)
         return [info for info in found if info.status != "running" and is_wanted(info, graphs, queues)][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
 
         def work(db: sqlite3.Connection) -> None:
-            changed = db.execute(
-                "UPDATE questions SET answer=? WHERE id=? AND answer IS NULL AND run=(SELECT id FROM runs WHERE run_id=?)",
-                (text, question_id, run_id),
-            )
-            if changed.rowcount != 1:
+            asked = f"{_QUESTIONS} WHERE r.run_id=? AND q.id=? AND q.answer IS NULL"
+            row = db.execute(asked, (run_id, question_id)).fetchone()
+            if row is None:
                 raise AnswerError(f"run {run_id!r}: question {question_id!r} is not open any more")
+            stored = RunRow(*row[: len(RunRow._fields)])
+            prompt = row[len(RunRow._fields) + 1]
+            answer = self._seal.run(stored).question_part(question_id, answer_to(prompt), text)
+            db.execute(
+                "UPDATE questions SET answer=? WHERE id=? AND run=(SELECT id FROM runs WHERE run_id=?)", (answer, question_id, run_id)
+            )
 
         await self._transaction(work)
 
@@ -264,7 +295,7 @@ class SqliteStore(Store):
             if row is None:
                 raise self._not_found(run_id)
             forks = [row[0] for row in db.execute("SELECT run_id FROM runs WHERE parent=?", (run_id,))]
-            check_deletable(_run_info(row), forks)
+            check_deletable(self._run_info(row), forks)
             for statement in (
                 "DELETE FROM events WHERE run=(SELECT id FROM runs WHERE run_id=?)",
                 "DELETE FROM questions WHERE run=(SELECT id FROM runs WHERE run_id=?)",
@@ -283,10 +314,12 @@ class SqliteStore(Store):
         return self._commits.transaction(work, alone=len(self._claims) <= 1)
 
     def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
-        row = db.execute("SELECT id, parent, parent_seq FROM runs WHERE run_id=?", (run_id,)).fetchone()
+        row = db.execute(f"SELECT {RUN_COLUMNS}, id FROM runs WHERE run_id=?", (run_id,)).fetchone()  # noqa: S608  # constants
         if row is None:
             raise self._not_found(run_id)
-        key, parent, parent_seq = row
+        *columns, key = row
+        stored = RunRow(*columns)
+        seal, parent, parent_seq = self._seal.run(stored), stored.parent, stored.parent_seq
         shared = self._load(db, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
         end = upto_seq if upto_seq is not None else 2**62
         after = -1
@@ -296,7 +329,21 @@ class SqliteStore(Store):
             ).fetchone()
             after = last[0] if last else -1
         rows = db.execute(_LOAD, (key, end, after)).fetchall()
-        return shared + [Recorded(seq, at, decode_event(kind, body, run_id, seq)) for seq, at, kind, body in rows]
+        seal.check_whole([row[0] for row in rows], upto_seq)
+        return shared + [
+            Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
+            for seq, epoch, at, kind, body in rows
+        ]
+
+    def _run_info(self, row: Sequence[Any]) -> RunInfo:
+        *columns, lease = row
+        return run_info(self._seal.opened_row(columns), expired=lease < time.time())
+
+    def _question(self, row: Sequence[Any]) -> OpenQuestion:
+        """A question as it is listed, from its run's columns and its own."""
+        stored = RunRow(*row[: len(RunRow._fields)])
+        seal = self._seal.run(stored)
+        return open_question(seal.opened_question((stored.run_id, *row[len(RunRow._fields) :])))
 
     def _extend_leases(self, db: sqlite3.Connection) -> None:
         until, now = time.time() + self._lease, time.monotonic()
@@ -316,7 +363,7 @@ class _Append:
     rows: list[Row]
     now: float
     notable: list[Event]
-    contents: Mapping[str, str] | None
+    contents: list[tuple[str, str]] | None
 
     def __call__(self, db: sqlite3.Connection) -> None:
         try:
@@ -328,34 +375,41 @@ class _Append:
         if self.contents:
             _put(db, self.contents)
         if self.notable:
-            _note(db, self.claim.key, self.now, self.notable)
+            _note(db, self.claim, self.rows[-1][1], self.now, self.notable)
 
 
-def _put(db: sqlite3.Connection, contents: Mapping[str, str] | None) -> None:
+def _put(db: sqlite3.Connection, contents: Sequence[tuple[str, str]]) -> None:
     """Keep texts that events refer to by their digests, each once."""
     if contents:
-        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", list(contents.items()))
+        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", contents)
 
 
-def _note(db: sqlite3.Connection, key: int, now: float, events: Sequence[Event]) -> None:
-    """Keep open questions and the listing in step with what is appended. A run that ended has no owner."""
+def _note(db: sqlite3.Connection, claim: Claim, last: int, now: float, events: Sequence[Event]) -> None:
+    """Keep open questions and the listing in step with what is appended, whose last number is `last`. A run that ended has no owner."""
+    key, seal = claim.key, claim.seal
     for event in events:
         if isinstance(event, EffectStarted) and event.question is not None:
             question = event.question
             db.execute(
                 "INSERT OR REPLACE INTO questions(run, id, prompt, schema, node, path, asked, due) VALUES(?,?,?,?,?,?,?,?)",
-                (key, question.id, question.prompt, json.dumps(question.schema), event.name, event.path, now, question.due),
+                (key, question.id, *asked_of(seal, question), event.name, event.path, now, question.due),
             )
         elif isinstance(event, EffectFinished) and event.question is not None:
             db.execute("DELETE FROM questions WHERE run=? AND id=?", (key, event.question))
         elif isinstance(event, Ended):
+            row_seal = seal.row_seal(event.status, event.reason, claim.epoch, last)
             db.execute(
-                "UPDATE runs SET status=?, reason=?, updated=?, owner='', lease=0 WHERE id=?", (event.status, event.reason, now, key)
+                "UPDATE runs SET status=?, reason=?, updated=?, owner='', lease=0, seal=? WHERE id=?",
+                (event.status, seal.shown(event.reason), now, row_seal, key),
             )
             if event.status in ENDED:
                 db.execute("DELETE FROM questions WHERE run=?", (key,))
 
 
-def _run_info(row: tuple[Any, ...]) -> RunInfo:
-    *listed, lease = row
-    return run_info(listed, expired=lease < time.time())
+def _sealing(db: sqlite3.Connection, keys: Keyring | None, path: str) -> StoreSeal:
+    """How the file is sealed. Raises `WrongKeys`."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        return seal_of(lambda statement, values: db.execute(statement, values).fetchall(), keys, path)
+    finally:
+        db.execute("COMMIT")

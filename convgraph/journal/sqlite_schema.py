@@ -48,7 +48,14 @@ CREATE TABLE workers(
 ) STRICT, WITHOUT ROWID
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL", _QUEUES)
+# A store that has runs by now is a plain one, and says so.
+_SEALING = """
+ALTER TABLE runs ADD COLUMN seal TEXT NOT NULL DEFAULT '';
+CREATE TABLE sealing(namespace TEXT PRIMARY KEY, marker TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO sealing SELECT '', '' WHERE EXISTS (SELECT 1 FROM runs)
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL", _QUEUES, _SEALING)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

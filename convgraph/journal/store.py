@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from convgraph.errors import AnswerError, InputError
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
+from convgraph.journal.sealing import UNSEALED, RunSeal
 from convgraph.journal.workers import WorkerInfo
 from convgraph.journal.write_behind import WriteBehind
 from convgraph.sync import run_sync
@@ -95,13 +96,17 @@ class NewRun:
 
 @dataclass(slots=True)
 class Claim:
-    """The right to write one run: valid as long as nobody has claimed it with a higher epoch. `renewed` is on the monotonic clock."""
+    """The right to write one run: valid as long as nobody has claimed it with a higher epoch.
+
+    `renewed` is on the monotonic clock; `seal` is how what the run holds is written.
+    """
 
     run_id: str
     key: int
     epoch: int
     next_seq: int
     renewed: float = field(default_factory=time.monotonic)
+    seal: RunSeal = field(default=UNSEALED, repr=False)
 
 
 class Store(ABC):
@@ -140,6 +145,10 @@ class Store(ABC):
         To be asked before something outside is touched that no append precedes: a process that was stopped for
         longer than its lease does not know of it when it wakes.
         """
+
+    async def anow(self) -> float:
+        """The time by the clock by which the store judges leases and timers, in seconds since 1970: this host's, or a server's."""
+        return time.time()
 
     @abstractmethod
     async def release(self, claim: Claim) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from convgraph import open_store
+from convgraph.journal.keyring import Keyring
 from convgraph.journal.store import Store
 from tests.knowledge.postgres_cluster import new_database, postgres_cluster
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: open_store(":memory:"),
     "sqlite": lambda folder: open_store(folder / "runs.db", synchronous="NORMAL"),
+    "encrypted sqlite": lambda folder: open_store(folder / "runs.db", synchronous="NORMAL", keys=Keyring.new("a")),
 }
 
 
@@ -30,8 +32,9 @@ def database(cluster: str) -> str:
     return new_database(cluster)
 
 
-@pytest.fixture(params=[*STORES, "postgres"])
+@pytest.fixture(params=[*STORES, "postgres", "encrypted postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    postgres = request.param == "postgres"
-    with open_store(request.getfixturevalue("database")) if postgres else STORES[request.param](tmp_path) as store:
+    keys = Keyring.new("a") if request.param == "encrypted postgres" else None
+    postgres = request.param not in STORES
+    with open_store(request.getfixturevalue("database"), keys=keys) if postgres else STORES[request.param](tmp_path) as store:
         yield store
