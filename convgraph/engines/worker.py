@@ -172,13 +172,17 @@ class Worker:
         tries = tries_since_progress(events)
         if tries < self._most_tries:
             return False
-        claim = await self._store.claim(run_id)
         reason = (
             f"begun {tries} times without coming forward: the turn seems to end the process that has it. "
             "Look at the last events of the journal; resume makes the turn anew"
         )
-        await self._store.append(claim, [Ended("failed", reason)])
-        await self._store.release(claim)
+        claim = await self._store.claim(run_id)
+        try:
+            if claim.next_seq != events[-1].seq + 1:
+                return False  # somebody has come forward with it meanwhile
+            await self._store.append(claim, [Ended("failed", reason)])
+        finally:
+            await self._store.release(claim)
         log.error("run %s: %s", run_id, reason)
         return True
 

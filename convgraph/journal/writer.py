@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
@@ -33,7 +34,8 @@ class Journal:
         self._contents: dict[str, str] = {}
         self._known: set[str] = set()
         self._due = False
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._behind: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
     @property
@@ -42,7 +44,7 @@ class Journal:
         return self._listener is not None and getattr(self._listener, "deltas", True)
 
     def record(self, event: Event) -> None:
-        """Add an event. Raises what a background commit failed with."""
+        """Add an event. Raises what an earlier commit failed with."""
         if self._failure is not None:
             raise self._failure
         self._waiting.append(event)
@@ -67,6 +69,10 @@ class Journal:
         if self._listener is not None:
             self._listener(live)
 
+    def now(self) -> Awaitable[float]:
+        """The time by the store's clock, in seconds since 1970."""
+        return self.store.anow()
+
     def confirm(self) -> Awaitable[None]:
         """Raise `Fenced` if this is not the run's writer any more."""
         return self.store.confirm(self.claim)
@@ -76,13 +82,28 @@ class Journal:
         return self.flush() if self._durability == "step" else _nothing()
 
     async def flush(self) -> None:
-        """Write what waits, whatever the durability."""
-        if self._writing is not None:
+        """Write what waits, whatever the durability.
+
+        One append at a time, and none after one that has failed: else the journal could have a hole.
+        """
+        while self._writing is not None:
             await seen_through(self._writing)
         if self._failure is not None:
             raise self._failure
         if self._waiting:
+            await self._append()
+
+    async def _append(self) -> None:
+        """Append what waits. Who comes meanwhile waits until it is over, and what they have recorded goes into one append."""
+        over = self._writing = asyncio.get_running_loop().create_future()
+        try:
             await self.store.append(self.claim, *self._taken())
+        except Exception as error:
+            self._failure = error
+            raise
+        finally:
+            self._writing = None
+            over.set_result(None)
 
     def _taken(self) -> tuple[list[Event], dict[str, str]]:
         """What waits, handed over: it is the store's from here on."""
@@ -92,17 +113,16 @@ class Journal:
 
     def _write_behind(self) -> None:
         self._due = False
-        if self._waiting and self._writing is None:
-            self._writing = asyncio.get_running_loop().create_task(self._write(), name="convgraph-journal")
+        if self._waiting and self._behind is None:
+            self._behind = asyncio.get_running_loop().create_task(self._write(), name="convgraph-journal")
 
     async def _write(self) -> None:
         try:
-            while self._waiting:  # what is recorded while an append is under way is due as well
-                await self.store.append(self.claim, *self._taken())
-        except Exception as error:  # noqa: BLE001  # told to whoever records or commits next: a write behind has no caller of its own
-            self._failure = error
+            while self._waiting and self._failure is None:  # what is recorded while an append is under way is due as well
+                with contextlib.suppress(Exception):  # kept, and told to whoever records or commits next: this has no caller
+                    await self.flush()
         finally:
-            self._writing = None
+            self._behind = None
 
 
 def check_durability(durability: object) -> None:

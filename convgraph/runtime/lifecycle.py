@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -96,33 +95,39 @@ async def resume(
     standing, questions = seen.standing, seen.questions
     check_answers(run_id, answers or {}, questions, standing)
     if standing.state.status in ENDED:
+        await _set_right(program, seen, store)
         return result_of(run_id, standing.state, store)
     if limits is not None:
         check_prices(program, limits)
     given = _given(questions, answers)
-    if _nothing_new(standing, options, given, await store.atimers(run_id)):
+    if await _nothing_new(standing, options, given, store, run_id):
+        await _set_right(program, seen, store)
         return result_of(run_id, standing.state, store, tuple(questions))
     claim = await store.claim(run_id)
-    if claim.next_seq != seen.next_seq:
-        # Somebody else ran it between the look and the claim: look again, now that nobody else can write.
-        try:
+    try:
+        if claim.next_seq != seen.next_seq:
+            # Somebody else ran it between the look and the claim: look again, now that nobody else can write.
             seen = await _look(program, run_id, store)
             standing, given = seen.standing, _given(seen.questions, answers)
-            check_answers(run_id, answers or {}, seen.questions, standing)
-        except ConvgraphError:
-            await _give_back(store, claim, seen.standing)
-            raise
-        if standing.state.status in ENDED:
-            await _give_back(store, claim, standing)
-            return result_of(run_id, standing.state, store)
-    with watching(Watched(run_id, program.definition.name, program.fingerprint, True, standing.trace)) as watch:
-        run = _run(program, run_id, store, claim, options, given, watch)
-        run.ledger = standing.unfinished
-        _record_return(run, program, standing, limits, redo_turn)
-        if options.announced:
-            await run.journal.commit()
-        scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
-        return await execute(scope, store, claim, options.stop, standing.state)
+            try:
+                check_answers(run_id, answers or {}, seen.questions, standing)
+            except ConvgraphError:
+                await _give_back(store, claim, seen.standing)
+                raise
+            if standing.state.status in ENDED:
+                await _give_back(store, claim, standing)
+                return result_of(run_id, standing.state, store)
+        with watching(Watched(run_id, program.definition.name, program.fingerprint, True, standing.trace)) as watch:
+            run = _run(program, run_id, store, claim, options, given, watch)
+            run.ledger = standing.unfinished
+            _record_return(run, program, standing, limits, redo_turn)
+            if options.announced:
+                await run.journal.commit()
+            scope = Scope(run, program, resumed(standing.state), limits=limits or standing.limits)
+            return await execute(scope, store, claim, options.stop, standing.state)
+    except BaseException:
+        await _release(store, claim)  # or nobody could go on with it for as long as this process lives
+        raise
 
 
 async def fork(
@@ -363,11 +368,12 @@ def _record_return(run: Run, program: Program, standing: Standing, limits: Limit
         run.attempt_failed(path, len(run.attempts(path)) + 1, ErrorInfo("Redo", "a new attempt was asked for"), "redo", 0.0)
 
 
-def _nothing_new(standing: Standing, options: Options, answers: Mapping[str, Any], timers: Sequence[OpenQuestion]) -> bool:
+async def _nothing_new(standing: Standing, options: Options, answers: Mapping[str, Any], store: Store, run_id: str) -> bool:
     """Whether a run that waits for people, or for the clock, would only wait again."""
     if standing.state.status != "waiting" or answers or standing.pending or can_be_asked(options.human):
         return False
-    now = time.time()
+    timers = await store.atimers(run_id)
+    now = await store.anow() if timers else 0.0
     return not any(timer.due is not None and timer.due - now <= options.longest_wait for timer in timers)
 
 
@@ -381,9 +387,28 @@ async def _write_end(scope: Scope, journal: Journal) -> None:
 
 async def _give_back(store: Store, claim: Claim, standing: Standing) -> None:
     """Undo a claim of a run that is not to go on: the status that it had stopped with, if it had, is written again."""
-    if standing.state.status is not None:
-        await store.append(claim, [Ended(standing.state.status, standing.state.reason)])
-    await _release(store, claim)
+    try:
+        if standing.state.status is not None:
+            await store.append(claim, [Ended(standing.state.status, standing.state.reason)])
+    finally:
+        await _release(store, claim)
+
+
+async def _set_right(program: Program, seen: _Seen, store: Store) -> None:
+    """Have a run that has stopped listed as its journal says, where somebody has claimed it and died before anything came of it."""
+    if seen.info.status != "interrupted":
+        return
+    try:
+        claim = await store.claim(seen.info.run_id)
+    except RunBusy:
+        return  # it is being gone on with
+    try:
+        if claim.next_seq != seen.next_seq:
+            seen = await _look(program, seen.info.run_id, store)
+    except BaseException:
+        await _release(store, claim)
+        raise
+    await _give_back(store, claim, seen.standing)
 
 
 async def _release(store: Store, claim: Claim) -> None:

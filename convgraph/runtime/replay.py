@@ -135,6 +135,10 @@ class Record:
     def tell(self, live: Delta | Said) -> None:
         """Nothing is streamed: the model is not asked."""
 
+    async def now(self) -> float:
+        """A replay waits for nothing."""
+        return 0.0
+
     async def confirm(self) -> None:
         """Nobody else writes to a record."""
 

@@ -1,9 +1,11 @@
-"""Waiting for a time: a question that the clock answers. Recorded when the wait begins, so that a resumed run waits for what is left."""
+"""Waiting for a time: a question that the clock answers. Recorded when the wait begins, so that a resumed run waits for what is left.
+
+The clock is the store's, by which others see that a timer is due: that of the host may be wrong.
+"""
 
 from __future__ import annotations
 
 import datetime
-import time
 
 from convgraph.journal.events import EffectFinished, EffectStarted, Question
 from convgraph.journal.turn_paths import without_attempts
@@ -28,10 +30,10 @@ async def sleep(run: Run, turning: Turning, seconds: float) -> None:
         question = intent.question
     else:
         name = f"timer-{without_attempts(turning.path).replace('/', '.')}-{ordinal}"
-        question = Question(name, f"{seconds:g} s", {"type": "null"}, CLOCK, due=time.time() + seconds)
+        question = Question(name, f"{seconds:g} s", {"type": "null"}, CLOCK, due=await run.journal.now() + seconds)
         await run.keep(EffectStarted(turning.path, "timer", CLOCK, ordinal, digest, question=question))
     due = question.due or 0.0
-    left = due - time.time()
+    left = due - await run.journal.now()
     if left > run.longest_wait:
         raise Parked(question.id, f"{datetime.datetime.fromtimestamp(due, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC")
     if left > 0:
