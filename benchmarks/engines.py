@@ -30,11 +30,13 @@ from tests.knowledge.postgres_cluster import new_database, postgres_cluster
 
 EngineName: TypeAlias = Literal["local", "dbos"]
 ENGINES: tuple[EngineName, ...] = ("local", "dbos")
-ROUNDS = 3
+ROUNDS = 5
 SERIAL_STEPS, RUNS, STEPS, ANSWERS = 300, 50, 20, 20
 LEASE = 3.0
 WORKERS, SLOTS, STEP_SECONDS, KILLED_AFTER = 3, 10, 0.1, 1.5
 EVIDENCE = "CONVGRAPH_BENCHMARK_EVIDENCE"
+ELSEWHERE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"] if os.geteuid() == 0 else []
+"""Workers that cannot see each other's processes, as on hosts of their own: a death shows when a lease has run out, and not before."""
 
 
 def _looping(name: str, steps: int, seconds: float = 0.0) -> ConversationGraph:
@@ -94,12 +96,12 @@ def _report_cost(server: str) -> None:
     for _ in range(ROUNDS):
         for engine in ENGINES:
             found[engine].append(asyncio.run(_cost(engine, new_database(server))))
-    serials = {engine: statistics.median(one for one, _ in found[engine]) for engine in ENGINES}
-    batches = {engine: statistics.median(many for _, many in found[engine]) for engine in ENGINES}
-    print(f"engine cost, steps of 0 ms, medians of {ROUNDS}:")
-    for what, of in ((f"one run of {SERIAL_STEPS} steps", serials), (f"{RUNS} runs of {STEPS} steps at once", batches)):
-        ratio = of["dbos"] / of["local"]
-        print(f"  {what}: local {of['local'] * 1000:.2f} ms a step, dbos {of['dbos'] * 1000:.2f} ms a step, ratio {ratio:.2f}")
+    print(f"engine cost, steps of 0 ms, the best of {ROUNDS}:")
+    for place, what in enumerate((f"one run of {SERIAL_STEPS} steps", f"{RUNS} runs of {STEPS} steps at once")):
+        local, dbos = (min(one[place] for one in found[engine]) * 1000 for engine in ENGINES)
+        print(f"  {what}: local {local:.2f} ms a step, dbos {dbos:.2f} ms a step, ratio {dbos / local:.2f}")
+        if place:
+            print(f"  that is {(dbos - local) * STEPS:.1f} ms for each of the {RUNS} wake-ups, however many steps come of it")
 
 
 async def _cost(engine: EngineName, url: str) -> tuple[float, float]:
@@ -144,7 +146,8 @@ def _report_kill(server: str) -> None:
     ideal = -(-RUNS // (WORKERS * SLOTS)) * STEPS * STEP_SECONDS
     print(
         f"{RUNS} runs of {STEPS} steps of {STEP_SECONDS * 1000:.0f} ms, {WORKERS} workers of {SLOTS}, lease {LEASE:g} s,"
-        f" one killed after {KILLED_AFTER:g} s: ideal {ideal:.1f} s, mark {ideal + LEASE + 3:.1f} s:"
+        f" {'as on hosts of their own' if ELSEWHERE else 'on one host'}, one killed after {KILLED_AFTER:g} s:"
+        f" ideal {ideal:.1f} s, mark {ideal + LEASE + 3:.1f} s:"
     )
     for engine in ENGINES:
         took, finished, again, repeated = _kill(engine, new_database(server))
@@ -156,7 +159,7 @@ def _kill(engine: EngineName, url: str) -> tuple[float, int, int, int]:
     with tempfile.TemporaryDirectory() as folder, open_store(url) as store:
         evidence = Path(folder) / "evidence"
         options = ["--store", url, "--engine", engine, "--lease", f"{LEASE:g}", "--concurrency", str(SLOTS), "--poll", "0.2"]
-        command = [sys.executable, "-m", "convgraph", "worker", "benchmarks.engines:ticking", *options]
+        command = [*ELSEWHERE, sys.executable, "-m", "convgraph", "worker", "benchmarks.engines:ticking", *options]
         workers = [
             subprocess.Popen(command, env={**os.environ, EVIDENCE: str(evidence)}, stdout=subprocess.DEVNULL) for _ in range(WORKERS)
         ]
