@@ -6,13 +6,11 @@ Nothing is configured here. Where the program has configured nothing either, not
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
-from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectKind, EffectStarted, Ended, Event, Moved, Said, Stepped
+from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Ended, Event, Moved, Said, Stepped
 from convgraph.journal.turn_paths import is_inner
-from convgraph.protocols import Model, ModelRequest
-from convgraph.runtime.observing import Watched
+from convgraph.runtime.observing import Watch, Watched
 
 log = logging.getLogger("convgraph.run")
 
@@ -20,10 +18,8 @@ _AS_IT_SHOULD = frozenset({"finished", "waiting", "cancelled"})
 """How a run may stop without anybody having to look."""
 
 
-class LoggedRun:
+class LoggedRun(Watch):
     """Says what happens in one run. Messages hold names and numbers: what was said in the conversation is in its journal."""
-
-    trace = ""
 
     def __init__(self, run: Watched) -> None:
         self._about: dict[str, Any] = {"run_id": run.run_id, "graph": run.graph}
@@ -43,18 +39,6 @@ class LoggedRun:
             log.info("run %s, turn %s: asks %s (question %s)", self._run, event.path, question.to, question.id, extra=about)
         elif self._fine:
             self._tell_all(event)
-
-    def turn_begins(self, path: str, node: str, kind: str) -> None:
-        """A step says it all."""
-
-    def choice_begins(self, path: str, targets: Sequence[str]) -> None:
-        """A step says it all."""
-
-    def model_asked(self, path: str, ordinal: int, model: Model, request: ModelRequest) -> None:
-        """What came of it is an event."""
-
-    def called(self, path: str, kind: EffectKind, name: str, ordinal: int, request: str) -> None:
-        """What came of it is an event."""
 
     def closed(self, error: BaseException | None) -> None:
         """A run that stopped without an end was handed over, or refused, or its store was lost."""

@@ -29,37 +29,34 @@ class Watched:
     came_from: str = ""
 
 
-class Watch(Protocol):
-    """Watches one run, from where it is begun or gone on with until it stops. Nothing that it does changes the run."""
+class Watch:
+    """Watches one run, from where it is begun or gone on with until it stops. Nothing that it does changes the run.
+
+    To be derived from: here, nothing of what is told is heard.
+    """
 
     @property
     def trace(self) -> str:
         """Where what is told here is kept, for whoever goes on with the run later: a W3C `traceparent`, or nothing."""
-        ...
+        return ""
 
     def __call__(self, event: Event | Delta | Said) -> None:
         """An event, at the moment at which it is recorded."""
-        ...
 
     def turn_begins(self, path: str, node: str, kind: str) -> None:
         """A node (or a branch of a group) has the turn."""
-        ...
 
     def choice_begins(self, path: str, targets: Sequence[str]) -> None:
         """One of several transitions is to be chosen, after the turn at `path`."""
-        ...
 
     def model_asked(self, path: str, ordinal: int, model: Model, request: ModelRequest) -> None:
         """A model is about to be asked for real."""
-        ...
 
     def called(self, path: str, kind: EffectKind, name: str, ordinal: int, request: str) -> None:
         """A tool, code, a reply function is about to be called for real; `request` is what it is called with, as canonical text."""
-        ...
 
     def closed(self, error: BaseException | None) -> None:
         """The run has stopped, whether it has ended or not; with `error`, that keeps it from going on here. Nothing more is told."""
-        ...
 
 
 class Observer(Protocol):
@@ -77,19 +74,28 @@ class Observer(Protocol):
 class _Process:
     """What is true of the whole process, as the configuration of `logging` is: who watches the runs in it, in whichever thread."""
 
-    __slots__ = ("observer",)
+    __slots__ = ("observers",)
 
     def __init__(self) -> None:
-        self.observer: Observer | None = None
+        self.observers: tuple[Observer, ...] = ()
 
 
 _PROCESS = _Process()
 
 
-def observe(observer: Observer | None) -> Observer | None:
-    """Have all runs that this process begins from now on watched; None: no more. Returns who has watched them so far."""
-    before, _PROCESS.observer = _PROCESS.observer, observer
-    return before
+def observe(observer: Observer) -> None:
+    """Have all runs that this process begins, or goes on with, from now on watched by `observer`."""
+    _PROCESS.observers = (*_PROCESS.observers, observer)
+
+
+def observe_no_more(observer: Observer) -> None:
+    """Have no further run watched by `observer`. Those under way are watched to their end."""
+    _PROCESS.observers = tuple(other for other in _PROCESS.observers if other is not observer)
+
+
+def observers() -> tuple[Observer, ...]:
+    """Who watches the runs of this process."""
+    return _PROCESS.observers
 
 
 @contextmanager
@@ -109,9 +115,7 @@ def watching(run: Watched) -> Generator[Watch | None]:
 def _watch_for(run: Watched) -> Watch | None:
     from convgraph.runtime.logged import LoggedRun, log
 
-    watches: list[Watch] = []
-    if _PROCESS.observer is not None:
-        watches.append(_PROCESS.observer.watch(run))
+    watches = [observer.watch(run) for observer in _PROCESS.observers]
     if log.isEnabledFor(logging.WARNING) and log.hasHandlers():
         watches.append(LoggedRun(run))
     if len(watches) < 2:
@@ -126,7 +130,7 @@ def trace_of(watch: Watch | None) -> str:
 
 def trace_here() -> str:
     """Where whoever calls is traced; nothing where runs are not watched."""
-    return "" if _PROCESS.observer is None else _PROCESS.observer.here()
+    return next((here for observer in _PROCESS.observers if (here := observer.here())), "")
 
 
 class Both:
@@ -150,7 +154,7 @@ def listening(listener: Listener | None, watch: Watch | None) -> Listener | None
     return listener if watch is None else Both(listener, watch)
 
 
-class _Several:
+class _Several(Watch):
     """Several watches as one."""
 
     def __init__(self, watches: Sequence[Watch]) -> None:

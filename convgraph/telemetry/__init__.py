@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from convgraph.errors import MissingDependency
-from convgraph.runtime.observing import observe
+from convgraph.runtime.observing import observe, observe_no_more, observers
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -36,9 +36,13 @@ def enable(*, tracer_provider: TracerProvider | None = None, meter_provider: Met
         if error.name is None or not error.name.startswith("opentelemetry"):
             raise
         raise MissingDependency("traces and metrics need opentelemetry-api: pip install 'convgraph[otel]'") from None
-    observe(Telemetry(tracer_provider, meter_provider, content=content))
+    made = Telemetry(tracer_provider, meter_provider, content=content)
+    disable()
+    observe(made)
 
 
 def disable() -> None:
     """Trace and measure no more. Runs that are under way are traced to their end."""
-    observe(None)
+    for observer in observers():
+        if getattr(observer, "is_telemetry", False):
+            observe_no_more(observer)

@@ -5,35 +5,19 @@ What is only counted is counted here, and told when somebody collects: a turn is
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from convgraph.messages import Usage
 from convgraph.telemetry import conventions as c
+from convgraph.telemetry.counts import Count
 
-_Key: TypeAlias = tuple[tuple[str, str], ...]
 
-
-class _Count:
-    """A sum for each set of attributes, added to from any thread."""
-
-    def __init__(self) -> None:
-        self._sums: defaultdict[_Key, float] = defaultdict(float)
-        self._lock = threading.Lock()
-
-    def add(self, amount: float, *about: tuple[str, str]) -> None:
-        with self._lock:
-            self._sums[about] += amount
-
-    def told(self, _: CallbackOptions) -> Iterable[Observation]:
-        """The sums so far."""
-        with self._lock:
-            sums = list(self._sums.items())
-        return [Observation(amount, dict(about)) for about, amount in sums]
+def told(count: Count) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    """A count as an instrument asks for it."""
+    return lambda _: [Observation(amount, dict(about)) for about, amount in count.sums()]
 
 
 class Meters:
@@ -46,10 +30,10 @@ class Meters:
         self._seconds = meter.create_histogram(
             c.OPERATION_DURATION, "s", "Duration of a model call", explicit_bucket_boundaries_advisory=c.SECOND_BUCKETS
         )
-        self._turns, self._runs, self._cost = _Count(), _Count(), _Count()
-        meter.create_observable_counter(c.TURNS, [self._turns.told], "{turn}", "Turns made")
-        meter.create_observable_counter(c.RUNS, [self._runs.told], "{run}", "Runs that stopped, by how they did")
-        meter.create_observable_counter(c.SPENT, [self._cost.told], "USD", "What models were paid")
+        self._turns, self._runs, self._cost = Count(), Count(), Count()
+        meter.create_observable_counter(c.TURNS, [told(self._turns)], "{turn}", "Turns made")
+        meter.create_observable_counter(c.RUNS, [told(self._runs)], "{run}", "Runs that stopped, by how they did")
+        meter.create_observable_counter(c.SPENT, [told(self._cost)], "USD", "What models were paid")
 
     def model_call(self, who: Mapping[str, Any], answered: str | None, usage: Usage, seconds: float, failed: str | None) -> None:
         """A model was asked, and `answered` is what it calls itself. An answer from a cache was no call: it has used nothing."""

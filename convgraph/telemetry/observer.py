@@ -24,6 +24,9 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 class Telemetry:
     """Watches runs by the global providers of OpenTelemetry, or by those given."""
 
+    is_telemetry = True
+    """So that it is found, and replaced, without OpenTelemetry having to be there."""
+
     def __init__(self, tracer_provider: TracerProvider | None, meter_provider: MeterProvider | None, *, content: bool) -> None:
         release = version("convgraph")
         self._tracer = trace.get_tracer(c.SCOPE, release, tracer_provider)

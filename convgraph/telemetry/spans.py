@@ -35,7 +35,7 @@ from convgraph.journal.turn_paths import around, is_choice, opened_path, without
 from convgraph.messages import NO_USAGE
 from convgraph.protocols import Distribution, Model, ModelRequest
 from convgraph.runtime.distributions import recorded_distribution, weighed
-from convgraph.runtime.observing import Watched
+from convgraph.runtime.observing import Watch, Watched
 from convgraph.runtime.signals import HandedOver
 from convgraph.telemetry import content
 from convgraph.telemetry import conventions as c
@@ -72,7 +72,7 @@ class _Choice:
     answers: list[tuple[str, Distribution | None]] = field(default_factory=list[tuple[str, Distribution | None]])
 
 
-class RunSpans:
+class RunSpans(Watch):
     """Watches one run. See `Watch`."""
 
     def __init__(self, tracer: Tracer, meters: Meters, run: Watched, links: Sequence[Link], *, content: bool) -> None:
