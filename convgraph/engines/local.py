@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Collection
 
 from convgraph.engines.engine import Advance
 from convgraph.errors import InputError, StoreError
-from convgraph.journal.store import DEFAULT_QUEUE, Store
+from convgraph.journal.store import DEFAULT_QUEUE, RunInfo, Store
 
 log = logging.getLogger("convgraph")
 
 POLL_SECONDS = 0.25
+AGAIN_SECONDS = 5.0
+"""When a run is brought again of which nothing came: a worker refuses it, say. Until then others have their turn."""
 
 
 class LocalEngine:
@@ -42,6 +45,7 @@ class LocalEngine:
         self._poll = poll
         self.id = uuid.uuid4().hex
         self.queues = tuple(queues)
+        self._passed_over: dict[str, tuple[float, float]] = {}
         self._woken = asyncio.Event()
         self._stopped = False
 
@@ -75,12 +79,21 @@ class LocalEngine:
         """Runs to go on with, as many as there is room for."""
         if room <= 0:
             return []
+        now = time.monotonic()
+        self._passed_over = {run_id: seen for run_id, seen in self._passed_over.items() if seen[1] > now}
+        limit = room + len(under_way) + len(self._passed_over)
         try:
-            runnable = await self._store.arunnable(graphs=self._graphs, queues=self.queues, limit=room + len(under_way))
+            runnable = await self._store.arunnable(graphs=self._graphs, queues=self.queues, limit=limit)
         except StoreError as error:  # the store says itself for how long it is patient; the worker is as long as it is not stopped
             log.warning("%s: cannot be looked into: %s", self._store.url, error)
             return []
-        return [info.run_id for info in runnable if info.run_id not in under_way][:room]
+        fresh = [info for info in runnable if info.run_id not in under_way and not self._is_passed_over(info)][:room]
+        self._passed_over |= {info.run_id: (info.updated, now + AGAIN_SECONDS) for info in fresh}
+        return [info.run_id for info in fresh]
+
+    def _is_passed_over(self, info: RunInfo) -> bool:
+        """Whether the run was brought to the worker a moment ago, and nothing came of it."""
+        return self._passed_over.get(info.run_id, (None, 0.0))[0] == info.updated
 
     async def _until_something_happens(self, under_way: Collection[asyncio.Task[None]]) -> None:
         """Wait until a run has stopped, somebody wakes the engine, or it is time to look again."""
