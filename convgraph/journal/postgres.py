@@ -263,7 +263,8 @@ class PostgresStore(Store):
         self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
     ) -> list[RunInfo]:
         wanted = [None if names is None else list(names) for names in (graphs, queues)]
-        values = (self._namespace, *wanted, self._owner.partition("|")[0], self._owner)
+        lost = (self._namespace, self._owner.partition("|")[0], self._owner)
+        values = (self._namespace, self._namespace, *wanted, limit, *lost, *wanted)
         rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, values).fetchall())
         return [info for row in rows if (info := listed(row, self._seal)).status != "running"][:limit]
 

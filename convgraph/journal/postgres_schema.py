@@ -46,6 +46,8 @@ CREATE INDEX questions_answered ON questions(run) WHERE answer IS NOT NULL;
 
 _QUEUES = """
 ALTER TABLE runs ADD COLUMN queue TEXT NOT NULL DEFAULT 'default', ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_to_begin ON runs(namespace, priority, id) WHERE status='ready';
+CREATE INDEX runs_by_graph_and_status ON runs(namespace, graph, status, id DESC);
 CREATE TABLE workers(
     namespace TEXT NOT NULL, id TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, engine TEXT NOT NULL, graphs TEXT NOT NULL,
     queues TEXT NOT NULL, concurrency INTEGER NOT NULL, lease DOUBLE PRECISION NOT NULL, under_way INTEGER NOT NULL,
