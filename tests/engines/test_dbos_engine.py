@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import statistics
 import time
@@ -23,7 +24,7 @@ from convgraph.engines.worker import Worker
 from convgraph.errors import InputError
 from convgraph.journal.store import Store
 from tests.engines import served
-from tests.engines.conftest import Start
+from tests.engines.conftest import ROOT, Start
 from tests.engines.watching import statuses, until
 
 
@@ -112,6 +113,7 @@ def test_an_answer_wakes_its_run_soon_and_a_timer_when_it_is_due(url: str) -> No
     assert 0 <= late < 4.0
 
 
+@pytest.mark.long
 def test_of_two_workers_one_is_killed_and_the_other_takes_over_within_its_lease(url: str, start: Start) -> None:
     with open_store(url) as store:
         workers = [start("steady", options=("--concurrency", "3")) for _ in range(2)]
@@ -134,6 +136,7 @@ def test_of_two_workers_one_is_killed_and_the_other_takes_over_within_its_lease(
         until(lambda: set(wake_ups(url)) == {"SUCCESS"})
 
 
+@pytest.mark.long
 def test_a_worker_that_hung_is_fenced_off_and_goes_on_with_other_runs(url: str, start: Start) -> None:
     with open_store(url) as store:
         run = served.steady.submit("go", store=store)
@@ -159,6 +162,7 @@ def test_a_worker_that_hung_is_fenced_off_and_goes_on_with_other_runs(url: str, 
         assert wake_ups(url)["ENQUEUED"] == 1, "the run of a graph that this worker has not stays in its queue"
 
 
+@pytest.mark.long
 def test_lost_connections_end_no_wake_up(url: str, start: Start) -> None:
     with open_store(url) as store:
         runs = [served.steady.submit("go", store=store) for _ in range(4)]
@@ -173,6 +177,7 @@ def test_lost_connections_end_no_wake_up(url: str, start: Start) -> None:
         until(lambda: set(wake_ups(url)) == {"SUCCESS"})
 
 
+@pytest.mark.long
 def test_a_queue_can_be_limited_over_all_workers(url: str, start: Start) -> None:
     with open_store(url) as store:
         workers = [start("digging", options=("--queue", "batch=1")) for _ in range(2)]
@@ -232,6 +237,24 @@ def test_what_nobody_has_woken_is_found_and_what_is_refused_costs_little(url: st
 def wake_ups_of(url: str) -> Counter[str]:
     """How many wake-ups each run has."""
     return Counter(run for (run,) in asked(url, f"SELECT queue_partition_key FROM {wakes.SCHEMA}.workflow_status"))
+
+
+def test_who_no_longer_wants_the_engine_takes_it_out_of_the_database(url: str) -> None:
+    """The two statements of docs/workers.md: after them, the store is used as before."""
+
+    async def scenario(store: Store) -> None:
+        async with serving(url, store, served.asking):
+            await seen(lambda: asked(url, "SELECT to_regclass('convgraph.rounds')") != [(None,)])
+
+    with open_store(url) as store:
+        asyncio.run(scenario(store))
+        with psycopg.connect(url) as connection:
+            for statement in re.findall(r"^DROP .*;$", (ROOT / "docs" / "workers.md").read_text(), re.MULTILINE):
+                connection.execute(statement)
+        run = served.wondering.submit("go", store=store)
+        assert served.wondering.resume(run, store=store, human="park").status == "waiting"
+        store.answer(run, "why-0", "so")
+        assert [question.id for question in store.questions(run)] == ["why-0"]
 
 
 def test_namespaces_share_a_database_and_nothing_else(url: str) -> None:

@@ -100,6 +100,7 @@ def test_timers_and_answers_that_come_while_no_worker_is_up_are_not_lost(url: st
         assert served.asking.replay(run, store=store).messages[-1].text == "yes"
 
 
+@pytest.mark.parametrize("combination", ["sqlite+local", "postgres+local", pytest.param("postgres+dbos", marks=pytest.mark.long)])
 def test_a_run_that_kills_its_workers_ends_failed_and_is_listed(url: str, start: Start) -> None:
     with open_store(url) as store:
         run = served.killing.submit("go", store=store)
