@@ -17,6 +17,7 @@ from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode
 from convgraph.cli.output import Output, complain
 from convgraph.cli.session import existing, file_of, opened
+from convgraph.cli.worker_http import address_of, http_served
 from convgraph.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def worker(
         list[str] | None,
         typer.Option("--queue", metavar="NAME[=N]", help="Take runs from this queue (with dbos: N of a graph at a time, on all workers)."),
     ] = None,
+    http: Annotated[
+        str | None, typer.Option("--http", metavar="[HOST:]PORT", help="Serve health, metrics, questions and their answers there.")
+    ] = None,
     grace: Annotated[float, typer.Option("--grace", metavar="S", help="How long turns may take to end when the worker is stopped.")] = 30.0,
     allow: o.Allow = None,
     as_json: o.AsJson = False,
@@ -102,6 +106,7 @@ def worker(
     if file_of(store) is None and not store.startswith("postgres"):
         raise InputError(f"--store {store}: nobody else can reach the runs of a store in memory; name a file or a PostgreSQL database")
     queues = _queues(queue or ["default"], engine)
+    address = address_of(http) if http is not None else None
     if engine is EngineName.DBOS and not store.startswith("postgres"):
         raise InputError(f"--store {store}: the engine of DBOS needs a store in PostgreSQL, postgresql://…")
     graphs = [load_target(target, allow=allow or ()) for target in targets]
@@ -116,7 +121,7 @@ def worker(
         return LocalEngine(runs, graphs=served.graphs, queues=tuple(queues), poll=poll)
 
     with opened(store, lease=lease) as runs:
-        served = asyncio.run(_serve(graphs, runs, output, engine_for, concurrency, lease, grace))
+        served = asyncio.run(_serve(graphs, runs, output, engine_for, concurrency, lease, grace, address))
     output.result({"served": served})
     return ExitCode.DONE
 
@@ -162,6 +167,7 @@ async def _serve(
     concurrency: int,
     lease: float,
     grace: float,
+    address: tuple[str, int] | None,
 ) -> int:
     from convgraph.engines.worker import Worker
 
@@ -179,9 +185,10 @@ async def _serve(
     engine = engine_for(made, store)
     output.line(f"worker for {', '.join(made.graphs)} at {store.url}, {concurrency} at a time; Ctrl-C stops it and loses nothing")
     draining = _drained_on_signal(made, engine, grace)
-    await made.work(engine, concurrency=concurrency)
-    if draining:
-        await asyncio.gather(*draining)
+    async with http_served(address, made, engine, store, output, lambda: bool(draining)):
+        await made.work(engine, concurrency=concurrency)
+        if draining:
+            await asyncio.gather(*draining)
     return served
 
 
