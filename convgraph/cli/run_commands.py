@@ -16,6 +16,7 @@ from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode, code_of_status
 from convgraph.cli.output import Output, complain, is_terminal
 from convgraph.cli.session import Place, existing, graph_of, place_of
+from convgraph.cli.traced import traced
 
 if TYPE_CHECKING:
     from convgraph.cli.progress import Progress
@@ -233,7 +234,7 @@ class _Conduct:
         from convgraph.cli.report import report
 
         try:
-            with self._progress() as progress:
+            with traced(), self._progress() as progress:
                 result = run_stoppable(self._done(work, progress), lambda: self.graph.cancel(self.run_id))
         except LeftAtOnce:
             self._tell_left()

@@ -17,6 +17,7 @@ from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode
 from convgraph.cli.output import Output, complain
 from convgraph.cli.session import existing, file_of, opened
+from convgraph.cli.traced import traced
 from convgraph.cli.worker_http import address_of, http_served
 from convgraph.errors import InputError
 
@@ -120,7 +121,7 @@ def worker(
 
         return LocalEngine(runs, graphs=served.graphs, queues=tuple(queues), poll=poll)
 
-    with opened(store, lease=lease) as runs:
+    with traced(), opened(store, lease=lease) as runs:
         served = asyncio.run(_serve(graphs, runs, output, engine_for, concurrency, lease, grace, address))
     output.result({"served": served})
     return ExitCode.DONE
