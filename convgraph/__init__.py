@@ -30,6 +30,7 @@ _WHERE = {
     "Context": "convgraph.runtime.context",
     "RunResult": "convgraph.runtime.result",
     "Question": "convgraph.journal.events",
+    "Keyring": "convgraph.journal.keyring",
     "open_store": "convgraph.journal.store_url",
     "ReplayDivergence": "convgraph.errors",
     "RunBusy": "convgraph.errors",
@@ -122,6 +123,7 @@ __all__ = [
     "GroupChat",
     "GroupChatManager",
     "Handoff",
+    "Keyring",
     "Limits",
     "LocalEmbedder",
     "McpServer",
@@ -230,6 +232,7 @@ if TYPE_CHECKING:
     from convgraph.graph.schema import Reducer
     from convgraph.graph.views import View
     from convgraph.journal.events import Question
+    from convgraph.journal.keyring import Keyring
     from convgraph.journal.store_url import open_store
     from convgraph.knowledge.collection import Collection
     from convgraph.knowledge.documents import read_documents

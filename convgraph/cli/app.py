@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convgraph.cli import eval_commands, fact_commands, graph_commands, journal_commands, run_commands, worker_commands
+from convgraph.cli import eval_commands, fact_commands, graph_commands, journal_commands, key_commands, run_commands, worker_commands
 from convgraph.cli.exit_codes import MEANINGS, ExitCode, code_of_error
 from convgraph.cli.output import complain, write
 from convgraph.errors import ConvgraphError
@@ -31,6 +31,9 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("delete", journal_commands.delete),
     ("prune", journal_commands.prune),
     ("facts", fact_commands.facts),
+    ("new-key", key_commands.new_key),
+    ("encrypt", key_commands.encrypt),
+    ("rekey", key_commands.rekey),
     ("check", graph_commands.check),
     ("draw", graph_commands.draw),
     ("diff", graph_commands.diff),

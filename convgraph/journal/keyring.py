@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 import secrets
@@ -53,7 +52,7 @@ class Keyring:
                 raise InputError(f"{source}: there are two keys with the id of entry {number}")
             try:
                 keys[name] = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii.Error, and what is no ASCII
                 raise InputError(f"{source}: the key in entry {number} is no base64") from None
         if not keys:
             raise InputError(f"{source}: there is no key in it; a key is written id:base64")

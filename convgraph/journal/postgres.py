@@ -391,6 +391,8 @@ class PostgresStore(Store):
             after = last[0] if last is not None else -1
         rows = cursor.execute(EVENTS, (key, end, after)).fetchall()
         seal.check_whole([row[0] for row in rows], upto_seq)
+        if seal.encrypted:
+            seal.check_epochs([row[1] for row in rows], one(cursor, "SELECT epoch FROM runs WHERE id=%s", (key,))[0])
         return shared + [
             Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
             for seq, epoch, at, kind, body in rows

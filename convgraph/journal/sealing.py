@@ -88,6 +88,10 @@ class RunSeal:
         """Raise `StoreCorrupt` where events are missing up to `upto`, or (None) up to the last that the run's row knows of."""
         del numbers, upto
 
+    def check_epochs(self, epochs: Sequence[int], epoch: int) -> None:
+        """Raise `StoreCorrupt` where events have owners that the run's row, read after them, does not know of."""
+        del epochs, epoch
+
 
 class StoreSeal:
     """What is written to a plain store: everything as it is."""
@@ -134,7 +138,7 @@ UNSEALED = RunSeal("", "", "")
 class SealedStore(StoreSeal):
     """What is written to an encrypted store. `marker` is what the store says of itself; a new one is made where there is none."""
 
-    __slots__ = ("_contents", "keyring", "marker", "namespace", "secret")
+    __slots__ = ("keyring", "marker", "namespace", "secret", "texts")
 
     encrypted = True
 
@@ -150,7 +154,11 @@ class SealedStore(StoreSeal):
             except Unsealable as error:
                 raise WrongKeys(f"{place}: the store is encrypted, and the keys given do not open it: {error}") from None
         self.keyring, self.marker, self.namespace = keyring, marker, namespace
-        self._contents = Cipher(keyring, "contents", self.secret)
+        self.texts = Cipher(keyring, "contents", self.secret)
+
+    def marker_sealed_anew(self) -> str:
+        """The marker under the newest key."""
+        return Cipher(self.keyring, "store").seal(self.secret, "marker", self.namespace)
 
     def new_run(self, row: RunRow) -> RunSeal:
         return SealedRun(self, row, secrets.token_hex(16), row.fingerprint, row.target, -1)
@@ -167,11 +175,11 @@ class SealedStore(StoreSeal):
         return hidden_name(self.secret, "content", digest)
 
     def content(self, digest: str, text: str) -> str:
-        return self._contents.seal(text, self.content_name(digest))
+        return self.texts.seal(text, self.content_name(digest))
 
     def opened_content(self, digest: str, text: str) -> str:
         try:
-            return self._contents.open(text, self.content_name(digest))
+            return self.texts.open(text, self.content_name(digest))
         except Unsealable as error:
             raise StoreCorrupt(f"the stored text {digest} cannot be read: {error}") from None
 
@@ -241,6 +249,10 @@ class SealedRun(RunSeal):
         gap = next((want for want, found in zip(expected, numbers, strict=True) if want != found), expected.stop)
         if gap < expected.stop or gap <= (self.last if upto is None else upto):
             raise StoreCorrupt(f"run {self.run_id!r}: event {gap} is missing; somebody has deleted it", self.run_id, gap)
+
+    def check_epochs(self, epochs: Sequence[int], epoch: int) -> None:
+        if max(epochs, default=0) > epoch:
+            raise StoreCorrupt(f"the row of run {self.run_id!r} is older than the run's events; somebody has put it back", self.run_id)
 
 
 def answer_to(prompt: str) -> str:

@@ -330,6 +330,8 @@ class SqliteStore(Store):
             after = last[0] if last else -1
         rows = db.execute(_LOAD, (key, end, after)).fetchall()
         seal.check_whole([row[0] for row in rows], upto_seq)
+        if seal.encrypted:
+            seal.check_epochs([row[1] for row in rows], db.execute("SELECT epoch FROM runs WHERE id=?", (key,)).fetchone()[0])
         return shared + [
             Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
             for seq, epoch, at, kind, body in rows

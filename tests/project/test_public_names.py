@@ -31,6 +31,7 @@ PUBLIC = [
     "GroupChat",
     "GroupChatManager",
     "Handoff",
+    "Keyring",
     "Limits",
     "LocalEmbedder",
     "McpServer",
