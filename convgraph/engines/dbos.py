@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 T = TypeVar("T")
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.worker")
 
 POLL_SECONDS = 0.2
 ANY_NUMBER: Mapping[str, int | None] = {DEFAULT_QUEUE: None}

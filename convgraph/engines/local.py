@@ -12,7 +12,7 @@ from convgraph.engines.engine import Advance
 from convgraph.errors import InputError, StoreError
 from convgraph.journal.store import DEFAULT_QUEUE, RunInfo, Store
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.worker")
 
 POLL_SECONDS = 0.25
 AGAIN_SECONDS = 5.0

@@ -20,7 +20,7 @@ from convgraph.runtime.signals import HandedOver, Stop
 if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.worker")
 
 STAYS_SECONDS = 1.0
 """For how long a worker stays with a run that waits for the clock."""
@@ -143,10 +143,10 @@ class Worker:
         except (RunBusy, RunNotFound):
             return  # somebody else has it, or it was deleted meanwhile
         except HandedOver:
-            log.info("run %s: handed over", run_id)
+            log.info("run %s: handed over", run_id, extra={"run_id": run_id})
             return
         except StoreError as error:
-            log.warning("run %s: left to others: %s", run_id, error)
+            log.warning("run %s: left to others: %s", run_id, error, extra={"run_id": run_id})
             return
         except ConvgraphError as error:
             await self._refuse(run_id, error)
@@ -155,7 +155,7 @@ class Worker:
 
     async def _refuse(self, run_id: str, error: ConvgraphError) -> None:
         """It cannot go on with this graph: not until it, or the worker, is another."""
-        log.warning("run %s: refused: %s", run_id, error)
+        log.warning("run %s: refused: %s", run_id, error, extra={"run_id": run_id, "error_type": type(error).__name__})
         try:
             self._refused[run_id] = (await self._store.info(run_id)).updated
         except (StoreError, RunNotFound):
@@ -183,7 +183,7 @@ class Worker:
             await self._store.append(claim, [Ended("failed", reason)])
         finally:
             await self._store.release(claim)
-        log.error("run %s: %s", run_id, reason)
+        log.error("run %s: %s", run_id, reason, extra={"run_id": run_id})
         return True
 
     def _tell(self, run_id: str, outcome: RunResult | ConvgraphError) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from convgraph.errors import StoreError
 from convgraph.journal.store import Claim
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.store")
 
 
 class HeldClaims:
