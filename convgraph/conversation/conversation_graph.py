@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from convgraph.journal.values import ValueCodec
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.program import GRAPH, Migration, Program, Selector
+from convgraph.runtime.redaction import Redact, as_redaction
 from convgraph.runtime.selector_prompt import SelectorPrompt
 
 
@@ -42,6 +44,7 @@ class ConversationGraph(GraphRuns):
         selector_model: Model | None = None,
         selector_prompt: SelectorPrompt | None = None,
         types: Iterable[type] = (),
+        redact: Redact | Mapping[str, str | re.Pattern[str]] | None = None,
     ) -> None:
         """Begin a graph.
 
@@ -50,6 +53,8 @@ class ConversationGraph(GraphRuns):
         `manual` (a person), or a callable `(view, targets) -> target`. `fallback`: the target to take when the
         selector gives no usable answer. `limits`: what a run may cost. `selector_model`: the model for `auto`
         (default: the environment's), `selector_prompt` how it is asked. `types`: pydantic models and dataclasses that effects may return.
+        `redact`: what is never to be recorded: regular expressions by name (`{"card": "[0-9]{16}"}`), or a function from text to
+        text; it is no part of the graph's document, so whoever builds the graph says it.
         """
         super().__init__()
         self._builder = Builder(name)
@@ -61,6 +66,7 @@ class ConversationGraph(GraphRuns):
         self._selector_model = _checked_model(selector_model, where)
         self._selector_prompt = selector_prompt or SelectorPrompt()
         self._codec = ValueCodec(types)
+        self._redact = as_redaction(redact, where) if redact is not None else None
         self._parts: dict[str, Part] = {}
         self._selectors: dict[str, Selector] = {GRAPH: select} if callable(select) else {}
         self._migrations: dict[str, Migration] = {}
@@ -183,6 +189,7 @@ class ConversationGraph(GraphRuns):
                 dict(self._migrations),
                 {key: doors for part in self._parts.values() for key, doors in part.doors.items()},
                 self._selector_prompt,
+                redact=self._redact,
             )
         return self._program
 

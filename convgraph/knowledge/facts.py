@@ -22,7 +22,6 @@ from convgraph.knowledge.fact_tables import Database, check_limit
 from convgraph.protocols import Embedder
 from convgraph.runtime.blocking import from_sync
 from convgraph.runtime.context import Context, current_turn
-from convgraph.runtime.secrets import secrets_in
 
 T = TypeVar("T")
 Facts: TypeAlias = list[Fact]
@@ -78,7 +77,7 @@ class FactStore:
         source = Provenance() if turn is None else _place(turn)  # no part of the request: a fork's replay is a run of another id
 
         async def remember(document: dict[str, Any], supersedes: str | None) -> dict[str, Any]:
-            secrets = None if turn is None else secrets_in(turn.deps)
+            secrets = None if turn is None else turn.secrets
             told = document if secrets is None else secrets.in_json(document)
             fact = replace(fact_of(told), id=await _new_id(), source=source, created=time.time())
             return document_of(await self._db().write(lambda execute: tables.put(execute, fact, supersedes)))

@@ -25,6 +25,7 @@ from convgraph.protocols import Model, ModelReply, ModelRequest, Speaker
 from convgraph.runtime import effects
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Turning
+from convgraph.runtime.secrets import Secrets
 from convgraph.runtime.threads import called, in_thread
 from convgraph.sync import running_loop
 
@@ -163,6 +164,11 @@ class Context:
     def deps(self) -> Any:
         """The live objects given to `run(deps=…)`. Never journaled."""
         return self._run.deps
+
+    @property
+    def secrets(self) -> Secrets | None:
+        """What may be recorded nowhere, where there is something: for those who keep texts outside of the journal."""
+        return self._run.secrets
 
     @property
     def sync(self) -> SyncEffects:

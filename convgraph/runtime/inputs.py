@@ -95,7 +95,7 @@ def said_to(secrets: Secrets | None, said: Any) -> tuple[Message, ...]:
 
 def secrets_of(program: Program, options: Options) -> Secrets | None:
     """The secrets that a run is given. Raises `InputError` for one that its graph describes, since that is recorded."""
-    secrets = secrets_in(options.deps)
+    secrets = secrets_in(options.deps, program.redactions)
     if secrets is not None:
         secrets.check_description(program.definition.name, program.document_text)
     return secrets
@@ -104,7 +104,8 @@ def secrets_of(program: Program, options: Options) -> Secrets | None:
 def check_no_secrets(secrets: Secrets | None, values: Any, where: str) -> None:
     """Raise `InputError` for a secret among values that would be recorded."""
     if secrets is not None and secrets.in_json(values) != values:
-        raise InputError(f"{where} holds a secret of deps, and a state is recorded; whoever needs it is given it from deps")
+        besides = " (or what redact= takes out)" if secrets.redactions else ""
+        raise InputError(f"{where} holds a secret of deps{besides}, and a state is recorded; whoever needs it is given it from deps")
 
 
 def check_step(step: Any, where: str) -> None:

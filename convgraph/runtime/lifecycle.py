@@ -43,7 +43,7 @@ from convgraph.runtime.scope import Scope
 from convgraph.runtime.secrets import secrets_in
 from convgraph.runtime.signals import Diverged, HandedOver, Parked, Stop
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.run")
 
 
 async def start(program: Program, beginning: Beginning, store: Store, options: Options) -> RunResult:
@@ -287,7 +287,7 @@ def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Opt
     people = People(run_id, options.human, answers)
     run = Run(run_id, journal, program.codec, people, deps=options.deps, setups=program.setups, through=options.through)
     run.instead = options.instead
-    run.secrets = secrets_in(options.deps)
+    run.secrets = secrets_in(options.deps, program.redactions)
     run.longest_wait = options.longest_wait
     run.stop = options.stop
     run.watch = watch

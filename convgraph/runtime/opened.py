@@ -34,6 +34,9 @@ async def converse_inside(run: Run, turning: Turning, program: Program, messages
         raise InputError(
             f"turn {turning.path:.60}…: conversation {name!r} would lie {DEEPEST} conversations deep; does one of them open itself?"
         )
+    known = () if run.secrets is None else run.secrets.redactions
+    if any(redact not in known for redact in program.redactions):
+        raise InputError(f"conversation {name!r} has redact=, and the run that it is part of has not: give it to that run's graph")
     ordinal = turning.ordinal("conversation", name)
     if run.secrets is not None:
         run.secrets.check_description(name, program.document_text)

@@ -12,6 +12,7 @@ from convgraph.graph.definition import Definition
 from convgraph.graph.guards import GuardView
 from convgraph.journal.values import ValueCodec, digest_text
 from convgraph.protocols import Model, Speaker
+from convgraph.runtime.redaction import Redact
 from convgraph.runtime.selector_prompt import SelectorPrompt
 from convgraph.runtime.setups import Setups
 
@@ -45,6 +46,13 @@ class Program:
     doors: Mapping[str, Doors] = field(default_factory=dict[str, "Doors"])
     selector_prompt: SelectorPrompt = field(default_factory=SelectorPrompt)
     setups: Setups = field(default_factory=Setups, compare=False, repr=False)
+    redact: Redact | None = None
+
+    @cached_property
+    def redactions(self) -> tuple[Redact, ...]:
+        """What is taken out of every text before it is recorded, here and in the graphs nested in this one."""
+        inner = (each for program in self.inner.values() for each in program.redactions)
+        return tuple(dict.fromkeys([*([self.redact] if self.redact is not None else []), *inner]))
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -231,7 +231,7 @@ async def replay(program: Program, run_id: str, store: Store, options: Options, 
     recorded = fold(program.definition, events[: part.stop], run_id)
     record = Record(events[part.start : part.stop])
     run = Run(run_id, record, program.codec, People(run_id, "park"), record.ledger, options.deps, replaying=record, sleep=_no_sleep)
-    run.secrets = secrets_in(options.deps)
+    run.secrets = secrets_in(options.deps, program.redactions)
     run.warnings.extend(_warnings(program, run_id, part, before.state.turn, recorded.state.turn))
     scope = Scope(run, program, before.state, limits=before.limits)
     try:

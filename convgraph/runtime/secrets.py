@@ -1,7 +1,8 @@
 """The rule that keeps secrets out of the journal: what a run was given as one is replaced by its name before anything is recorded.
 
-Secrets are the `SecretStr` values in `run(deps=…)`. What an effect gives back and what a node says passes here before it is
-recorded and before the run goes on with it, so that a run and its replay see the same. A run without secrets has nothing to search for.
+Secrets are the `SecretStr` values in `run(deps=…)`, and whatever the graph's `redact=` finds. What an effect gives back and what
+a node says passes here before it is recorded and before the run goes on with it, so that a run and its replay see the same. A run
+without secrets has nothing to search for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from convgraph.errors import InputError
 from convgraph.journal.values import TAG
 from convgraph.messages import Message, ToolCall
 from convgraph.protocols import ModelReply
+from convgraph.runtime.redaction import Redact
 
 SHORTEST = 6
 """How many characters a secret has at least: a shorter one would be found where it is none."""
@@ -29,12 +31,13 @@ SHORTEST = 6
 class Secrets:
     """Values that may be recorded nowhere, by name. Where one is found, as it is or encoded, `[secret NAME]` stands instead.
 
-    Raises `InputError` for a value with fewer than six characters.
+    `redactions` are what the graph has taken out of every text besides. Raises `InputError` for a value with fewer than six characters.
     """
 
-    __slots__ = ("_names", "_pattern")
+    __slots__ = ("_names", "_pattern", "redactions")
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], redactions: Sequence[Redact] = ()) -> None:
+        self.redactions = tuple(redactions)
         self._names: dict[str, str] = {}
         for name, value in values.items():
             if len(value) < SHORTEST:
@@ -45,11 +48,15 @@ class Secrets:
             for form in _forms(value):
                 self._names.setdefault(form, name)
         longest_first = sorted(self._names, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def in_text(self, text: str) -> str:
         """The text without secrets."""
-        return self._pattern.sub(lambda found: f"[secret {self._names[found[0]]}]", text)
+        if self._pattern is not None:
+            text = self._pattern.sub(lambda found: f"[secret {self._names[found[0]]}]", text)
+        for redact in self.redactions:
+            text = redact(text)
+        return text
 
     def in_json(self, value: Any) -> Any:
         """A value in JSON (as `ValueCodec.encode` gives it) without secrets: in its texts, its keys, its numbers, its bytes."""
@@ -60,7 +67,7 @@ class Secrets:
         if isinstance(value, dict):
             return self._in_mapping(cast("dict[str, Any]", value))
         if isinstance(value, int | float) and not isinstance(value, bool):
-            text = self.in_text(str(value))
+            text = self.in_text(str(value)) if isinstance(value, int) else self._in_float(value)
             return value if text == str(value) else text
         return value
 
@@ -85,7 +92,13 @@ class Secrets:
             raise InputError(
                 f"graph {graph!r} describes a secret of deps, in an agent's system message perhaps, and a description is recorded; "
                 "give it to the tools that need it: Annotated[SecretStr, Injected()]"
+                + (" (what redact= takes out counts as one)" if self.redactions else "")
             )
+
+    def _in_float(self, value: float) -> str:
+        """A number's text without secrets. Redactions pass over it: digits after a point are no card's."""
+        text = str(value)
+        return text if self._pattern is None else self._pattern.sub(lambda found: f"[secret {self._names[found[0]]}]", text)
 
     def _in_message(self, message: Message) -> Message:
         return dataclasses.replace(
@@ -108,16 +121,15 @@ class Secrets:
         return {self.in_text(key): item if key == TAG else self.in_json(item) for key, item in value.items()}
 
 
-def secrets_in(deps: Any) -> Secrets | None:
-    """The secrets among what a run was given: `SecretStr` values at the top and one level down. None where there is none.
+def secrets_in(deps: Any, redactions: Sequence[Redact] = ()) -> Secrets | None:
+    """The secrets among what a run was given: `SecretStr` values at the top and one level down. None where there is nothing to find.
 
     Looks into mappings, sequences, dataclasses, pydantic models and the attributes of other objects. Raises `InputError` for a secret
     that could not be found again: one that is too short, or one of bytes.
     """
-    if deps is None:
-        return None
-    values = {re.sub(r"[^\w.-]", "_", name): text for name, secret in _secrets(deps) if (text := _text(name, secret))}
-    return Secrets(values) if values else None
+    found = _secrets(deps) if deps is not None else ()
+    values = {re.sub(r"[^\w.-]", "_", name): text for name, secret in found if (text := _text(name, secret))}
+    return Secrets(values, redactions) if values or redactions else None
 
 
 def _secrets(deps: Any) -> Iterator[tuple[str, SecretStr | SecretBytes]]:
