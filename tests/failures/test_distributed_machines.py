@@ -1,0 +1,94 @@
+"""Machines that die, stand still and race each other: every run ends, and what was recorded is never done again."""
+
+from __future__ import annotations
+
+import time
+
+from convgraph.journal.store import Store
+from tests.failures import distributed_graphs as graphs
+from tests.failures.machines import LEASE, Machine, Machines, all_end, judge, until
+
+
+def dug(machines: Machines, *by: Machine) -> int:
+    """How many steps were begun, by these machines or by all."""
+    pids = {machine.pid for machine in by}
+    return sum(1 for _, pid, _ in machines.evidence() if not pids or pid in pids)
+
+
+def submitted(store: Store, count: int, seconds: float = 0.1) -> list[str]:
+    return [graphs.digging.submit(str(seconds), store=store) for _ in range(count)]
+
+
+def test_machines_share_the_runs_and_do_each_step_once(machines: Machines, runs_in: Store) -> None:
+    runs = submitted(runs_in, 8)
+    machines.start()
+    machines.start()
+    judge(machines, runs_in, runs)
+
+
+def test_of_a_machine_whose_power_fails_others_take_over(machines: Machines, runs_in: Store) -> None:
+    runs = submitted(runs_in, 4)
+    first = machines.start()
+    until(lambda: dug(machines) >= 6)
+    first.kill()
+    machines.start()
+    judge(machines, runs_in, runs, repeated=len(runs))
+
+
+def test_a_machine_that_stood_still_and_ends_its_step_first_writes_nothing(machines: Machines, runs_in: Store) -> None:
+    """The race of a slow step: who wakes up late is done before the rightful owner is, and is refused all the same."""
+    runs = submitted(runs_in, 2, seconds=1.5)
+    first = machines.start(lease=0.6)
+    until(lambda: dug(machines) >= 2)
+    first.stop()
+    second = machines.start(lease=0.6)
+    until(lambda: dug(machines, second) >= 2)
+    first.go_on()
+    judge(machines, runs_in, runs, late=[first], repeated=3 * len(runs))
+    assert dug(machines, second) >= len(runs)
+
+
+def test_two_failures_in_a_row(machines: Machines, runs_in: Store) -> None:
+    """The first stands still, the second takes over, the first is fenced off, and then the second dies."""
+    runs = submitted(runs_in, 3, seconds=0.25)
+    first = machines.start()
+    until(lambda: dug(machines) >= 3)
+    first.stop()
+    second = machines.start()
+    until(lambda: dug(machines, second) >= 3)
+    first.go_on()
+    second.kill()
+    judge(machines, runs_in, runs, late=[first], repeated=3 * len(runs))
+
+
+def test_clocks_that_are_wrong_by_an_hour_change_nothing(machines: Machines, runs_in: Store) -> None:
+    """Leases and timers go by the database's clock: nobody is given up too early, and no timer is an hour off."""
+    runs = submitted(runs_in, 4)
+    waits = graphs.asking.submit("1.5", store=runs_in)
+    for wrong in (3600.0, -3600.0):
+        machines.start(wrong_by=wrong)
+    until(lambda: runs_in.questions(waits), told=machines.logs)
+    runs_in.answer(waits, "well", "yes")
+    judge(machines, runs_in, [*runs, waits])
+
+
+def test_a_timer_and_an_answer_that_come_while_no_machine_is_up(machines: Machines, runs_in: Store) -> None:
+    run = graphs.asking.submit("1.2", store=runs_in)
+    first = machines.start("asking")
+    until(lambda: runs_in.runs(status="waiting"))
+    first.kill()
+    time.sleep(0.1)
+    second = machines.start("asking")
+    until(lambda: runs_in.questions(run) and runs_in.runs(status="waiting"), told=machines.logs)
+    second.kill()
+    runs_in.answer(run, "well", "yes")
+    machines.start("asking")
+    all_end(machines, runs_in, [run])
+    assert graphs.asking.replay(run, store=runs_in).messages[-1].text == "yes"
+
+
+def test_one_run_that_all_race_for_is_done_once(machines: Machines, runs_in: Store) -> None:
+    run = graphs.digging.submit("0.1", store=runs_in)
+    for _ in range(3):
+        machines.start("digging", lease=3 * LEASE)
+    judge(machines, runs_in, [run])
