@@ -195,11 +195,14 @@ class DbosEngine:
 
     async def _care(self) -> None:
         """Look after workers that have died, and after runs that nobody has woken: for liveness alone, no safety depends on it."""
+        failing = False
         while True:
             try:
                 await asyncio.to_thread(self._round)
-            except StoreUnavailable as error:  # what is not looked after now is in the next round
-                log.warning("%s", error)
+                failing = False
+            except StoreUnavailable as error:  # what is not looked after now is in a later round
+                log.log(logging.DEBUG if failing else logging.WARNING, "nobody is looked after at the moment: %s", error)
+                failing = True
             await asyncio.sleep(self._lease / _ROUNDS)
 
     def _round(self) -> None:
@@ -247,7 +250,8 @@ class DbosEngine:
                 if self._connection is not None:
                     self._connection.close()
                     self._connection = None
-                raise StoreUnavailable(f"{self._where.shown}: {str(error).strip()}") from error
+                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise StoreUnavailable(f"{self._where.shown}: {reason}") from error
 
 
 def _resume_lost(living: Callable[[], Collection[str]]) -> None:
