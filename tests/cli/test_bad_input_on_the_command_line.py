@@ -37,7 +37,7 @@ BAD: Sequence[tuple[str, int, str]] = [
     ("run graphs.py:essay --max-turns 0", 2, "above zero"),
     ("run graphs.py:essay --max-turns many", 2, "'--max-turns'"),
     ("run graphs.py:essay --id known", 2, "already"),
-    ("run graphs.py:essay --store postgresql://here", 2, "postgresql"),
+    ("run graphs.py:essay --store redis://here", 2, "postgresql"),
     ("run graphs.py:essay --store no/such/folder/runs.db", 11, "no/such/folder/runs.db"),
     ("run graphs.py:essay --store graphs.py", 11, "graphs.py"),
     ("resume nobody", 2, "nobody"),

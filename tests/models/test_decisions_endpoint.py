@@ -71,7 +71,7 @@ def test_tool_calls_and_their_results_are_told_as_the_endpoint_wants_them() -> N
 
     assert server.requests[0]["input"] == [
         {"role": "user", "content": "critic: weak"},
-        {"role": "assistant", "content": "writer: I look"},
+        {"type": "message", "role": "assistant", "content": "writer: I look"},
         {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "one"},
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from convgraph import END, Context, ConversationGraph, Retry, open_store
 from convgraph.errors import CheckFailed, InputError, RunExists
+from convgraph.journal import sqlite_schema
 from convgraph.journal.sqlite import SqliteStore
 from convgraph.journal.store import Store
 from convgraph.runtime import lifecycle
@@ -168,19 +170,31 @@ def test_runs_whose_owner_has_died_or_whose_answer_is_there_are_to_be_gone_on_wi
 
 
 def test_a_file_of_the_format_before_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
-    """A store that was made before there were timers: its questions gain a column, and nothing is lost."""
-    import sqlite3
-
+    """A store that was made before there were timers: its tables gain columns, and nothing is lost."""
     path = tmp_path / "old.db"
     with open_store(path) as store:
         waiting(0).run("go", store=store, run_id="old")
-    with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE questions DROP COLUMN due")
-        db.execute("PRAGMA user_version=1")
-    db.close()
+    _take_back_to_the_first_format(path)
     with open_store(path) as store:
         assert isinstance(store, SqliteStore)
         assert waiting(0).replay("old", store=store).status == "finished"
         run_id = waiting(60).submit("go", store=store)
         parking(waiting(60), run_id, store)
         assert len(asyncio.run(store.atimers(run_id))) == 1
+
+
+def _take_back_to_the_first_format(path: Path) -> None:
+    """Take away whatever later formats have added."""
+    first = sqlite3.connect(":memory:")
+    for statement in sqlite_schema._FIRST.split(";"):
+        first.execute(statement.replace("@", ";"))
+    now = sqlite3.connect(path)
+    for (table,) in now.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
+        before = {row[1] for row in first.execute(f"PRAGMA table_info({table})")}
+        added = [row[1] for row in now.execute(f"PRAGMA table_info({table})") if row[1] not in before]
+        for statement in [f"ALTER TABLE {table} DROP COLUMN {column}" for column in added] if before else [f"DROP TABLE {table}"]:
+            now.execute(statement)
+    now.execute("PRAGMA user_version=1")
+    now.commit()
+    now.close()
+    first.close()
