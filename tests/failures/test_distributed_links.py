@@ -58,36 +58,37 @@ def test_the_database_is_restarted_under_way(machines: Machines, server: Databas
 
 
 @pytest.fixture
-def small_disk(server: DatabaseServer, tmp_path: Path) -> Iterator[Path]:
-    """A disk of the server's that is soon full. Needs root, as the tests' containers have it."""
-    folder = tmp_path / "disk"
+def small_disk(server: DatabaseServer) -> Iterator[Path]:
+    """A disk of the server's that is soon full. Mounting it takes root, whose user the server is not."""
+    folder = server.folder / "small"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tests", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tests", folder], check=True)
     try:
         (space := folder / "space").mkdir()
         server.own(space)
-        for parent in folder.parents:
-            if parent.name.startswith("pytest-"):
-                parent.chmod(0o755)
-        folder.chmod(0o755)
         yield space
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 def test_the_servers_disk_is_full_for_a_while(machines: Machines, server: DatabaseServer, small_disk: Path) -> None:
+    """What was not written is not there, and nothing comes after it; a machine that can give no sign of life for long ends."""
     machines.database = server.new_database(small_disk)
     with open_store(machines.url) as store:
-        runs = submitted(store, 4)
+        runs = submitted(store, 4, seconds=0.3)
+        machine = machines.start()
+        until(lambda: dug(machines) >= 4)
         with psycopg.connect(machines.url, autocommit=True) as connection:
             connection.execute("CREATE TABLE ballast(body TEXT)")
-            with contextlib.suppress(psycopg.errors.DiskFull):
-                while True:
-                    connection.execute("INSERT INTO ballast SELECT repeat(md5(random()::text), 100) FROM generate_series(1, 20)")
-            machine = machines.start()
+            for rows in (20, 1):
+                with contextlib.suppress(psycopg.errors.DiskFull):
+                    while True:
+                        connection.execute(f"INSERT INTO ballast SELECT repeat('0', 1900) FROM generate_series(1, {rows})".encode())
             until(lambda: "disk is full" in machine.log.read_text(), told=machines.logs)
             connection.execute("DROP TABLE ballast")
             connection.execute("CHECKPOINT")
+        machines.start()
         judge(machines, store, runs, late=[machine], repeated=20 * len(runs))
 
 

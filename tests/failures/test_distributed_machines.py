@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+from convgraph import open_store
+from convgraph.engines.worker import Worker
+from convgraph.errors import AnswerError
+from convgraph.journal.events import EffectFinished
 from convgraph.journal.store import Store
 from tests.failures import distributed_graphs as graphs
 from tests.failures.machines import LEASE, Machine, Machines, all_end, judge, until
@@ -92,3 +98,41 @@ def test_one_run_that_all_race_for_is_done_once(machines: Machines, runs_in: Sto
     for _ in range(3):
         machines.start("digging", lease=3 * LEASE)
     judge(machines, runs_in, [run])
+
+
+def test_an_answer_that_is_delivered_twice_counts_once(machines: Machines, runs_in: Store) -> None:
+    """By two people at the same moment, over different ways: one is taken, the other is told."""
+    run = graphs.asking.submit("0", store=runs_in)
+    machines.start("asking")
+    machines.start("asking")
+    until(lambda: runs_in.questions(run) and runs_in.runs(status="waiting"), told=machines.logs)
+
+    def answer(value: str) -> str:
+        with open_store(machines.url) as store:
+            try:
+                store.answer(run, "well", value)
+            except AnswerError:
+                return ""
+            return value
+
+    with ThreadPoolExecutor(4) as people:
+        [taken] = filter(None, people.map(answer, ["one", "two", "three", "four"]))
+    all_end(machines, runs_in, [run])
+    used = [recorded.event for recorded in runs_in.events(run) if getattr(recorded.event, "question", None) == "well"]
+    assert [event.result for event in used if isinstance(event, EffectFinished)] == [taken]
+    assert graphs.asking.replay(run, store=runs_in).messages[-1].text == taken
+
+
+def test_wake_ups_that_are_delivered_twice_do_nothing_twice(machines: Machines, runs_in: Store) -> None:
+    """While a machine is at work, a worker elsewhere is woken for the same runs again and again."""
+    runs = submitted(runs_in, 3)
+    machines.start()
+    worker = Worker([graphs.digging], runs_in)
+
+    async def wake_all() -> None:
+        for _ in range(20):
+            await asyncio.gather(*(worker.advance(run) for run in runs for _ in range(2)))
+            await asyncio.sleep(0.02)
+
+    asyncio.run(wake_all())
+    judge(machines, runs_in, runs)
