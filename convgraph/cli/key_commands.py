@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -36,10 +37,11 @@ def encrypt(*, keys: KeyFile = None, store: o.StoreUrl = o.DEFAULT_STORE, as_jso
     End every process that uses it before. Backups and copies are not touched.
     """
     from convgraph.journal.rekeying import encrypt_store
+    from convgraph.knowledge.fact_rekeying import seal_facts_anew
 
     output = Output(as_json=as_json)
     ring = _keyring(keys)
-    sealed = encrypt_store(store, ring)
+    sealed = encrypt_store(store, ring) + asyncio.run(seal_facts_anew(store, ring))
     output.line(f"{store} is encrypted with the key {ring.newest}; {counted(sealed, 'row')} sealed")
     output.result({"store": store, "key": ring.newest, "sealed": sealed})
     return 0
@@ -48,10 +50,11 @@ def encrypt(*, keys: KeyFile = None, store: o.StoreUrl = o.DEFAULT_STORE, as_jso
 def rekey(*, keys: KeyFile = None, store: o.StoreUrl = o.DEFAULT_STORE, as_json: o.AsJson = False) -> int:
     """Seal an encrypted store anew under the newest key. Cut short, it goes on where it stopped."""
     from convgraph.journal.rekeying import rekey_store
+    from convgraph.knowledge.fact_rekeying import seal_facts_anew
 
     output = Output(as_json=as_json)
     ring = _keyring(keys)
-    sealed = rekey_store(store, ring)
+    sealed = rekey_store(store, ring) + asyncio.run(seal_facts_anew(store, ring))
     output.line(f"{store} is sealed with the key {ring.newest} alone; {counted(sealed, 'row')} sealed anew")
     output.result({"store": store, "key": ring.newest, "sealed": sealed})
     return 0

@@ -72,7 +72,7 @@ class PostgresStore(Store):
         self._reader: Connection[Any] | None = None
         self._reading = threading.Lock()
         self._patience = patience
-        self._keys = keys
+        self.keys = keys
         self._seal = PLAIN
         self._seal_known = False
 
@@ -341,7 +341,7 @@ class PostgresStore(Store):
     def _read_now(self, query: Callable[[Cursor[Any]], T]) -> T:
         import psycopg
 
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._writes.patience
         with self._reading:
             while True:
                 try:
@@ -357,7 +357,7 @@ class PostgresStore(Store):
                     if not passes:
                         raise StoreUnavailable(f"{self.url}: {str(error).strip()}") from error
                     if time.monotonic() > deadline:
-                        raise StoreUnavailable(f"{self.url}: cannot be reached for {self._patience:g} s: {str(error).strip()}") from error
+                        raise StoreUnavailable(f"{self.url}: cannot be reached for {self._writes.patience:g} s: {str(error).strip()}") from error
                     time.sleep(0.1)
 
     def _prepared_reader(self) -> Connection[Any]:
@@ -370,6 +370,7 @@ class PostgresStore(Store):
         except BaseException:
             reader.close()
             raise
+        self._writes.reached()
         return reader
 
     def _load(self, cursor: Cursor[Any], run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
@@ -413,7 +414,7 @@ class PostgresStore(Store):
             return
         with reader.transaction():
             reader.execute("LOCK TABLE sealing IN SHARE ROW EXCLUSIVE MODE")
-            self._seal = seal_of(execute, self._keys, self.url, self._namespace)
+            self._seal = seal_of(execute, self.keys, self.url, self._namespace)
         self._seal_known = True
 
     async def _extend_leases(self) -> None:

@@ -260,21 +260,21 @@ def answer_to(prompt: str) -> str:
     return f"answer to {prompt}"
 
 
-def seal_of(execute: Execute, keyring: Keyring | None, place: str, namespace: str = "") -> StoreSeal:
+def seal_of(execute: Execute, keyring: Keyring | None, place: str, namespace: str = "", table: str = "sealing") -> StoreSeal:
     """How the store is sealed; said here and now, where nobody has said it yet. To be done in a transaction.
 
     Raises `WrongKeys` where the keys given do not fit it: none where it is encrypted, others, or any where it is not.
     """
-    marked = execute("SELECT marker FROM sealing WHERE namespace=?", (namespace,))
+    marked = execute(f"SELECT marker FROM {table} WHERE namespace=?", (namespace,))  # noqa: S608  # a constant
     if not marked:
         seal = PLAIN if keyring is None else SealedStore(keyring, place, namespace)
         marker = seal.marker if isinstance(seal, SealedStore) else ""
-        execute("INSERT INTO sealing(namespace, marker) VALUES(?, ?)", (namespace, marker))
+        execute(f"INSERT INTO {table}(namespace, marker) VALUES(?, ?)", (namespace, marker))  # a constant
     else:
         marker = str(marked[0][0])
         seal = SealedStore(keyring, place, namespace, marker) if keyring is not None and marker else PLAIN
     if marker and keyring is None:
-        raise WrongKeys(f"{place}: the store is encrypted; give open_store its keys=, or set {VARIABLE}")
+        raise WrongKeys(f"{place}: the store is encrypted; give its keys= when it is opened, or set {VARIABLE}")
     if keyring is not None and not marker:
         raise WrongKeys(f"{place}: the store is not encrypted, and keys were given; `convgraph encrypt` encrypts what is in it")
     return seal

@@ -71,6 +71,7 @@ class SqliteStore(Store):
             raise InputError(f"lease={lease!r} is not a number of seconds above zero")
         self.path = str(path)
         self.url = self.path
+        self.keys = keys
         self._lease = lease
         self._owner = new_owner()
         self._commits = Commits(opened(self.path, synchronous), self.path)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from convgraph.errors import AnswerError, InputError
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
+from convgraph.journal.keyring import Keyring
 from convgraph.journal.sealing import UNSEALED, RunSeal
 from convgraph.journal.workers import WorkerInfo
 from convgraph.journal.write_behind import WriteBehind
@@ -118,6 +119,8 @@ class Store(ABC):
     """
 
     url: str = ""
+    keys: Keyring | None = None
+    """What its runs are encrypted with, if they are."""
 
     @cached_property
     def write_behind(self) -> WriteBehind:

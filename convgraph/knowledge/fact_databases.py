@@ -6,13 +6,16 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convgraph.errors import InputError, MissingDependency, StoreUnavailable
+from convgraph.errors import InputError, MissingDependency, StoreUnavailable, WrongKeys
+from convgraph.journal.keyring import VARIABLE, Keyring
 from convgraph.journal.postgres_schema import MAKING
 from convgraph.journal.postgres_writes import connected
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
+from convgraph.knowledge.fact_sealing import PLAIN_FACTS, FactSeal, facts_seal
 from convgraph.knowledge.fact_tables import Execute, make_tables
 
 if TYPE_CHECKING:
@@ -32,8 +35,11 @@ class SqliteDatabase:
     A file with runs in it stays what it is: the tables are added to it. What is deleted is overwritten.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, keys: Keyring | None = None, *, unsealed: bool = False) -> None:
         self.place = path
+        self._keys = keys if path != ":memory:" else None
+        self._seal = PLAIN_FACTS
+        self._unsealed = unsealed
         db = _in_memory() if path == ":memory:" else opened(path, "FULL")
         db.execute("PRAGMA secure_delete=ON")
         self._commits = Commits(db, path)
@@ -41,11 +47,11 @@ class SqliteDatabase:
 
     async def write(self, work: Callable[[Execute], T]) -> T:
         await self._make()
-        return await self._commits.transaction(lambda db: work(_executing(db)), alone=True)
+        return await self._commits.transaction(lambda db: work(self._executing(db)), alone=True)
 
     async def read(self, work: Callable[[Execute], T]) -> T:
         await self._make()
-        return self._commits.read(lambda db: work(_executing(db)))
+        return self._commits.read(lambda db: work(self._executing(db)))
 
     async def forgotten(self) -> None:
         """Have the log written into the file and emptied, as far as no other process reads it at this moment."""
@@ -56,8 +62,20 @@ class SqliteDatabase:
 
     async def _make(self) -> None:
         if not self._made:
-            await self._commits.transaction(lambda db: make_tables(_executing(db), self.place, _SQLITE_TYPES), alone=True)
+            await self._commits.transaction(self._prepare, alone=True)
             self._made = True
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        execute = self._executing(db)
+        make_tables(execute, self.place, _SQLITE_TYPES)
+        if self._unsealed:
+            return
+        if self.place != ":memory:":
+            _check_runs_beside(execute, self._keys, self.place)
+        self._seal = facts_seal(execute, self._keys, self.place)
+
+    def _executing(self, db: sqlite3.Connection) -> Execute:
+        return _Executing(lambda statement, values: db.execute(statement, values).fetchall(), self._seal)
 
 
 class PostgresDatabase:
@@ -66,8 +84,11 @@ class PostgresDatabase:
     One connection, used in threads; where it was lost, the work is done once more on a new one (all of it can be).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keys: Keyring | None = None, *, unsealed: bool = False) -> None:
         self._psycopg = _psycopg()
+        self._keys = keys
+        self._seal = PLAIN_FACTS
+        self._unsealed = unsealed
         self._url = url
         self.place = self._without_password(url)
         self._lock = threading.Lock()
@@ -107,18 +128,29 @@ class PostgresDatabase:
     def _attempt(self, work: Callable[[Execute], T]) -> T:
         connection = self._connected()
         with connection.transaction(), connection.cursor() as cursor:
-            return work(_executing_on(cursor))
+            return work(_executing_on(cursor, self._seal))
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
             connection = connected(self._url)
-            with connection.transaction(), connection.cursor() as cursor:
-                execute = _executing_on(cursor)
-                execute("SELECT pg_advisory_xact_lock(?)", (MAKING,))
-                execute("CREATE SCHEMA IF NOT EXISTS convgraph", ())
-                make_tables(execute, self.place, _POSTGRES_TYPES)
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
             self._connection = connection
         return self._connection
+
+    def _prepare(self, connection: Connection[Any]) -> None:
+        with connection.transaction(), connection.cursor() as cursor:
+            execute = _executing_on(cursor, PLAIN_FACTS)
+            execute("SELECT pg_advisory_xact_lock(?)", (MAKING,))
+            execute("CREATE SCHEMA IF NOT EXISTS convgraph", ())
+            make_tables(execute, self.place, _POSTGRES_TYPES)
+            if not self._unsealed:
+                if execute("SELECT to_regclass('sealing')", ())[0][0] is not None:
+                    _check_runs_beside(execute, self._keys, self.place)
+                self._seal = facts_seal(execute, self._keys, self.place)
 
     def _drop(self) -> None:
         if self._connection is not None and self._connection.closed:
@@ -137,19 +169,37 @@ def _in_memory() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
-def _executing(db: sqlite3.Connection) -> Execute:
-    def execute(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return db.execute(statement, values).fetchall()
+@dataclass(slots=True)
+class _Executing:
+    """An `Execute` over a connection."""
 
-    return execute
+    do: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+    seal: FactSeal
+
+    def __call__(self, statement: str, values: Sequence[Any], /) -> list[tuple[Any, ...]]:
+        return self.do(statement, values)
 
 
-def _executing_on(cursor: Any) -> Execute:
+def database_at(url: str, keys: Keyring | None, *, unsealed: bool = False) -> SqliteDatabase | PostgresDatabase:
+    """The database at a URL that `open_facts` has looked at. `unsealed`: to be sealed anew, so that nothing is made of its marker."""
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme != "sqlite":
+        return PostgresDatabase(url, keys, unsealed=unsealed)
+    return SqliteDatabase(rest.removeprefix("/") if separator else url, keys, unsealed=unsealed)
+
+
+def _check_runs_beside(execute: Execute, keys: Keyring | None, place: str) -> None:
+    """Raise `WrongKeys` where facts would be written as they are beside runs that are encrypted."""
+    if keys is None and execute("SELECT 1 FROM sealing WHERE marker <> ''", ()):
+        raise WrongKeys(f"{place}: the runs in it are encrypted, and facts would not be: give open_facts its keys=, or set {VARIABLE}")
+
+
+def _executing_on(cursor: Any, seal: FactSeal) -> Execute:
     def execute(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         cursor.execute(statement.replace("?", "%s"), values)
         return cursor.fetchall() if cursor.description is not None else []
 
-    return execute
+    return _Executing(execute, seal)
 
 
 def _psycopg() -> Any:

@@ -9,6 +9,7 @@ everywhere, in the same order, and a fact that is forgotten leaves no word behin
     fact_words        the words by which a fact is found
     fact_vectors      the vectors by which it is found, one for each embedding model
     forgotten_facts   the ids of facts that were forgotten, and when: so that none of them comes back
+    fact_sealing      whether the facts are encrypted, and with what (`fact_sealing`)
     fact_format       the version of these tables
 """
 
@@ -18,17 +19,15 @@ import heapq
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from convgraph.errors import InputError, StoreCorrupt, StoreFormat
 from convgraph.knowledge.fact import Fact, Provenance
+from convgraph.knowledge.fact_sealing import FactColumns, FactSeal
 from convgraph.knowledge.fact_words import nearness_by_meaning, nearness_by_words, packed, words_of
 
 T = TypeVar("T")
-Execute: TypeAlias = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
-"""Does one statement, with `?` for each value, and gives the rows that come of it."""
-
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS fact_format(version INTEGER NOT NULL);
@@ -43,7 +42,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS facts_by_key ON facts(namespace, key) WHERE su
 CREATE TABLE IF NOT EXISTS fact_words(word {text} NOT NULL, fact {text} NOT NULL, PRIMARY KEY(word, fact));
 CREATE INDEX IF NOT EXISTS fact_words_by_fact ON fact_words(fact);
 CREATE TABLE IF NOT EXISTS fact_vectors(fact {text} NOT NULL, model {text} NOT NULL, vector {bytes} NOT NULL, PRIMARY KEY(fact, model));
-CREATE TABLE IF NOT EXISTS forgotten_facts(id {text} PRIMARY KEY, at {real} NOT NULL)
+CREATE TABLE IF NOT EXISTS forgotten_facts(id {text} PRIMARY KEY, at {real} NOT NULL);
+CREATE TABLE IF NOT EXISTS fact_sealing(namespace {text} PRIMARY KEY, marker TEXT NOT NULL)
 """
 # The columns are in the order in which `_fact` reads them.
 _FACTS = (
@@ -58,6 +58,14 @@ _WITHOUT_VECTOR = _FACTS + " LEFT JOIN fact_vectors v ON v.fact = f.id AND v.mod
 _SUPERSEDE = "UPDATE facts SET superseded_by = ? WHERE superseded_by = '' AND "
 _LIVING = "f.superseded_by = ''"
 _UNDER = "(f.namespace = ? OR (f.namespace >= ? AND f.namespace < ?))"
+
+
+class Execute(Protocol):
+    """Does one statement, with `?` for each value, and gives the rows that come of it. `seal` is how facts are written."""
+
+    seal: FactSeal
+
+    def __call__(self, statement: str, values: Sequence[Any], /) -> list[tuple[Any, ...]]: ...
 
 
 class Database(Protocol):
@@ -105,24 +113,31 @@ def put(execute: Execute, fact: Fact, supersedes: str | None = None) -> Fact:
     if supersedes is not None:
         execute(_SUPERSEDE + "id = ? AND namespace = ?", (fact.id, supersedes, fact.namespace))
     if fact.key is not None and not fact.superseded_by:
-        execute(_SUPERSEDE + "namespace = ? AND key = ?", (fact.id, fact.namespace, fact.key))
+        execute(_SUPERSEDE + "namespace = ? AND key = ?", (fact.id, fact.namespace, execute.seal.key(fact.namespace, fact.key)))
     words, source = words_of(fact.found_by), fact.source
-    data = json.dumps(fact.data, ensure_ascii=False, allow_nan=False)
-    row = (fact.id, fact.namespace, fact.key, fact.about, fact.text, data, source.run_id, source.step, source.path, source.node)
+    row = (fact.id, fact.namespace, *_content(execute, fact), source.run_id, source.step, source.path, source.node)
     execute(
         "INSERT INTO facts(id, namespace, key, about, text, data, run_id, step, path, node, created, superseded_by, words)"
         " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (*row, fact.created, fact.superseded_by, len(words)),
     )
-    for word in sorted(words):
+    for word in execute.seal.words(words):
         execute("INSERT INTO fact_words VALUES(?, ?)", (word, fact.id))
     return fact
+
+
+def rewrite(execute: Execute, fact: Fact) -> None:
+    """Write a fact that is there once more, as facts are sealed now."""
+    execute("UPDATE facts SET key=?, about=?, text=?, data=? WHERE id=?", (*_content(execute, fact), fact.id))
+    execute("DELETE FROM fact_words WHERE fact = ?", (fact.id,))
+    for word in execute.seal.words(words_of(fact.found_by)):
+        execute("INSERT INTO fact_words VALUES(?, ?)", (word, fact.id))
 
 
 def find(execute: Execute, fact_id: str) -> Fact | None:
     """The fact of this id, if there is one."""
     rows = execute(_FACTS + " WHERE f.id = ?", (fact_id,))
-    return _fact(rows[0]) if rows else None
+    return _fact(execute, rows[0]) if rows else None
 
 
 def listed(
@@ -138,12 +153,12 @@ def listed(
         where = [*where, _LIVING]
     limited = "" if limit is None else " LIMIT ?"
     values = values if limit is None else [*values, limit]
-    return [_fact(row) for row in execute(_FACTS + _where(*where) + " ORDER BY f.created, f.id" + limited, values)]
+    return [_fact(execute, row) for row in execute(_FACTS + _where(*where) + " ORDER BY f.created, f.id" + limited, values)]
 
 
 def nearest_by_words(execute: Execute, namespace: str, query: str, limit: int, threshold: float) -> list[Fact]:
     """The facts that share the most words with the query, best first; of equals the newest."""
-    words = sorted(words_of(query))
+    words = execute.seal.words(words_of(query))
     if not words:
         return []
     where, values = _within(namespace)
@@ -161,7 +176,8 @@ def nearest_by_vector(execute: Execute, namespace: str, model: str, vector: Sequ
     """The facts whose vectors are nearest, best first; of equals the newest. Reads the vectors of the whole namespace."""
     where, values = _within(namespace)
     rows = execute(_VECTORS + _where(*where, _LIVING), (model, *values))
-    scored = ((nearness_by_meaning(vector, stored), created, fact_id) for fact_id, created, stored in rows)
+    opened = ((fact_id, created, execute.seal.opened_vector(fact_id, model, stored)) for fact_id, created, stored in rows)
+    scored = ((nearness_by_meaning(vector, stored), created, fact_id) for fact_id, created, stored in opened)
     best = heapq.nlargest(limit, (one for one in scored if one[0] >= threshold))
     return _with_scores(execute, [(score, fact_id) for score, _, fact_id in best])
 
@@ -170,14 +186,14 @@ def without_vector(execute: Execute, namespace: str, model: str) -> list[Fact]:
     """The facts that have no vector of this embedding model yet."""
     where, values = _within(namespace)
     rows = execute(_WITHOUT_VECTOR + _where(*where, _LIVING, "v.fact IS NULL") + " ORDER BY f.id", (model, *values))
-    return [_fact(row) for row in rows]
+    return [_fact(execute, row) for row in rows]
 
 
 def put_vectors(execute: Execute, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
     """Store vectors by the facts' ids. A fact that was forgotten meanwhile gets none."""
     insert = "INSERT INTO fact_vectors SELECT f.id, ?, ? FROM facts f WHERE f.id = ? ON CONFLICT DO NOTHING"
     for fact_id, vector in vectors.items():
-        execute(insert, (model, packed(vector), fact_id))
+        execute(insert, (model, execute.seal.vector(fact_id, model, packed(vector)), fact_id))
 
 
 def delete(execute: Execute, facts: Sequence[Fact], now: float) -> int:
@@ -205,7 +221,7 @@ def merge(execute: Execute, fact: Fact) -> bool:
         return False
     newer = execute(
         "SELECT id FROM facts WHERE namespace = ? AND key = ? AND superseded_by = '' AND created > ?",
-        (fact.namespace, fact.key, fact.created),
+        (fact.namespace, execute.seal.key(fact.namespace, fact.key), fact.created),
     )
     put(execute, replace(fact, superseded_by=newer[0][0]) if newer and not fact.superseded_by else fact)
     return True
@@ -227,8 +243,14 @@ def _within(namespace: str | None) -> tuple[list[str], list[Any]]:
     return [_UNDER], [namespace, f"{namespace}/", f"{namespace}0"]  # "0" is the character after "/"
 
 
-def _fact(row: Sequence[Any]) -> Fact:
+def _content(execute: Execute, fact: Fact) -> FactColumns:
+    return execute.seal.columns(fact, json.dumps(fact.data, ensure_ascii=False, allow_nan=False))
+
+
+def _fact(execute: Execute, row: Sequence[Any]) -> Fact:
     fact_id, namespace, text, about, data, key, run_id, step, path, node, created, superseded_by = row
+    place = (fact_id, namespace, run_id, step, path, node)
+    key, about, text, data = execute.seal.opened(place, FactColumns(key, about, text, data))
     try:
         value = json.loads(data)
     except ValueError as error:

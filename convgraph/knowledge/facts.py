@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from convgraph.errors import InputError, StoreUnavailable
+from convgraph.journal.keyring import Keyring
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import turn_number, without_attempts
 from convgraph.knowledge import fact_tables as tables
@@ -33,17 +34,20 @@ SHOWN = 10
 LONGEST_QUERY = 10_000
 
 
-def open_facts(url: str | Path | Store, embedder: Embedder | None = None) -> FactStore:
+def open_facts(url: str | Path | Store, embedder: Embedder | None = None, *, keys: Keyring | None = None) -> FactStore:
     """The facts at `url`: a SQLite file (`runs.db`, `sqlite:///runs.db`; that of the runs, or one of its own), `postgresql://…`, or
     `:memory:`. Of a store of runs in a file, those in the same file.
 
-    With an `embedder`, facts are recalled by meaning, without one by words. Nothing is opened before it is needed; what
+    With an `embedder`, facts are recalled by meaning, without one by words. With `keys` (where none are given: those of the
+    store, or those in `CONVGRAPH_KEYS`) they are encrypted. Nothing is opened before it is needed; what
     cannot be opened is a `StoreUnavailable` then. Raises `InputError` for another kind of URL.
     """
     text = _url_of(url) if isinstance(url, Store) else str(url)
     if embedder is not None and not isinstance(embedder, Embedder):
         raise InputError(f"embedder= turns texts into vectors, as a LocalEmbedder does; not {embedder!r:.80}")
-    return FactStore(_opener(text), embedder)
+    if keys is None:
+        keys = url.keys if isinstance(url, Store) else Keyring.from_environment()
+    return FactStore(_opener(text, keys), embedder)
 
 
 class FactStore:
@@ -296,7 +300,7 @@ def _url_of(store: Store) -> str:
     return store.url
 
 
-def _opener(url: str) -> Callable[[], Database]:
+def _opener(url: str, keys: Keyring | None) -> Callable[[], Database]:
     """How the database at this URL is opened."""
     scheme, separator, rest = url.partition("://")
     path = rest.removeprefix("/") if separator else url
@@ -308,9 +312,9 @@ def _opener(url: str) -> Callable[[], Database]:
         raise InputError(f"{url!r} names no place for facts; write runs.db, sqlite:///runs.db or postgresql://host/name")
 
     def opened() -> Database:
-        from convgraph.knowledge.fact_databases import PostgresDatabase, SqliteDatabase
+        from convgraph.knowledge.fact_databases import database_at
 
-        return SqliteDatabase(path) if scheme == "sqlite" or not separator else PostgresDatabase(url)
+        return database_at(url, keys)
 
     return opened
 

@@ -328,7 +328,7 @@ class TestPlaces:
         with open_facts(file) as facts:
             facts.remember("notes", "a note")
         with sqlite3.connect(file) as db:
-            db.execute("UPDATE fact_format SET version = 2")
+            db.execute("UPDATE fact_format SET version = 99")
         db.close()
         with pytest.raises(StoreFormat, match="a newer convgraph wrote these facts"):
             open_facts(file).list()

@@ -75,7 +75,7 @@ class TestKeys:
     def test_without_keys_with_others_and_with_keys_for_a_plain_store_it_is_not_opened(self, place: Place, tmp_path: Path) -> None:
         had(place.url, OLD)
         for keys, said in (
-            (None, "the store is encrypted; give open_store its keys="),
+            (None, "the store is encrypted; give its keys= when it is opened"),
             (Keyring({"2026-05": b"x" * 32}), "does not open with the key '2026-05'"),
             (Keyring({"other": b"o" * 32}), "sealed with the key '2026-05', and the keys given are other"),
         ):
