@@ -53,7 +53,7 @@ class PostgresStore(Store):
 
     `namespace` separates tenants: a store sees the runs of its own namespace alone. `lease` is how many seconds after its last
     sign of life an owner that cannot be seen to have died is given up; `patience`, for how many seconds a server that cannot be
-    reached is tried again. With `keys`, what the namespace holds is encrypted; where they do not fit it, the first use raises
+    reached is tried again (one that never was: five at most). With `keys`, what the namespace holds is encrypted; where they do not fit it, the first use raises
     `WrongKeys`. Raises `MissingDependency` without psycopg.
     """
 
@@ -71,7 +71,6 @@ class PostgresStore(Store):
         self._claims = HeldClaims(self.url, lease, self._extend_leases)
         self._reader: Connection[Any] | None = None
         self._reading = threading.Lock()
-        self._patience = patience
         self.keys = keys
         self._seal = PLAIN
         self._seal_known = False
@@ -357,7 +356,8 @@ class PostgresStore(Store):
                     if not passes:
                         raise StoreUnavailable(f"{self.url}: {str(error).strip()}") from error
                     if time.monotonic() > deadline:
-                        raise StoreUnavailable(f"{self.url}: cannot be reached for {self._writes.patience:g} s: {str(error).strip()}") from error
+                        patience = self._writes.patience
+                        raise StoreUnavailable(f"{self.url}: cannot be reached for {patience:g} s: {str(error).strip()}") from error
                     time.sleep(0.1)
 
     def _prepared_reader(self) -> Connection[Any]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
 T = TypeVar("T")
+
+FIRST_PATIENCE = 5.0
+"""For how many seconds a database is tried that was never reached."""
 Work: TypeAlias = "Callable[[Cursor[Any], bool], T]"
 """Work in a transaction. The flag says that an earlier attempt at it may have succeeded without anybody being told."""
 
@@ -71,6 +74,8 @@ class PostgresWrites:
         self._url = url
         self._place = place
         self._patience = patience
+        self.patience = min(patience, FIRST_PATIENCE)
+        """For how many seconds it is tried again at present: longer once it was reached, for until then its name may be wrong."""
         self._queue: deque[_Waiting] = deque()
         self._wanted = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -189,7 +194,7 @@ class PostgresWrites:
         if translated is None:
             self._disconnect()
             now = time.monotonic()
-            late = [item for item in batch if now - item.since > self._patience]
+            late = [item for item in batch if now - item.since > self.patience]
             for item in batch:
                 item.tried, item.sent = True, None
             if not late:
@@ -197,7 +202,7 @@ class PostgresWrites:
                 with self._wanted:
                     self._queue.extendleft(reversed(batch))
                 return
-            translated = StoreUnavailable(f"{self._place}: cannot be reached for {self._patience:g} s: {_first_line(error)}")
+            translated = StoreUnavailable(f"{self._place}: cannot be reached for {self.patience:g} s: {_first_line(error)}")
         for item in batch:
             item.settle(translated)
 
@@ -227,7 +232,12 @@ class PostgresWrites:
                 connection.close()
                 raise
             self._connection = connection
+            self.reached()
         return self._connection
+
+    def reached(self) -> None:
+        """Note that the database is there: from now on a failure to reach it will pass."""
+        self.patience = self._patience
 
     def _disconnect(self) -> None:
         connection, self._connection, self._at_once = self._connection, None, None
