@@ -53,8 +53,8 @@ class PostgresStore(Store):
 
     `namespace` separates tenants: a store sees the runs of its own namespace alone. `lease` is how many seconds after its last
     sign of life an owner that cannot be seen to have died is given up; `patience`, for how many seconds a server that cannot be
-    reached is tried again (one that never was: five at most). With `keys`, what the namespace holds is encrypted; where they do not fit it, the first use raises
-    `WrongKeys`. Raises `MissingDependency` without psycopg.
+    reached is tried again (one that never was: five at most). With `keys`, what the namespace holds is encrypted; where they
+    do not fit it, the first use raises `WrongKeys`. Raises `MissingDependency` without psycopg.
     """
 
     def __init__(
