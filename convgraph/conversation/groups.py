@@ -55,16 +55,25 @@ class ForEach:
     `over` is a CEL expression that gives the list. The speaker is called once for each item, at the same time
     (at most `concurrency` at once); it finds the item at `ctx.item` and as the last message. What it says is
     joined in the order of the items.
+
+    With `distributed`, the member is a `ConversationGraph`, and where a worker goes on with the run, each item is a run
+    of its own, which any worker of that store takes; the run waits, holding no process, until all have ended. Without
+    workers the items are spoken in place, as otherwise.
     """
 
-    __slots__ = ("concurrency", "member", "over")
+    __slots__ = ("concurrency", "distributed", "member", "over")
 
-    def __init__(self, member: Any, *, over: str, concurrency: int | None = None) -> None:
+    def __init__(self, member: Any, *, over: str, concurrency: int | None = None, distributed: bool = False) -> None:
         if not isinstance(over, str) or not over.strip():
             raise DefinitionError(f"ForEach(over={over!r}): over= is a CEL expression that gives a list, such as 'state.items'")
         self.member = member
         self.over = over
         self.concurrency = check_concurrency(concurrency, "ForEach")
+        self.distributed = distributed
+        if distributed and concurrency is not None:
+            raise DefinitionError(
+                "ForEach(concurrency=…, distributed=True): how many run at once is what the workers are told; leave it out"
+            )
 
 
 def check_concurrency(value: Any, where: str) -> int | None:

@@ -60,7 +60,14 @@ def assembled(speaker: Any, name: str | None, options: NodeOptions, where: str, 
     if isinstance(speaker, ForEach):
         name = _required(name, speaker, where)
         over = CelExpression(speaker.over, f"{where}, node {name!r}, over")
-        return _group("foreach", (speaker.member,), speaker.concurrency, over, name, options, where, origin)
+        group = _group("foreach", (speaker.member,), speaker.concurrency, over, name, options, where, origin)
+        if not speaker.distributed:
+            return group
+        if group.node.branches[0].kind != "graph" or group.doors:
+            raise DefinitionError(
+                f"{where}, group {name!r}: distributed=True makes a run of each item, so its member is a ConversationGraph"
+            )
+        return replace(group, node=replace(group.node, distributed=True))
     return _single(speaker, name, options, where, origin)
 
 

@@ -28,6 +28,8 @@ def own_notes(node: Node) -> tuple[str, ...]:
         notes.append(f"for each in {node.over.text}")
     if node.concurrency is not None:
         notes.append(f"{node.concurrency} at a time")
+    if node.distributed:
+        notes.append("each a run of its own")
     if node.timeout is not None:
         notes.append(f"timeout {node.timeout:g} s")
     if node.retry is not None and node.retry.attempts > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from convgraph.engines.engine import Engine
@@ -13,12 +13,14 @@ from convgraph.errors import ConvgraphError, InputError, RunBusy, RunNotFound, S
 from convgraph.journal.events import EffectStarted, Ended, Recorded, Resumed
 from convgraph.journal.store import LEASE_SECONDS, Store
 from convgraph.runtime import lifecycle
+from convgraph.runtime.children import OVER, child_programs, tell_parent
 from convgraph.runtime.inputs import Options
 from convgraph.runtime.result import RunResult
 from convgraph.runtime.signals import HandedOver, Stop
 
 if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph
+    from convgraph.runtime.program import Program
 
 log = logging.getLogger("convgraph.worker")
 
@@ -57,6 +59,7 @@ class Worker:
             self._graphs[graph.name] = graph
         if not self._graphs:
             raise InputError("a worker needs at least one graph")
+        self._children = dict(child for graph in self._graphs.values() for child in child_programs(graph.name, graph.program()))
         self._store = store
         self._deps = deps
         self._most_tries = most_tries
@@ -67,9 +70,9 @@ class Worker:
         self._refused: dict[str, float] = {}
 
     @property
-    def graphs(self) -> Mapping[str, ConversationGraph]:
-        """The graphs whose runs it goes on with, by name."""
-        return self._graphs
+    def graphs(self) -> tuple[str, ...]:
+        """What the runs are listed as that it goes on with: its graphs' names, and those of what these make runs of."""
+        return (*self._graphs, *self._children)
 
     @property
     def under_way(self) -> tuple[str, ...]:
@@ -85,7 +88,7 @@ class Worker:
             raise InputError(f"concurrency={concurrency!r} is a whole number, 1 or more")
         if not self._lease > 0:
             raise InputError(f"lease={self._lease!r} is not a number of seconds above zero")
-        worker = worker_of(engine, self._graphs, concurrency, self._lease)
+        worker = worker_of(engine, self.graphs, concurrency, self._lease)
         await self._store.abeat(worker)  # before it takes anything: others put back what nobody alive has
         signs = asyncio.create_task(give_signs(self._store, worker, lambda: len(self._stops)), name="convgraph-signs")
         serving = asyncio.create_task(engine.serve(self.advance, concurrency=concurrency), name="convgraph-serve")
@@ -136,10 +139,12 @@ class Worker:
     async def _advance(self, run_id: str, stop: Stop) -> None:
         try:
             info = await self._store.info(run_id)
-            graph = self._graphs.get(info.graph)
-            if graph is None or self._refused.get(run_id) == info.updated or await self._gave_up(run_id):
+            program = self._program(info.graph)
+            if program is None or self._refused.get(run_id) == info.updated:
                 return
-            result = await self._resumed(graph, run_id, stop)
+            result = None if await self._gave_up(run_id) else await self._resumed(program, run_id, stop)
+            if info.graph in self._children and (result is None or result.status in OVER):
+                await tell_parent(self._store, info)
         except (RunBusy, RunNotFound):
             return  # somebody else has it, or it was deleted meanwhile
         except HandedOver:
@@ -151,7 +156,12 @@ class Worker:
         except ConvgraphError as error:
             await self._refuse(run_id, error)
             return
-        self._tell(run_id, result)
+        if result is not None:
+            self._tell(run_id, result)
+
+    def _program(self, listed_as: str) -> Program | None:
+        graph = self._graphs.get(listed_as)
+        return graph.program() if graph is not None else self._children.get(listed_as)
 
     async def _refuse(self, run_id: str, error: ConvgraphError) -> None:
         """It cannot go on with this graph: not until it, or the worker, is another."""
@@ -162,9 +172,9 @@ class Worker:
             return  # it is refused again at the next wake-up
         self._tell(run_id, error)
 
-    async def _resumed(self, graph: ConversationGraph, run_id: str, stop: Stop) -> RunResult:
-        options = Options(self._deps, "park", stop=stop, longest_wait=STAYS_SECONDS, announced=True)
-        return await lifecycle.resume(graph.program(), run_id, self._store, None, None, False, options)
+    async def _resumed(self, program: Program, run_id: str, stop: Stop) -> RunResult:
+        options = Options(self._deps, "park", stop=stop, longest_wait=STAYS_SECONDS, children=True, announced=True)
+        return await lifecycle.resume(program, run_id, self._store, None, None, False, options)
 
     async def _gave_up(self, run_id: str) -> bool:
         """End a run that has been begun too often without coming forward, whoever was going on with it."""

@@ -89,7 +89,7 @@ class Node:
     `detail` is the canonical, JSON-like description of the speaker (an agent's prompt and model, a function's
     import path and signature); it is what a fingerprint and a YAML file hold. `inner` is a sub-graph's
     definition, or that of the conversation that an agent has before it replies; `branches` are a parallel
-    group's members, `over` is what a `ForEach` runs over.
+    group's members, `over` is what a `ForEach` runs over; `distributed`, whether its items are runs of their own for any worker.
     `select` and `fallback` override the graph's for the choice after this node. `view` says what it is shown of the
     conversation, where the edge taken to it does not. `origin` is the file and line that defined it.
     """
@@ -102,6 +102,7 @@ class Node:
     branches: tuple[Node, ...] = ()
     over: CelExpression | None = None
     concurrency: int | None = None
+    distributed: bool = False
     select: SelectMethod | None = None
     fallback: str | None = None
     retry: Retry | None = None

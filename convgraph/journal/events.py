@@ -15,7 +15,7 @@ from convgraph.messages import NO_USAGE, Message, Usage
 
 FORMAT = 1
 
-EffectKind: TypeAlias = Literal["model", "tool", "code", "reply", "conversation", "human", "timer", "clock", "random", "doubt"]
+EffectKind: TypeAlias = Literal["model", "tool", "code", "reply", "conversation", "human", "timer", "child", "clock", "random", "doubt"]
 JsonObject: TypeAlias = dict[str, Any]
 
 

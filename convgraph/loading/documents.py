@@ -210,7 +210,7 @@ class _Loader:
             return Parallel(*members, concurrency=node.concurrency)
         if node.over is None or len(members) != 1:
             raise DefinitionError(f"{node.origin}: a node of kind foreach has 'over' and one branch")
-        return ForEach(members[0], over=node.over.text, concurrency=node.concurrency)
+        return ForEach(members[0], over=node.over.text, concurrency=node.concurrency, distributed=node.distributed)
 
 
 def _check_branch(branch: Node) -> None:

@@ -45,6 +45,8 @@ class Options:
     """What an effect of this kind and name gives, in a tuple, without being done; None where it is done."""
     longest_wait: float = math.inf
     """For how many seconds the run stays for a timer, rather than parking until it is due."""
+    children: bool = False
+    """Whether the items of a distributed `ForEach` become runs of their own: there are workers that go on with them."""
     announced: bool = False
     """Whether it is durable that the run is gone on with before anything else happens: so that what ends its process is noticed."""
 

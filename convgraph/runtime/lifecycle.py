@@ -17,6 +17,7 @@ from convgraph.journal.events import Edited, Ended, Recorded, Resumed, RunStarte
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
 from convgraph.journal.writer import Journal
 from convgraph.messages import as_message
+from convgraph.runtime.children import Children
 from convgraph.runtime.divergence import as_error
 from convgraph.runtime.fold import Standing, as_edit, fold, limits_document, versions
 from convgraph.runtime.inputs import (
@@ -120,6 +121,7 @@ async def resume(
         with watching(Watched(run_id, program.definition.name, program.fingerprint, True, standing.trace)) as watch:
             run = _run(program, run_id, store, claim, options, given, watch)
             run.ledger = standing.unfinished
+            run.children = Children(store, seen.info.graph, seen.info.queue, seen.info.priority, options.children)
             _record_return(run, program, standing, limits, redo_turn)
             if options.announced:
                 await run.journal.commit()
@@ -374,7 +376,7 @@ async def _nothing_new(standing: Standing, options: Options, answers: Mapping[st
         return False
     timers = await store.atimers(run_id)
     now = await store.anow() if timers else 0.0
-    return not any(timer.due is not None and timer.due - now <= options.longest_wait for timer in timers)
+    return not any(timer.answered or (timer.due is not None and timer.due - now <= options.longest_wait) for timer in timers)
 
 
 async def _write_end(scope: Scope, journal: Journal) -> None:

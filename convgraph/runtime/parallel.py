@@ -19,6 +19,7 @@ from convgraph.graph.machine import Turn
 from convgraph.journal.events import BranchFinished, JsonObject
 from convgraph.journal.turn_paths import inner_path
 from convgraph.messages import Message
+from convgraph.runtime.children import Item, have_runs_of_their_own, what_children_say
 from convgraph.runtime.context import Context
 from convgraph.runtime.replies import reply_parts
 from convgraph.runtime.scope import Scope, Turning
@@ -38,7 +39,8 @@ class _Branch:
 async def speak_together(scope: Scope, node: Node, turning: Turning, context: Context) -> Turn:
     """Run the group's branches and join what they say into one turn."""
     branches = _items(scope, node, turning) if node.kind == "foreach" else _members(scope, node, turning, context)
-    done = await _run_all(scope, branches, node.concurrency)
+    elsewhere = have_runs_of_their_own(scope, node, turning)
+    done = await _run_elsewhere(scope, node, turning, branches) if elsewhere else await _run_all(scope, branches, node.concurrency)
     _check_shared_keys(scope, node, branches, done)
     visits: dict[str, int] = {}
     for branch in branches:
@@ -102,6 +104,18 @@ async def _run_all(scope: Scope, branches: Sequence[_Branch], concurrency: int |
     if stopped is not None:
         raise stopped
     return [task.result() for task in tasks]
+
+
+async def _run_elsewhere(scope: Scope, node: Node, turning: Turning, branches: Sequence[_Branch]) -> list[BranchFinished]:
+    """Each item is a run of its own; what they say is joined like what branches say."""
+    items = [Item(branch.turning, (branch.context.messages[-1],)) for branch in branches]
+    done: list[BranchFinished] = []
+    for branch, said in zip(branches, await what_children_say(scope, node, turning, items), strict=True):
+        finished = _finished(scope, branch, said)
+        if scope.run.replaying is not None or branch.turning.path not in scope.run.ledger.branches:
+            scope.run.journal.record(finished)
+        done.append(finished)
+    return done
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

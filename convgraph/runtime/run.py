@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from convgraph.graph.definition import Limits
 from convgraph.graph.machine import Edit, ErrorInfo, Turn
@@ -23,6 +23,9 @@ from convgraph.runtime.people import People
 from convgraph.runtime.secrets import Secrets
 from convgraph.runtime.setups import Setups
 from convgraph.runtime.signals import Stop
+
+if TYPE_CHECKING:
+    from convgraph.runtime.children import Children
 
 T = TypeVar("T")
 
@@ -89,6 +92,7 @@ class Run:
     secrets: Secrets | None = None
     setups: Setups = field(default_factory=Setups)
     stop: Stop | None = None
+    children: Children | None = None
     watch: Watch | None = None
     longest_wait: float = math.inf
     """For how many seconds the run stays for a timer, rather than parking until it is due."""

@@ -52,7 +52,7 @@ def start(url: str, engine: str) -> Iterator[Start]:
     workers: list[subprocess.Popen[str]] = []
 
     def begin(*graphs: str, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        targets = [f"tests.engines.served:{graph}" for graph in graphs]
+        targets = [f"tests.engines.{'spread' if graph == 'spread' else 'served'}:{graph}" for graph in graphs]
         command = [sys.executable, "-m", "convgraph", "worker", *targets, "--store", url, "--engine", engine]
         command += ["--poll", "0.05", "--lease", "2", *options]
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)

@@ -129,9 +129,8 @@ def _by_name(nodes: Sequence[Document]) -> dict[str, Document]:
 
 def _node_changes(old: Document, new: Document, graph: str, path: str) -> Iterator[Change]:
     where = f"{graph}, node {path + new['name']!r}"
-    yield from _field_changes(
-        old, new, where, ("name", "kind", "description", "select", "fallback", "over", "concurrency", "timeout", "retry", "view")
-    )
+    fields = ("name", "kind", "description", "select", "fallback", "over", "concurrency", "distributed", "timeout", "retry", "view")
+    yield from _field_changes(old, new, where, fields)
     yield from _detail_changes(old.get("detail", {}), new.get("detail", {}), where, "detail")
     below = f"{path}{new['name']}/"
     before, after = old.get("branches", ()), new.get("branches", ())

@@ -105,6 +105,7 @@ def _node() -> dict[str, Any]:
             "branches": {"description": "The members of a group, or a foreach's body.", "type": "array", "items": {"$ref": "#/$defs/node"}},
             "over": {"description": "CEL: the list that a foreach runs over.", **_TEXT},
             "concurrency": {"type": "integer"},
+            "distributed": {"description": "Whether a foreach's items are runs of their own, for any worker.", "type": "boolean"},
             "select": {"$ref": "#/$defs/select"},
             "fallback": _TEXT,
             "retry": {"$ref": "#/$defs/retry"},
