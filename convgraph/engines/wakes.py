@@ -28,7 +28,7 @@ with a run, its journal says."""
 _INSTALLED: LiteralString = """
 CREATE TABLE IF NOT EXISTS rounds(queues TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL);
 CREATE OR REPLACE FUNCTION wake_queue(namespace TEXT, graph TEXT, queue TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE
-    AS $$ SELECT namespace || '/' || graph || '/' || queue $$;
+    AS $$ SELECT replace(replace(namespace, '%', '%25'), '/', '%2F') || '/' || queue || '/' || graph $$;
 CREATE OR REPLACE FUNCTION wake(which BIGINT, wake_id TEXT, at DOUBLE PRECISION) RETURNS VOID LANGUAGE SQL VOLATILE AS $$
     SELECT convgraph_dbos.enqueue_workflow(
         'convgraph_advance', convgraph.wake_queue(namespace, graph, queue), ARRAY[to_json(run_id)],
@@ -82,7 +82,7 @@ _ROUND: LiteralString = (
 
 def queue_name(namespace: str, graph: str, queue: str) -> str:
     """What a queue of ours is called for DBOS: one for each graph, since a worker takes wake-ups of its own graphs alone."""
-    return f"{namespace}/{graph}/{queue}"
+    return f"{namespace.replace('%', '%25').replace('/', '%2F')}/{queue}/{graph}"
 
 
 def install(connection: Connection[Any]) -> None:

@@ -260,7 +260,7 @@ def test_who_no_longer_wants_the_engine_takes_it_out_of_the_database(url: str) -
 def test_namespaces_share_a_database_and_nothing_else(url: str) -> None:
     async def scenario(mine: Store, other: Store) -> None:
         theirs = await served.digging.asubmit("go", store=other)
-        async with serving(f"{url}&namespace=mine", mine, served.digging):
+        async with serving(f"{url}&namespace=mine%2Fa%25", mine, served.digging):
             run = await served.digging.asubmit("go", store=mine)
             await seen(lambda: statuses(mine)["finished"] == 1)
             assert (await mine.info(run)).status == "finished"
@@ -268,7 +268,7 @@ def test_namespaces_share_a_database_and_nothing_else(url: str) -> None:
             assert len(await mine.aworkers()) == 1
             assert await other.aworkers() == []
 
-    with open_store(f"{url}&namespace=mine", lease=2) as mine, open_store(url) as other:
+    with open_store(f"{url}&namespace=mine%2Fa%25", lease=2) as mine, open_store(url) as other:
         asyncio.run(scenario(mine, other))
 
 
