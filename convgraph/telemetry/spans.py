@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 _AGENTS = frozenset({"agent", "function"})
 """Kinds of nodes that speak themselves; the others have others speak."""
 
+_LATEST = 0.02
+"""Seconds after which what is over is written down, though no model was asked meanwhile."""
+
 _FAILED = frozenset({"failed", "stuck"})
 
 
@@ -84,6 +87,7 @@ class RunSpans(Watch):
         self._choices: dict[str, _Choice] = {}
         self._models: dict[int, tuple[Model, dict[str, Any], dict[str, Any]]] = {}
         self._unfinished: list[Callable[[], None]] = []
+        self._reminded = False
         self._loop = asyncio.get_running_loop()
         self._usage = NO_USAGE
         self._status = ""
@@ -149,6 +153,8 @@ class RunSpans(Watch):
             about[c.INPUT_MESSAGES] = content.asked(request)
             if request.system:
                 about[c.INSTRUCTIONS] = content.instructions(request)
+        if self._unfinished:
+            self._loop.call_soon(self._catch_up)  # which is when the run waits for the answer
         key = self._key(path, "model", model.name, ordinal)
         self._begin(key, f"chat {model.name}", about, SpanKind.CLIENT, enter=True).model = model
 
@@ -189,7 +195,10 @@ class RunSpans(Watch):
         return found
 
     def _key(self, path: str, kind: str, name: str, ordinal: int) -> str:
-        return opened_path(without_attempts(path), kind, name, ordinal)
+        path = without_attempts(path)
+        if kind == "model":  # nothing lies inside of it, so its name need not be spelled as a path's
+            return f"{path}/@model:{name}.{ordinal}"
+        return opened_path(path, kind, name, ordinal)
 
     def _begin(self, key: str, name: str, about: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL, *, enter: bool) -> _Open:
         """Open a span inside the nearest one around it; with `enter`, it is current in the task that calls."""
@@ -224,10 +233,15 @@ class RunSpans(Watch):
             current.detach(opened.token)
 
     def _soon(self, finish: Callable[[], None]) -> None:
-        """Write down what is over when the run next waits for something: a model, the disk. The times are those at which it was over."""
+        """Write down what is over when there is time for it: as the next model has been asked, or a little later in any case."""
         self._unfinished.append(finish)
-        if len(self._unfinished) == 1:
-            self._loop.call_soon(self._catch_up)
+        if not self._reminded:
+            self._reminded = True
+            self._loop.call_later(_LATEST, self._remind)
+
+    def _remind(self) -> None:
+        self._reminded = False
+        self._catch_up()
 
     def _catch_up(self) -> None:
         unfinished, self._unfinished = self._unfinished, []
