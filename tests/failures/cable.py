@@ -74,8 +74,8 @@ class Cable:
             ends.add(back)
             self._ends |= ends
             await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
-        except OSError:
-            pass  # one of the two has gone, or the database is down: both ends are closed
+        except (OSError, asyncio.CancelledError):
+            pass  # one of the two has gone, the database is down, or the cable is taken away: both ends are closed
         finally:
             self._tasks.discard(task)
             for end in ends:

@@ -76,6 +76,13 @@ class DatabaseServer:
             connection.execute(f"CREATE DATABASE {name}{where}".encode())
         return name
 
+    def drop_database(self, name: str, *, with_tablespace: bool = False) -> None:
+        """Remove a database, whoever uses it."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+            if with_tablespace:
+                connection.execute(f"DROP TABLESPACE IF EXISTS {name}".encode())
+
     def remove(self) -> None:
         """End it and remove what it has written."""
         if self._server is not None and self._server.poll() is None:

@@ -6,7 +6,6 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import psycopg
@@ -58,23 +57,26 @@ def test_the_database_is_restarted_under_way(machines: Machines, server: Databas
 
 
 @pytest.fixture
-def small_disk(server: DatabaseServer) -> Iterator[Path]:
-    """A disk of the server's that is soon full. Mounting it takes root, whose user the server is not."""
+def on_small_disk(machines: Machines, server: DatabaseServer) -> Iterator[Machines]:
+    """Machines whose database is on a disk that is soon full. Mounting it takes root, whose user the server is not."""
     folder = server.folder / "small"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tests", folder], check=True)
     try:
         (space := folder / "space").mkdir()
         server.own(space)
-        yield space
+        machines.database = server.new_database(space)
+        yield machines
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        machines.close()
+        server.drop_database(machines.database, with_tablespace=True)
+        subprocess.run(["umount", folder], check=True)
         folder.rmdir()
 
 
-def test_the_servers_disk_is_full_for_a_while(machines: Machines, server: DatabaseServer, small_disk: Path) -> None:
+def test_the_servers_disk_is_full_for_a_while(on_small_disk: Machines) -> None:
     """What was not written is not there, and nothing comes after it; a machine that can give no sign of life for long ends."""
-    machines.database = server.new_database(small_disk)
+    machines = on_small_disk
     with open_store(machines.url) as store:
         runs = submitted(store, 4, seconds=0.3)
         machine = machines.start()
