@@ -82,6 +82,7 @@ _WHERE = {
     "get_config_list": "convgraph.models.config_lists",
     "OpenAIResponsesModel": "convgraph.models.openai_responses",
     "RateLimit": "convgraph.models.rate_limit",
+    "SharedRateLimit": "convgraph.models.shared_rate_limit",
     "SimilarityModel": "convgraph.models.similarity",
     "OpenAIDecisionsModel": "convgraph.models.decisions",
     "AfterWork": "convgraph.agents.handoffs",
@@ -150,6 +151,7 @@ __all__ = [
     "RunResult",
     "ScriptedModel",
     "SelectorPrompt",
+    "SharedRateLimit",
     "SimilarityModel",
     "SocietyOfMindAgent",
     "SwarmResult",
@@ -254,6 +256,7 @@ if TYPE_CHECKING:
     from convgraph.models.openai_responses import OpenAIResponsesModel
     from convgraph.models.rate_limit import RateLimit
     from convgraph.models.scripted import ScriptedModel
+    from convgraph.models.shared_rate_limit import SharedRateLimit
     from convgraph.models.similarity import SimilarityModel
     from convgraph.runtime.context import Context
     from convgraph.runtime.nested import Begins

@@ -62,7 +62,16 @@ CREATE TABLE sealing(namespace TEXT PRIMARY KEY, marker TEXT NOT NULL);
 INSERT INTO sealing SELECT DISTINCT namespace, '' FROM runs;
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES, _SEALING)
+# Which requests to models were let through, and when. A limit's name begins with its namespace.
+_LIMITS = """
+CREATE TABLE rate_limits(name TEXT PRIMARY KEY, next_request DOUBLE PRECISION NOT NULL) WITH (fillfactor=50);
+CREATE TABLE rate_admissions(
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, tokens INTEGER NOT NULL
+);
+CREATE INDEX rate_admissions_by_time ON rate_admissions(name, at);
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES, _SEALING, _LIMITS)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,20 +108,25 @@ class RateLimit:
         """The seconds until enough of the last minute's tokens are a minute old."""
         while self._admitted and self._admitted[0].at + MINUTE <= now:
             self._admitted.popleft()
-        excess = sum(admission.tokens for admission in self._admitted) + tokens - self._tokens
-        wait = 0.0
-        for admission in self._admitted:
-            if excess <= 0:
-                break
-            excess -= admission.tokens
-            wait = admission.at + MINUTE - now
-        return wait
+        return wait_for_tokens([(admission.at, admission.tokens) for admission in self._admitted], tokens, self._tokens, now)
 
     def _call_the_first(self) -> None:
         while self._queue and self._queue[0].loop.is_closed():
             self._queue.popleft()
         if self._queue:
             self._queue[0].call()
+
+
+def wait_for_tokens(admitted: Sequence[tuple[float, int]], tokens: int, limit: float, now: float) -> float:
+    """The seconds until `tokens` more are within the limit, given when in the last minute how many were let through."""
+    excess = sum(taken for _, taken in admitted) + tokens - limit
+    wait = 0.0
+    for at, taken in admitted:
+        if excess <= 0:
+            break
+        excess -= taken
+        wait = at + MINUTE - now
+    return wait
 
 
 def _positive(name: str, value: Any) -> float:

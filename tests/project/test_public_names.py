@@ -59,6 +59,7 @@ PUBLIC = [
     "START",
     "ScriptedModel",
     "SelectorPrompt",
+    "SharedRateLimit",
     "SimilarityModel",
     "SocietyOfMindAgent",
     "SwarmResult",
