@@ -25,11 +25,13 @@ with a run, its journal says."""
 # A run that stops waiting for something looks, in the transaction in which it stops, for what has come meanwhile, and for the times
 # that it waits for. An answer locks the run's row before it wakes: so it is there when the run looks, or it comes after the run has
 # stopped. A timer's wake-up has one id however often the run stops; any other may be one too many, which costs a look.
+# Whoever may write to the store may wake, though DBOS's tables belong to another role.
 _INSTALLED: LiteralString = """
 CREATE TABLE IF NOT EXISTS rounds(queues TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL);
 CREATE OR REPLACE FUNCTION wake_queue(namespace TEXT, graph TEXT, queue TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE
     AS $$ SELECT replace(replace(namespace, '%', '%25'), '/', '%2F') || '/' || queue || '/' || graph $$;
-CREATE OR REPLACE FUNCTION wake(which BIGINT, wake_id TEXT, at DOUBLE PRECISION) RETURNS VOID LANGUAGE SQL VOLATILE AS $$
+CREATE OR REPLACE FUNCTION wake(which BIGINT, wake_id TEXT, at DOUBLE PRECISION) RETURNS VOID LANGUAGE SQL VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
     SELECT convgraph_dbos.enqueue_workflow(
         'convgraph_advance', convgraph.wake_queue(namespace, graph, queue), ARRAY[to_json(run_id)],
         workflow_id => wake_id, app_version => '1', priority => runs.priority, queue_partition_key => run_id,
@@ -59,7 +61,10 @@ CREATE OR REPLACE TRIGGER wake_stopped AFTER UPDATE OF status, owner ON runs FOR
     WHEN (OLD.owner <> '' AND NEW.owner = '' AND NEW.status IN ('running', 'waiting')) EXECUTE FUNCTION wake_for_run();
 CREATE OR REPLACE TRIGGER wake_answered AFTER UPDATE OF answer ON questions FOR EACH ROW
     WHEN (OLD.answer IS NULL AND NEW.answer IS NOT NULL) EXECUTE FUNCTION wake_for_answer();
+COMMENT ON FUNCTION wake IS '1';
 """
+_NUMBER = 1
+"""Of the above, in its last statement too: raised with every change. Workers of different versions keep the newest."""
 
 # What nobody has woken: runs that were made before there was an engine, whose owner was no worker of it, whose wake-up came while a
 # lease had not run out. As long as nothing changes, a run is woken for this once a minute, so that one that is refused costs little.
@@ -89,7 +94,10 @@ def install(connection: Connection[Any]) -> None:
     """Put the triggers into the database, or bring them to this version. DBOS's own tables have to be there."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
-        cursor.execute(_INSTALLED)
+        cursor.execute("SELECT obj_description(to_regproc('wake'), 'pg_proc')::integer")
+        row = cursor.fetchone()
+        if row is None or row[0] is None or row[0] < _NUMBER:  # not with every start: triggers are made when nobody is writing
+            cursor.execute(_INSTALLED)
 
 
 def wake_now(cursor: Cursor[Any], namespace: str, run_id: str) -> None:

@@ -75,6 +75,10 @@ def test_whoever_writes_wakes_in_the_same_transaction(url: str, start: Start) ->
         assert first.wait(30) == 0
         assert set(wake_ups(url)) == {"SUCCESS"}
         with psycopg.connect(url) as connection:
+            connection.execute("CREATE ROLE writer")
+            connection.execute("GRANT USAGE ON SCHEMA convgraph TO writer")
+            connection.execute("GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA convgraph TO writer")
+            connection.execute("SET ROLE writer")  # whoever may write may wake: it has no rights on DBOS's tables
             connection.execute("UPDATE convgraph.questions SET answer='\"no\"'")
             connection.rollback()
         assert set(wake_ups(url)) == {"SUCCESS"}
@@ -255,6 +259,10 @@ def test_who_no_longer_wants_the_engine_takes_it_out_of_the_database(url: str) -
         assert served.wondering.resume(run, store=store, human="park").status == "waiting"
         store.answer(run, "why-0", "so")
         assert [question.id for question in store.questions(run)] == ["why-0"]
+        asyncio.run(scenario(store))
+        before = wake_ups_of(url)[run]
+        served.asking.submit("go", store=store, run_id="again")
+        assert (before, wake_ups_of(url)["again"]) == (0, 1), "it may be put in again"
 
 
 def test_namespaces_share_a_database_and_nothing_else(url: str) -> None:
