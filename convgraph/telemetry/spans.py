@@ -7,6 +7,7 @@ what a node does itself are made current, so that what its own code traces (an H
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ from convgraph.runtime.observing import Watch, Watched
 from convgraph.runtime.signals import HandedOver
 from convgraph.telemetry import content
 from convgraph.telemetry import conventions as c
+from convgraph.telemetry.lazy import LazySpan
 from convgraph.telemetry.meters import Meters
 from convgraph.telemetry.models import identity, own_parameters, parameters
 
@@ -58,7 +60,7 @@ _FAILED = frozenset({"failed", "stuck"})
 class _Open:
     """A span that is open: when it began, the context of what lies inside, and how to leave that where it was made current."""
 
-    span: Span
+    span: LazySpan
     began: int
     inside: Context
     token: Token[Context] | None = None
@@ -88,6 +90,7 @@ class RunSpans(Watch):
         self._models: dict[int, tuple[Model, dict[str, Any], dict[str, Any]]] = {}
         self._unfinished: list[Callable[[], None]] = []
         self._reminded = False
+        self._lock = threading.RLock()
         self._loop = asyncio.get_running_loop()
         self._usage = NO_USAGE
         self._status = ""
@@ -153,8 +156,7 @@ class RunSpans(Watch):
             about[c.INPUT_MESSAGES] = content.asked(request)
             if request.system:
                 about[c.INSTRUCTIONS] = content.instructions(request)
-        if self._unfinished:
-            self._loop.call_soon(self._catch_up)  # which is when the run waits for the answer
+        self._loop.call_soon(self._catch_up)  # which is when the run waits for the answer
         key = self._key(path, "model", model.name, ordinal)
         self._begin(key, f"chat {model.name}", about, SpanKind.CLIENT, enter=True).model = model
 
@@ -203,10 +205,13 @@ class RunSpans(Watch):
     def _begin(self, key: str, name: str, about: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL, *, enter: bool) -> _Open:
         """Open a span inside the nearest one around it; with `enter`, it is current in the task that calls."""
         outside, now = self._context_around(key), time.time_ns()
-        span = self._tracer.start_span(name, outside, kind, about, start_time=now)
+        span = self._lazy(name, outside, kind, about, now)
         inside = set_span_in_context(span, outside)
         opened = self._open[key] = _Open(span, now, inside, current.attach(inside) if enter else None)
         return opened
+
+    def _lazy(self, name: str, outside: Context, kind: SpanKind, about: Mapping[str, Any], began: int) -> LazySpan:
+        return LazySpan(partial(self._tracer.start_span, name, outside, kind, about, start_time=began), self._lock)
 
     def _context_around(self, key: str) -> Context:
         key = around(key)
@@ -223,7 +228,7 @@ class RunSpans(Watch):
         """The span of a choice that somebody is asked for, opened when the first is."""
         outside, choice = self._context_around(key), self._choices[key[:-1]]
         about = {**self._common, c.CANDIDATES: choice.targets, c.PATH: key}
-        span = self._tracer.start_span("convgraph.select", outside, SpanKind.INTERNAL, about, start_time=choice.began)
+        span = self._lazy("convgraph.select", outside, SpanKind.INTERNAL, about, choice.began)
         opened = self._open[key] = _Open(span, choice.began, set_span_in_context(span, outside))
         return opened
 
@@ -247,6 +252,8 @@ class RunSpans(Watch):
         unfinished, self._unfinished = self._unfinished, []
         for finish in unfinished:
             finish()
+        for opened in self._open.values():
+            _ = opened.span.made
 
     def _fail(self, span: Span, error_type: str, message: str = "") -> None:
         span.set_attribute(c.ERROR_TYPE, error_type)

@@ -172,6 +172,78 @@ def test_a_tool_is_executed_inside_of_the_turn_that_calls_it(collected: Collecte
     assert (told["gen_ai.operation.name"], told["gen_ai.tool.name"]) == ("execute_tool", "weather")
 
 
+def test_what_a_model_client_traces_itself_lies_inside_of_the_call(collected: Collected) -> None:
+    """Instrumented HTTP clients find the call's span as the current one, at once, and with it the trace to propagate."""
+    tracer = collected.tracers.get_tracer("http")
+
+    def answer(_: ModelRequest) -> str:
+        assert trace.get_current_span().get_span_context().is_valid
+        with tracer.start_as_current_span("POST"):
+            return "a"
+
+    line(asking(ScriptedModel(answer))).run("go")
+    assert "invoke_workflow line > invoke_agent writer > chat scripted > POST" in collected.tree()
+
+
+def test_a_trace_that_is_not_sampled_has_no_spans_and_is_measured_all_the_same() -> None:
+    """The sampler of the program decides about spans; metrics are of everything."""
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+    made = Collected()
+    made.tracers.sampler = ALWAYS_OFF
+    made.enable()
+    try:
+        line(asking(ScriptedModel(["a"], usage=Usage(1, 10, 5, 0.0)))).run("go")
+    finally:
+        telemetry.disable()
+    assert made.spans == []
+    assert sum(amount for _, amount in made.metric("gen_ai.client.token.usage")) == 15
+
+
+def test_a_fork_is_linked_to_the_run_that_it_shares_its_beginning_with(collected: Collected, tmp_path: Path) -> None:
+    """The fork's trace leads to the one in which its first steps were made."""
+    model = ScriptedModel(lambda _: "a")
+    graph, store = line(asking(model, "one"), asking(model, "two")), str(tmp_path / "runs.db")
+    run_id = graph.run("go", store=store).run_id
+    first = collected.one("invoke_workflow line")
+    collected.exporter.clear()
+    graph.resume(graph.fork(run_id, store=store, at=1), store=store)
+
+    assert [link.context for link in collected.one("invoke_workflow line").links] != []
+    assert first.context is not None
+    assert collected.one("invoke_workflow line").links[0].context.span_id == first.context.span_id
+    assert [span.name for span in collected.spans if span.name.startswith("invoke_agent")] == ["invoke_agent two"]
+
+
+async def test_a_run_that_is_handed_over_by_its_worker_is_no_failure(collected: Collected, tmp_path: Path) -> None:
+    """A worker that drains leaves a span that says so, and the next worker's trace is linked to it."""
+    from convgraph import open_store
+    from convgraph.engines.local import LocalEngine
+    from convgraph.engines.worker import Worker
+
+    graph, url = (
+        line(asking(ScriptedModel(lambda _: "a", latency=0.05), "one"), asking(ScriptedModel(["b"]), "two")),
+        str(tmp_path / "runs.db"),
+    )
+    await graph.asubmit("go", store=url)
+    with open_store(url) as store:
+        worker = Worker([graph], store)
+        engine = LocalEngine(store, graphs=worker.graphs, poll=0.01)
+        working = asyncio.create_task(worker.work(engine))
+        while not worker.under_way:  # noqa: ASYNC110  # there is nobody to say that the run has begun
+            await asyncio.sleep(0.005)
+        await worker.drain(engine)
+        await working
+        handed_over = collected.one("invoke_workflow line")
+        assert dict(handed_over.attributes or {})["convgraph.run.status"] == "handed_over"
+        assert handed_over.status.status_code is StatusCode.UNSET
+        collected.exporter.clear()
+        second = Worker([graph], store)
+        await second.advance(store.runs()[0].run_id)
+        assert handed_over.context is not None
+        assert [link.context.span_id for link in collected.one("invoke_workflow line").links] == [handed_over.context.span_id]
+
+
 def test_branches_at_work_at_the_same_time_have_their_own_parents(collected: Collected) -> None:
     """Each branch's calls lie in the branch, the branches in the group, whatever the order in which they finish."""
     slow, fast = ScriptedModel(["s"], name="slow", latency=0.03), ScriptedModel(["f"], name="fast")
