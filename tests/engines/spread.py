@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from convgraph import END, Context, ConversableAgent, ConversationGraph, ForEach, Limits, ScriptedModel, Usage
+from convgraph import END, Context, ConversableAgent, ConversationGraph, ForEach, Limits, Retry, ScriptedModel, Usage
 from convgraph.protocols import ModelReply, ModelRequest
 from tests.engines.served import witness
 
@@ -49,11 +49,11 @@ def reading() -> ConversationGraph:
     return graph
 
 
-def library(limits: Limits | None = None) -> ConversationGraph:
+def library(limits: Limits | None = None, retry: Retry | None = None) -> ConversationGraph:
     """Reads what it is told to, each text by a run of its own, and counts."""
 
     graph = ConversationGraph("library", state={"texts": {"type": "array", "default": []}}, limits=limits)
-    graph.add_node(ForEach(reading(), over="state.texts", distributed=True), name="each")
+    graph.add_node(ForEach(reading(), over="state.texts", distributed=True), name="each", retry=retry)
     graph.add_node(shelve)
     graph.add_edge("each", "shelve")
     graph.add_edge("shelve", END)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from convgraph import ConversationGraph, ForEach, Limits, Usage, open_store
+from convgraph import ConversationGraph, ForEach, Limits, Retry, Usage, open_store
 from convgraph.engines.local import LocalEngine
 from convgraph.engines.worker import Worker
 from convgraph.errors import DefinitionError
@@ -157,3 +157,15 @@ def test_what_cannot_be_a_run_is_refused() -> None:
         graph.add_node(ForEach(lambda ctx: "hi", over="state.texts", distributed=True), name="each")
     with pytest.raises(DefinitionError, match="workers"):
         ForEach(reading(), over="state.texts", concurrency=2, distributed=True)
+
+
+def test_a_new_attempt_at_the_group_makes_new_runs(tmp_path: Path) -> None:
+    """What one attempt made is not taken for what the next one has asked for."""
+    graph = library(retry=Retry(2))
+    with open_store(tmp_path / "runs.db") as store:
+        run = graph.submit("read", state={"texts": ["bad"]}, store=store)
+        read_to_the_end(store, graph, run)
+        children = sorted(info.run_id.removeprefix(f"{run}.") for info in store.runs(parent=run))
+
+        assert children == ["1/#0", "1~2/#0"]
+        assert graph.replay(run, store=store).status == "failed"
