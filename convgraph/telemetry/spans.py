@@ -10,9 +10,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as current
 from opentelemetry.context import Context
@@ -27,19 +27,19 @@ from convgraph.journal.events import (
     EffectStarted,
     Ended,
     Event,
-    JsonObject,
     Moved,
     Said,
     Stepped,
 )
 from convgraph.journal.turn_paths import around, is_choice, opened_path, without_attempts
 from convgraph.messages import NO_USAGE
-from convgraph.protocols import Distribution, Model, ModelRequest
-from convgraph.runtime.distributions import recorded_distribution, weighed
+from convgraph.protocols import Model, ModelRequest
+from convgraph.runtime.distributions import recorded_distribution
 from convgraph.runtime.observing import Watch, Watched
 from convgraph.runtime.signals import HandedOver
 from convgraph.telemetry import content
 from convgraph.telemetry import conventions as c
+from convgraph.telemetry.attributes import Choice, answer, selection, tokens
 from convgraph.telemetry.lazy import LazySpan
 from convgraph.telemetry.meters import Meters
 from convgraph.telemetry.models import identity, own_parameters, parameters
@@ -68,15 +68,6 @@ class _Open:
     first_chunk: int = 0
 
 
-@dataclass(slots=True)
-class _Choice:
-    """A choice that is being made: among what, since when, and what models have answered so far."""
-
-    targets: Sequence[str]
-    began: int
-    answers: list[tuple[str, Distribution | None]] = field(default_factory=list[tuple[str, Distribution | None]])
-
-
 class RunSpans(Watch):
     """Watches one run. See `Watch`."""
 
@@ -86,7 +77,7 @@ class RunSpans(Watch):
         self._run = run
         self._content = content
         self._open: dict[str, _Open] = {}
-        self._choices: dict[str, _Choice] = {}
+        self._choices: dict[str, Choice] = {}
         self._models: dict[int, tuple[Model, dict[str, Any], dict[str, Any]]] = {}
         self._unfinished: list[Callable[[], None]] = []
         self._reminded = False
@@ -145,7 +136,7 @@ class RunSpans(Watch):
 
     def choice_begins(self, path: str, targets: Sequence[str]) -> None:
         """See `Watch.choice_begins`. Only a choice that somebody is asked for has a span."""
-        self._choices[without_attempts(path)] = _Choice(targets, time.time_ns())
+        self._choices[without_attempts(path)] = Choice(targets, time.time_ns())
 
     def model_asked(self, path: str, ordinal: int, model: Model, request: ModelRequest) -> None:
         """See `Watch.model_asked`."""
@@ -183,7 +174,7 @@ class RunSpans(Watch):
             self._root.set_attribute(c.RUN_STATUS, self._status)
         self._catch_up()
         self._close_inside("", self._error_type)
-        self._root.set_attributes(_tokens(self._usage))
+        self._root.set_attributes(tokens(self._usage))
         self._root.end()
         self._meters.run(self._run.graph, self._status)
         current.detach(self._token)
@@ -270,17 +261,9 @@ class RunSpans(Watch):
                 self._fail(opened.span, error_type)
             opened.span.end()
 
-    def _say_choice(self, span: Span, event: Stepped | Moved, choice: _Choice | None, asked: _Open | None, now: int) -> None:
-        """Say on a span where the conversation goes from there, and who chose that."""
-        about: dict[str, Any] = {c.CHOSEN: event.target, c.CHOSEN_BY: event.chosen_by}
-        if event.edge is not None:
-            about[c.CHOSEN_EDGE] = event.edge
-        if choice is not None:
-            about[c.CANDIDATES] = choice.targets
-            distribution = weighed(choice.answers, choice.targets) if choice.answers else None
-            if distribution is not None:
-                about[c.DISTRIBUTION] = content.as_text(dict(distribution.of))
-                about[c.DISTRIBUTION_BY] = distribution.by
+    def _say_choice(self, span: Span, event: Stepped | Moved, choice: Choice | None, asked: _Open | None, now: int) -> None:
+        """Say where the conversation goes from there: on the span of what was before, and on that of the asking, if there is one."""
+        about = selection(event, choice)
         span.set_attributes(about)
         if asked is not None:
             asked.span.set_attributes(about)
@@ -297,7 +280,7 @@ class RunSpans(Watch):
             self._soon(partial(self._finish_turn, opened, event, choice, asked, time.time_ns()))
         self._count_turn(event.node, event.error.type if event.error is not None else None)
 
-    def _finish_turn(self, opened: _Open, event: Stepped, choice: _Choice | None, asked: _Open | None, now: int) -> None:
+    def _finish_turn(self, opened: _Open, event: Stepped, choice: Choice | None, asked: _Open | None, now: int) -> None:
         if event.target is not None:
             self._say_choice(opened.span, event, choice, asked, now)
         if event.error is not None:
@@ -359,22 +342,12 @@ class RunSpans(Watch):
         span.end(now)
 
     def _say_answer(self, opened: _Open, model: Model, event: EffectFinished) -> None:
-        usage, result = event.usage, cast("JsonObject", event.result or {})
-        about = _tokens(usage)
-        if event.error is None:
-            about[c.FINISH_REASONS] = (result.get("finish_reason", "stop"),)
-            about[c.RESPONSE_MODEL] = result.get("model") or event.name
-            if "saved" in result:
-                about[c.FROM_CACHE] = True
-            if result.get("response_id"):
-                about[c.RESPONSE_ID] = result["response_id"]
-            if self._content:
-                about[c.OUTPUT_MESSAGES] = content.answered(result)
+        about = answer(event, said=self._content)
         if opened.first_chunk:
             about[c.FIRST_CHUNK] = (opened.first_chunk - opened.began) / 1e9
         opened.span.set_attributes(about)
         failed = event.error.type if event.error is not None else None
-        self._meters.model_call(self._facts(model)[1], about.get(c.RESPONSE_MODEL), usage, event.seconds, failed)
+        self._meters.model_call(self._facts(model)[1], about.get(c.RESPONSE_MODEL), event.usage, event.seconds, failed)
 
     def _delta(self, event: Delta) -> None:
         prefix = f"{without_attempts(event.path)}/@model:"
@@ -402,13 +375,3 @@ class RunSpans(Watch):
             self._fail(self._root, self._error_type or event.status)
         else:
             self._error_type = ""
-
-
-def _tokens(usage: tuple[Any, ...]) -> dict[str, Any]:
-    _, input_tokens, output_tokens, usd, cached = usage
-    about: dict[str, Any] = {c.INPUT_TOKENS: input_tokens, c.OUTPUT_TOKENS: output_tokens}
-    if cached:
-        about[c.CACHED_TOKENS] = cached
-    if usd:
-        about[c.COST] = usd
-    return about
