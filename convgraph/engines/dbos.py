@@ -34,10 +34,12 @@ POLL_SECONDS = 0.2
 ANY_NUMBER: Mapping[str, int | None] = {DEFAULT_QUEUE: None}
 _ROUNDS = 6
 """How often in a lease each worker would look after the others, if nobody else did."""
-_DAY = 86_400
+_ENDING_SECONDS = 86_400
+"""For how long DBOS may wait for wake-ups under way to be over. It is the worker that does not wait for so long."""
 _KEPT_SECONDS = 600
 """For how long a wake-up that is over is kept."""
 _AT_ONCE = 1000
+"""How many of those are deleted at a time."""
 
 
 class DbosEngine:
@@ -80,6 +82,8 @@ class DbosEngine:
         self._connection: Connection[Any] | None = None
         self._connecting = threading.Lock()
         self._stopped = asyncio.Event()
+        self._having: set[str] = set()
+        self._missing: set[str] = set()
 
     async def serve(self, advance: Advance, *, concurrency: int) -> None:
         """See `Engine.serve`. Raises `MissingDependency` without DBOS, `StoreUnavailable` where it cannot be started."""
@@ -90,9 +94,9 @@ class DbosEngine:
         async def take(run_id: str) -> None:
             async with slots:
                 if self._stopped.is_set():
-                    await self.wake(run_id)  # it was taken from the queue just before: others are to have it
-                    return
-                await advance(run_id)
+                    await self._put_back(run_id)
+                else:
+                    await advance(run_id)
 
         def over(task: asyncio.Task[None]) -> None:
             error = None if task.cancelled() else task.exception()
@@ -100,7 +104,14 @@ class DbosEngine:
                 failed.set_exception(error)
 
         async def on_wake_up(run_id: str) -> None:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(taking(run_id), loop))
+            from dbos import DBOS
+
+            wake_up = DBOS.workflow_id or ""
+            self._having.add(wake_up)
+            try:
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(taking(run_id), loop))
+            finally:
+                self._having.discard(wake_up)
 
         async def taking(run_id: str) -> None:
             task = asyncio.create_task(take(run_id), name=f"convgraph-advance-{run_id}")
@@ -117,11 +128,13 @@ class DbosEngine:
             await asyncio.wait([stopped, failed], return_when=asyncio.FIRST_COMPLETED)
         finally:
             caring.cancel()
-            if not stopped.done():
+            asked_to = self._stopped.is_set()
+            self._stopped.set()
+            if not asked_to:
+                stopped.cancel()
                 for task in taken:
                     task.cancel()
-            self._stopped.set()
-            await asyncio.to_thread(self._shut_down)
+            await asyncio.to_thread(self._shut_down, _ENDING_SECONDS if asked_to else 0)
         if failed.done():
             failed.result()
 
@@ -132,6 +145,13 @@ class DbosEngine:
     async def stop(self) -> None:
         """See `Engine.stop`."""
         self._stopped.set()
+
+    async def _put_back(self, run_id: str) -> None:
+        """Let others have a run that was taken from the queue just before the end."""
+        try:
+            await self.wake(run_id)
+        except StoreUnavailable as error:  # whoever looks after the runs finds it
+            log.info("run %s: %s", run_id, error)
 
     def _launch(self, on_wake_up: Callable[[str], Awaitable[None]], concurrency: int) -> None:
         """Start DBOS, and have it call `on_wake_up` for what is in the queues."""
@@ -177,15 +197,15 @@ class DbosEngine:
                     on_conflict="always_update",
                 )
         except (SQLAlchemyError, dbos_errors.DBOSException) as error:
-            self._shut_down()
+            self._shut_down(0)
             raise StoreUnavailable(f"{self._where.shown}: DBOS cannot be started: {error}") from error
 
-    def _shut_down(self) -> None:
-        """End DBOS, when the wake-ups that this process has are over."""
+    def _shut_down(self, patience: int) -> None:
+        """End DBOS, when the wake-ups that this process has are over, or after so many seconds: others are to have them then."""
         from dbos import DBOS
 
         if DBOS.executor_id == self.id:
-            DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=_DAY)
+            DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=patience)
         if self._pool is not None:
             self._pool.dispose()
         with self._connecting:
@@ -220,11 +240,26 @@ class DbosEngine:
         cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (f"{self._lease:g}s",))
         if not wakes.begin_round(cursor, f"{self._namespace} {self._graphs} {self.queues}", self._lease / _ROUNDS):
             return False
-        _resume_lost(lambda: wakes.living(cursor))
+        self._resume_lost(cursor)
         woken = wakes.sweep(cursor, self._namespace, self._graphs, self.queues)
         if woken:
             log.info("%s: %d runs woken that nobody had woken", self._where.shown, woken)
         return True
+
+    def _resume_lost(self, cursor: Cursor[Any]) -> None:
+        """Put wake-ups back that workers have taken who are silent, and those of our own that ended when nobody could write it down."""
+        from dbos import DBOS
+
+        pending = DBOS.list_workflows(name=wakes.WORKFLOW, status="PENDING", load_input=False, load_output=False)
+        alive = wakes.living(cursor)  # asked after: a worker is alive before it takes anything
+        missing = {taken.workflow_id for taken in pending if taken.executor_id == self.id} - self._having
+        over = missing & self._missing  # not one that is beginning or ending at this moment
+        self._missing = missing
+        lost = [(taken.queue_name, taken.workflow_id) for taken in pending if taken.executor_id not in alive or taken.workflow_id in over]
+        for queue in {queue for queue, _ in lost}:
+            names = [name for of, name in lost if of == queue]
+            log.warning("%d wake-ups that nobody has go back to the queue %s", len(names), queue)
+            DBOS.resume_workflows(names, queue_name=queue)
 
     def _with_cursor(self, work: Callable[[Cursor[Any]], T]) -> T:
         """Do `work` in a transaction. Raises `StoreUnavailable`."""
@@ -252,19 +287,6 @@ class DbosEngine:
                     self._connection = None
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise StoreUnavailable(f"{self._where.shown}: {reason}") from error
-
-
-def _resume_lost(living: Callable[[], Collection[str]]) -> None:
-    """Put wake-ups back that workers have taken which are not among the living, asked for after the wake-ups were listed."""
-    from dbos import DBOS
-
-    pending = DBOS.list_workflows(name=wakes.WORKFLOW, status="PENDING", load_input=False, load_output=False)
-    alive = living()
-    lost = [(taken.queue_name, taken.workflow_id) for taken in pending if taken.executor_id not in alive]
-    for queue in {queue for queue, _ in lost}:
-        names = [name for of, name in lost if of == queue]
-        log.warning("%d wake-ups of workers that are silent go back to the queue %s", len(names), queue)
-        DBOS.resume_workflows(names, queue_name=queue)
 
 
 def _purge() -> None:

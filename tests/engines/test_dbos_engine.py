@@ -199,6 +199,7 @@ def test_one_worker_at_a_time_looks_after_the_others(url: str) -> None:
     async def scenario(store: Store) -> list[bool]:
         async with serving(url, store, served.digging, lease=60.0):
             await seen(lambda: asked(url, "SELECT to_regclass('convgraph.rounds')") != [(None,)])
+            await seen(lambda: asked(url, "SELECT at FROM convgraph.rounds"))  # its own first round is over
             with psycopg.connect(url, options="-c search_path=convgraph") as one, psycopg.connect(url) as two:
                 two.execute("SET search_path TO convgraph")
                 first = wakes.begin_round(one.cursor(), "these", 30.0)
@@ -241,6 +242,21 @@ def test_what_nobody_has_woken_is_found_and_what_is_refused_costs_little(url: st
 def wake_ups_of(url: str) -> Counter[str]:
     """How many wake-ups each run has."""
     return Counter(run for (run,) in asked(url, f"SELECT queue_partition_key FROM {wakes.SCHEMA}.workflow_status"))
+
+
+def test_a_wake_up_whose_end_nobody_could_write_down_does_not_stay(url: str) -> None:
+    """Or it would count for a limited queue as long as its worker lives."""
+
+    async def scenario(store: Store) -> None:
+        async with serving(url, store, served.digging, lease=0.6):
+            await served.digging.asubmit("go", store=store)
+            await seen(lambda: statuses(store)["finished"] == 1)
+            await seen(lambda: wake_ups(url) == {"SUCCESS": 1})
+            asked(url, f"UPDATE {wakes.SCHEMA}.workflow_status SET status='PENDING', completed_at=NULL RETURNING 1")
+            await seen(lambda: wake_ups(url) == {"SUCCESS": 1})
+
+    with open_store(url, lease=0.6) as store:
+        asyncio.run(scenario(store))
 
 
 def test_who_no_longer_wants_the_engine_takes_it_out_of_the_database(url: str) -> None:
