@@ -226,7 +226,7 @@ QUESTIONS: dict[str, Callable[[Store], object]] = {
     "the newest 50 that wait": lambda store: store.runs(status="waiting", limit=50),
     "the newest 50 of a graph that failed": lambda store: store.runs(graph="graph-7", status="failed", limit=50),
     "50 that changed lately": lambda store: store.runs(since=_lately(store), limit=50),
-    "the forks of a run": lambda store: store.runs(parent="copy-9", limit=50),
+    "the children of a run": lambda store: store.runs(parent="copy-9", limit=50),
     "a person's inbox": lambda store: store.questions(to="boss-1"),
     "one look for what can be gone on with": lambda store: asyncio.run(store.arunnable(limit=10)),
     "going on with a run, to its end": _gone_on,

@@ -7,6 +7,7 @@ Ids of children are made of the parent's and of where in it they belong, so whoe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,8 +109,7 @@ async def _see_to_children(scope: Scope, node: Node, turning: Turning, items: Se
     begun = run.ledger.begun(turning.path, "child", node.name, 0)
     begun = begun if begun is not None and begun.path == turning.path else None
     if begun is None:
-        for item in left:
-            await _make(scope, node, item)
+        await asyncio.gather(*(_make(scope, node, item) for item in left))
     ended = await _ended(scope, left)
     if ended is None:
         question = await _wait_for_them(scope, node, turning, begun)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from convgraph import ConversationGraph, ForEach, Limits, Retry, Usage, open_store
+from convgraph import END, Context, ConversationGraph, ForEach, Limits, Reply, Retry, Usage, open_store
 from convgraph.engines.local import LocalEngine
 from convgraph.engines.worker import Worker
 from convgraph.errors import DefinitionError
@@ -169,3 +169,45 @@ def test_a_new_attempt_at_the_group_makes_new_runs(tmp_path: Path) -> None:
 
         assert children == ["1/#0", "1~2/#0"]
         assert graph.replay(run, store=store).status == "failed"
+
+
+def shelf() -> ConversationGraph:
+    """Splits what it is told in two, and has each half said by a run of its own."""
+
+    async def split(ctx: Context) -> Reply:
+        return Reply("split", {"halves": [f"{ctx.messages[0].text}{half}" for half in "ab"]})
+
+    async def say(ctx: Context) -> str:
+        return f"[{ctx.messages[0].text}]"
+
+    async def join(ctx: Context) -> str:
+        return "+".join(message.text for message in ctx.messages if message.sender == "leaf")
+
+    leaf = ConversationGraph("leaf")
+    leaf.add_node(say)
+    leaf.add_edge("say", END)
+    leaf.set_start("say")
+    graph = ConversationGraph("shelf", state={"halves": {"type": "array", "default": []}})
+    graph.add_node(split)
+    graph.add_node(ForEach(leaf, over="state.halves", distributed=True), name="each")
+    graph.add_node(join)
+    graph.add_edge("split", "each")
+    graph.add_edge("each", "join")
+    graph.add_edge("join", END)
+    graph.set_start("split")
+    return graph
+
+
+@pytest.mark.parametrize("spread_out", [True, False])
+def test_children_have_children_and_so_have_graphs_that_are_nested_in_place(tmp_path: Path, spread_out: bool) -> None:
+    graph = ConversationGraph("root", state={"items": {"type": "array", "default": ["x", "y"]}})
+    graph.add_node(ForEach(shelf(), over="state.items", distributed=spread_out), name="all")
+    graph.add_edge("all", END)
+    graph.set_start("all")
+    with open_store(tmp_path / "runs.db") as store:
+        run = graph.submit("go", store=store)
+        read_to_the_end(store, graph, run)
+        listed = Counter(info.graph for info in store.runs())
+
+        assert [message.text for message in graph.replay(run, store=store).messages] == ["go", "[xa]+[xb]", "[ya]+[yb]"]
+        assert listed == Counter({"root": 1, "root/all/shelf/each/leaf": 4} | ({"root/all/shelf": 2} if spread_out else {}))
