@@ -16,10 +16,18 @@ def identity(model: Model) -> dict[str, Any]:
     found: dict[str, Any] = {c.OPERATION: "chat", c.PROVIDER: _provider(described), c.REQUEST_MODEL: model.name}
     place = described.get("azure_endpoint") or described.get("base_url")
     if isinstance(place, str):
-        url = urlsplit(place)
-        found[c.SERVER_ADDRESS] = url.hostname or ""
-        found[c.SERVER_PORT] = url.port or (443 if url.scheme == "https" else 80)
+        found |= _server(place)
     return found
+
+
+def _server(place: str) -> dict[str, Any]:
+    """Host and port of an address; nothing for one that is none, which whoever asks the model will say."""
+    try:
+        url = urlsplit(place)
+        port = url.port
+    except ValueError:
+        return {}
+    return {c.SERVER_ADDRESS: url.hostname, c.SERVER_PORT: port or (443 if url.scheme == "https" else 80)} if url.hostname else {}
 
 
 def own_parameters(model: Model) -> dict[str, Any]:
