@@ -12,6 +12,7 @@ from pathlib import Path
 
 from convgraph.coding.executor import TIMED_OUT, Ended
 from convgraph.coding.output import BoundedOutput
+from convgraph.journal.keyring import VARIABLE
 
 _CHUNK = 1 << 16
 _LAST_WORDS = 0.5
@@ -21,7 +22,11 @@ _LAST_WORDS = 0.5
 async def run_process(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None, seconds: float, output: BoundedOutput
 ) -> Ended:
-    """Run `command` in `folder`, its output and errors in one stream. Its process group is gone when this returns or raises."""
+    """Run `command` in `folder`, its output and errors in one stream. Its process group is gone when this returns or raises.
+
+    Without an `environment` it has this process's. The keys of stores are in neither.
+    """
+    variables = {name: value for name, value in (os.environ if environment is None else environment).items() if name != VARIABLE}
     reading, writing = os.pipe()
     reader = asyncio.create_task(_read(reading, output))
     process = None
@@ -33,7 +38,7 @@ async def run_process(
                 stdout=writing,
                 stderr=writing,
                 cwd=folder,
-                env=environment,
+                env=variables,
                 start_new_session=True,
             )
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ from convgraph import (
     open_facts,
     open_store,
 )
+from convgraph.coding import CodeBlock, LocalCommandLineCodeExecutor
 from convgraph.errors import AnswerError, DefinitionError
 from convgraph.knowledge.documents import Document
 from convgraph.protocols import ModelReply, ModelRequest
@@ -245,6 +247,25 @@ def test_a_document_says_where_the_key_of_the_environment_goes(monkeypatch: pyte
 
 
 # Who can steer a model, and who answers in its place
+
+
+def ran(folder: Path, code: str) -> str:
+    async def run() -> str:
+        async with LocalCommandLineCodeExecutor(work_dir=folder) as executor:
+            return (await executor.execute([CodeBlock("python", code)])).output
+
+    return asyncio.run(run())
+
+
+def test_code_is_not_handed_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVGRAPH_KEYS", OLD.text().strip())
+    assert ran(tmp_path, "import os; print('CONVGRAPH_KEYS' in os.environ, 'PATH' in os.environ)") == "False True\n"
+
+
+def test_code_without_a_sandbox_reads_what_you_may_read(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(OLD.text())
+    (tmp_path / "work").mkdir()
+    assert ran(tmp_path / "work", f"print(open({str(tmp_path / 'keys')!r}).read(), end='')") == OLD.text()
 
 
 def test_a_tool_without_consent_is_called_with_what_the_model_says() -> None:
