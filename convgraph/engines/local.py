@@ -87,6 +87,8 @@ class LocalEngine:
         except StoreError as error:  # the store says itself for how long it is patient; the worker is as long as it is not stopped
             log.warning("%s: cannot be looked into: %s", self._store.url, error)
             return []
+        if self._stopped:
+            return []  # since it was asked
         fresh = [info for info in runnable if info.run_id not in under_way and not self._is_passed_over(info)][:room]
         self._passed_over |= {info.run_id: (info.updated, now + AGAIN_SECONDS) for info in fresh}
         return [info.run_id for info in fresh]

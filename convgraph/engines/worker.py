@@ -95,6 +95,8 @@ class Worker:
         try:
             await asyncio.wait([signs, serving], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for stop in self._stops.values():
+                stop.hand_over = True  # a worker that ends for whatever reason cancels no run: others go on with it
             for task in (signs, serving):
                 task.cancel()
             ended = await asyncio.gather(signs, serving, return_exceptions=True)

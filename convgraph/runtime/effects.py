@@ -61,6 +61,7 @@ async def outside(
     key = f"{run.run_id}:{without_attempts(turning.path)}:{kind}:{name}:{ordinal}"
     if not goes_on:
         await run.keep(EffectStarted(turning.path, kind, name, ordinal, digest, key))
+    await run.journal.confirm()  # the intent may have taken longer than the lease: to be written, or to be told so
     if run.watch is not None:
         run.watch.called(turning.path, kind, name, ordinal, request if run.secrets is None else run.secrets.in_text(request))
     started = run.clock()

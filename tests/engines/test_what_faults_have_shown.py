@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from convgraph import END, Context, ConversationGraph, Parallel, open_store
+from convgraph.engines.local import LocalEngine
 from convgraph.engines.worker import Worker
-from convgraph.errors import StoreUnavailable
-from convgraph.journal.events import Ended, Event, Resumed
+from convgraph.errors import Fenced, StoreUnavailable
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Resumed
 from convgraph.journal.memory import MemoryStore
-from convgraph.journal.store import Claim
+from convgraph.journal.store import Claim, RunInfo
 
 
 class Failing(MemoryStore):
@@ -54,8 +57,6 @@ def greeting() -> ConversationGraph:
 
 async def test_after_an_append_that_failed_nothing_more_is_written() -> None:
     """A branch beside the one whose append failed may still be at work; what it does would come after a hole."""
-    from convgraph.journal.events import EffectFinished
-
     one, two = (ConversationGraph(name) for name in ("one", "two"))
     for graph in (one, two):
         graph.add_node(_hello, name="hello")
@@ -81,7 +82,7 @@ async def test_a_claim_is_given_back_by_one_who_cannot_even_begin() -> None:
     await worker.advance(run)
     assert (await store.info(run)).status == "interrupted"
     await worker.advance(run)
-    assert (await store.info(run)).status == "waiting" or (await store.info(run)).status == "finished"
+    assert (await store.info(run)).status == "finished"
 
 
 async def test_a_run_that_ended_is_listed_so_though_somebody_claimed_it_and_died() -> None:
@@ -131,6 +132,71 @@ async def test_a_run_that_somebody_else_brings_forward_is_not_taken_for_one_that
     assert (await store.info(run)).status != "failed"
 
 
+async def test_an_owner_that_stood_still_after_its_intent_does_nothing_outside() -> None:
+    """Its intent was written; when it goes on, another has taken the run over."""
+
+    class Standing(MemoryStore):
+        async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+            await super().append(claim, events, contents)
+            if any(isinstance(event, EffectStarted) for event in events):
+                await self.release(claim)
+                await self.claim(claim.run_id)
+
+    done: list[str] = []
+
+    async def pay(ctx: Context) -> str:
+        async def do() -> str:
+            done.append("paid")
+            return "paid"
+
+        return await ctx.effect("pay", do)
+
+    graph = ConversationGraph("paying")
+    graph.add_node(pay)
+    graph.add_edge("pay", END)
+    graph.set_start("pay")
+    with pytest.raises(Fenced):
+        await graph.arun("go", store=Standing(), run_id="r")
+    assert done == []
+
+
+async def test_a_worker_that_ends_for_whatever_reason_cancels_no_run() -> None:
+    """Others go on with what it had; a run that was cancelled would wait for somebody to resume it."""
+    begun = asyncio.Event()
+
+    async def hang(ctx: Context) -> str:
+        begun.set()
+        await asyncio.sleep(60)
+        return ctx.node
+
+    graph = ConversationGraph("hanging")
+    graph.add_node(hang)
+    graph.add_edge("hang", END)
+    graph.set_start("hang")
+    store = MemoryStore()
+    run = await graph.asubmit("go", store=store)
+    worker = Worker([graph], store)
+    work = asyncio.create_task(worker.work(LocalEngine(store, poll=0.01)))
+    await begun.wait()
+    work.cancel()
+    await asyncio.wait([work])
+    assert (await store.info(run)).status == "interrupted"
+
+
+async def test_an_engine_that_was_stopped_while_it_looked_begins_nothing() -> None:
+    class Slow(MemoryStore):
+        async def arunnable(self, **wanted: Any) -> list[RunInfo]:
+            found = await super().arunnable(**wanted)
+            await engine.stop()
+            return found
+
+    store = Slow()
+    engine = LocalEngine(store, poll=0.01)
+    run = await greeting().asubmit("go", store=store)
+    await Worker([greeting()], store).work(engine)
+    assert (await store.info(run)).status == "ready"
+
+
 async def test_a_timer_goes_by_the_stores_clock() -> None:
     """A host whose clock is an hour fast or slow waits for as long as any other."""
 
@@ -160,7 +226,5 @@ async def test_a_timer_goes_by_the_stores_clock() -> None:
 
 
 def test_the_stores_clock_is_near(url: str) -> None:
-    import time
-
     with open_store(url) as store:
         assert abs(asyncio.run(store.anow()) - time.time()) < 5

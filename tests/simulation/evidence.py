@@ -40,14 +40,19 @@ class Evidence:
     def begins(self, who: str, run_id: str, key: str, *, once: bool) -> None:
         """Something is about to be done outside. `once`: it may not be done again unless a person has said so."""
         is_owner = self.owners.get(run_id) == who
-        self.note(who, f"does {key}{'' if is_owner else ' (is not the owner any more)'}")
+        self.note(who, f"does {key}")
         if not is_owner:
-            return  # it was stopped between its last word from the database and this: what it does is not recorded
+            self.broken(who, f"begun by one who is not the owner any more, and could have known: {key}")
         if key in self.recorded:
             self.broken(who, f"recorded, and done again: {key}")
         self._begun[key] += 1
         if once and self._begun[key] > 1 + self._allowed[key]:
             self.broken(who, f"in doubt, and done again though nobody had said so: {key}")
+
+    def does(self, who: str, key: str) -> None:
+        """It has been done; perhaps late, by one who had stood still since it had begun, and does not know of its successor."""
+        is_owner = self.owners.get(key.partition(":")[0]) == who
+        self.note(who, f"has done {key}{'' if is_owner else ', late'}")
 
     def allows(self, key: str) -> None:
         """It may be done once more: it had failed, or a person has said so."""

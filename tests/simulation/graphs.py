@@ -58,7 +58,7 @@ def _outside(*, idempotent: bool, fails: bool = False) -> Callable[..., Any]:
             if fails and _fails(process, path):
                 raise OutsideFailed("for once")
             evidence.happened[idempotency_key] = f"{thing} done"
-            process.note(f"has done {idempotency_key}")
+            evidence.does(process.name, idempotency_key)
             await process.touch()
         return f"{thing} done"
 

@@ -141,9 +141,9 @@ class World:
         """Wake-ups that are one too many, of runs that need nothing or are under way."""
         while process.alive and not self.faults.quiet:
             await asyncio.sleep(self.chance.uniform(1, 20))
-            try:
-                await worker.advance(self.chance.choice(list(self.runs)))
-            except Exception as error:  # noqa: BLE001  # whatever it is, it would have ended the worker
+            advance = self._keep(worker.advance(self.chance.choice(list(self.runs))), process.name)
+            await asyncio.wait([advance])
+            if not advance.cancelled() and (error := advance.exception()) is not None:
                 self.evidence.broken(process.name, f"a wake-up has ended its worker: {type(error).__name__}: {error}")
 
     async def _answer(self) -> None:

@@ -64,7 +64,7 @@ def test_the_schedules_have_all_faults_in_them() -> None:
         "lost": "is not told what came of",
         "refused": "gives up",
         "fenced": "is fenced off",
-        "zombie": "is not the owner any more",
+        "zombie": ", late",
         "drain": "is asked to stop",
         "doubt": "doubt",
         "model's fault": "attempt_failed",
