@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
 
-from convgraph.errors import InputError, StoreCorrupt, WrongKeys
+from convgraph.errors import InputError, StoreCorrupt, StoreUnavailable, WrongKeys
 from convgraph.journal.ciphers import Unsealable
 from convgraph.journal.keyring import Keyring
 from convgraph.journal.ownership import described, has_died
@@ -29,8 +29,10 @@ class Tables:
     transaction: Callable[[], AbstractContextManager[Any]]
     alone: Sequence[LiteralString]
     """What keeps every other writer out until the transaction is over."""
-    tidy: Sequence[LiteralString]
-    """What has the database let go of rows that were overwritten."""
+    swept: Sequence[LiteralString]
+    """What has the database let go of rows that were overwritten, as far as nobody is kept waiting."""
+    emptied: Sequence[LiteralString]
+    """What has it let go of all of them."""
 
 
 def rekey_store(url: str | Path, keys: Keyring) -> int:
@@ -48,7 +50,7 @@ def rekey_store(url: str | Path, keys: Keyring) -> int:
         sealed += _rekey_contents(tables, store)
         if not marker.startswith(f"{keys.newest}:"):
             tables.execute("UPDATE sealing SET marker=? WHERE namespace=?", (store.marker_sealed_anew(), tables.namespace))
-        _tidy(tables)
+        _do(tables, tables.swept)
         return sealed
 
 
@@ -65,10 +67,9 @@ def encrypt_store(url: str | Path, keys: Keyring) -> int:
         else:
             _check_at_rest(tables)
             with tables.transaction():
-                for statement in tables.alone:
-                    tables.execute(statement, ())
+                _do(tables, tables.alone)
                 sealed = _encrypt(tables, SealedStore(keys, tables.place, tables.namespace))
-        _tidy(tables)
+        _do(tables, tables.emptied)
         return sealed
 
 
@@ -168,8 +169,8 @@ def _marker(tables: Tables) -> str:
     return str(rows[0][0]) if rows else ""
 
 
-def _tidy(tables: Tables) -> None:
-    for statement in tables.tidy:
+def _do(tables: Tables, statements: Sequence[LiteralString]) -> None:
+    for statement in statements:
         tables.execute(statement, ())
 
 
@@ -191,10 +192,13 @@ def _tables(url: str | Path) -> Generator[Tables]:
 
 @contextmanager
 def _sqlite_tables(path: str) -> Generator[Tables]:
+    import sqlite3
+
     from convgraph.journal.sqlite_schema import opened
 
     db = opened(path, "FULL")
     db.execute("PRAGMA busy_timeout=10000")
+    db.execute("PRAGMA secure_delete=ON")
 
     def execute(statement: str, values: Sequence[Any]) -> list[Any]:
         return db.execute(statement, values).fetchall()
@@ -210,9 +214,23 @@ def _sqlite_tables(path: str) -> Generator[Tables]:
         db.execute("COMMIT")
 
     try:
-        yield Tables(path, "", "?=''", execute, transaction, (), ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"))
+        emptied = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        yield Tables(path, "", "?=''", execute, transaction, (), emptied[1:], emptied)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path}: {error}; what was sealed anew is, and the rest is as it was. Try again") from error
     finally:
         db.close()
+
+
+@contextmanager
+def _reported(place: str) -> Generator[None]:
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        told = str(error).strip()
+        raise StoreUnavailable(f"{place}: {told}; what was sealed anew is, and the rest is as it was. Try again") from error
 
 
 @contextmanager
@@ -222,7 +240,7 @@ def _postgres_tables(url: str) -> Generator[Tables]:
     from convgraph.journal.postgres_writes import connected
 
     place = postgres_place(url)
-    with connected(place.dsn) as connection:
+    with _reported(place.shown), connected(place.dsn) as connection:
         prepare(connection, place.shown)
 
         def execute(statement: str, values: Sequence[Any]) -> list[Any]:
@@ -236,5 +254,6 @@ def _postgres_tables(url: str) -> Generator[Tables]:
             execute,
             connection.transaction,
             ("LOCK TABLE runs, events, contents, questions, sealing IN ACCESS EXCLUSIVE MODE",),
+            ("VACUUM runs", "VACUUM events", "VACUUM contents", "VACUUM questions"),
             ("VACUUM FULL runs", "VACUUM FULL events", "VACUUM FULL contents", "VACUUM FULL questions"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from convgraph import Keyring, open_store
+from convgraph import END, Context, ConversationGraph, Keyring, open_store
 from convgraph.errors import InputError, StoreCorrupt, StoreError, WrongKeys
 from convgraph.journal.rekeying import encrypt_store, rekey_store
 from convgraph.journal.rows import new_row
@@ -218,6 +219,25 @@ class TestRotation:
         assert rekey_store(place.url, newest) == 0
         with open_store(place.url, keys=newest) as store:
             assert whispering().resume("r", store=store).status == "finished"
+
+    def test_a_store_is_rekeyed_while_its_runs_go_on(self, place: Place) -> None:
+        """A process that has the older key alone still writes with it: what it wrote meanwhile is for the next rekeying."""
+
+        async def ask(ctx: Context) -> str:
+            await asyncio.to_thread(rekey_store, place.url, NEW)
+            return f"turn {ctx.turn}"
+
+        graph = ConversationGraph("going-on")
+        graph.add_node(ask)
+        graph.add_edge("ask", END, when="turn >= 3")
+        graph.add_edge("ask", "ask")
+        graph.set_start("ask")
+        with open_store(place.url, keys=OLD) as store:
+            result = graph.run("hello", store=store, run_id="r")
+        assert result.status == "finished", result.stop_reason
+        assert rekey_store(place.url, NEW) > 0
+        with open_store(place.url, keys=Keyring({"2026-11": b"n" * 32})) as store:
+            assert graph.replay("r", store=store).messages == result.messages
 
     def test_a_rekeying_that_is_killed_goes_on_where_it_stopped(self, place: Place) -> None:
         """Ten times at growing distances: whatever was sealed anew by then, all of it is readable, and it comes to its end."""
