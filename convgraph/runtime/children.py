@@ -79,13 +79,13 @@ def have_runs_of_their_own(scope: Scope, node: Node, turning: Turning) -> bool:
 async def what_children_say(scope: Scope, node: Node, turning: Turning, items: Sequence[Item]) -> list[Message | None]:
     """The last message of each child, in the order of the items. Raises `Parked` while some go on, `NodeFailed` where one has failed."""
     run, body = scope.run, node.branches[0].name
-    if run.replaying is not None:
-        known(run, turning, "child", node.name, 0, "")
-    failed = next((item for item in items if run.ledger and _recorded_failure(scope, item, body)), None)
-    if failed is not None:
-        found = known(run, failed.turning, "child", body, 0, "")
-        raise NodeFailed(found.error.message if found is not None and found.error is not None else "")
-    await _see_to_children(scope, node, turning, items)
+    if run.replaying is None:
+        await _see_to_children(scope, node, turning, items)
+    known(run, turning, "child", node.name, 0, "")
+    failure = _recorded_failure(scope, node, items)
+    if failure is not None:
+        run.ledger.used.add((failure.path, "child", body, 0))
+        raise NodeFailed(failure.error.message if failure.error is not None else "")
     said: list[Message | None] = []
     for item in items:
         found = known(run, item.turning, "child", body, 0, "")
@@ -95,40 +95,56 @@ async def what_children_say(scope: Scope, node: Node, turning: Turning, items: S
     return said
 
 
-def _recorded_failure(scope: Scope, item: Item, body: str) -> bool:
-    found = scope.run.ledger.finished.get((item.turning.path, "child", body, 0))
-    return found is not None and found.error is not None
+def _recorded(scope: Scope, node: Node, item: Item) -> EffectFinished | None:
+    """What the record says has come of an item."""
+    return scope.run.ledger.finished.get((item.turning.path, "child", node.branches[0].name, 0))
+
+
+def _recorded_failure(scope: Scope, node: Node, items: Sequence[Item]) -> EffectFinished | None:
+    """What the record says of the item that has failed, if one has."""
+    found = (_recorded(scope, node, item) for item in items)
+    return next((one for one in found if one is not None and one.error is not None), None)
 
 
 async def _see_to_children(scope: Scope, node: Node, turning: Turning, items: Sequence[Item]) -> None:
-    """Make the children that are not there, and take down what has become of them once all have ended, or one has failed."""
-    run, body = scope.run, node.branches[0].name
-    left = [item for item in items if run.replaying is None and (item.turning.path, "child", body, 0) not in run.ledger.finished]
-    if not left:
-        return
-    begun = run.ledger.begun(turning.path, "child", node.name, 0)
-    begun = begun if begun is not None and begun.path == turning.path else None
-    if begun is None:
-        await asyncio.gather(*(_make(scope, node, item) for item in left))
-    ended = await _ended(scope, left)
-    if ended is None:
-        question = await _wait_for_them(scope, node, turning, begun)
-        ended = await _ended(scope, left)  # one may have ended just before there was something to answer
+    """Make the children that are not there, and record what has become of them once all have ended, or one has failed."""
+    run = scope.run
+    left = [item for item in items if _recorded(scope, node, item) is None]
+    if left and _recorded_failure(scope, node, items) is None:
+        begun = _begun(scope, node, turning)
+        if begun is None:
+            await asyncio.gather(*(_make(scope, node, item) for item in left))
+        ended = await _ended(scope, left)
         if ended is None:
-            raise Parked(question.id, f"{len(items)} runs of {body!r}, each with an item")
-    failures = {run_id: info for run_id, info in ended.items() if info.status in OVER and info.status != "finished"}
-    for item in left:
-        run_id = _child_id(scope, item)
-        if run_id in failures:
-            reason = f"run {run_id!r}, with an item of node {node.name!r}, ended {ended[run_id].status}: {ended[run_id].reason}"
-            await _cancel_those_not_begun(scope, ended, f"run {run_id!r} beside it has failed")
-            failure = ErrorInfo("NodeFailed", reason, body)
-            await run.keep(EffectFinished(item.turning.path, "child", body, 0, "", error=failure))
-            await _no_longer_waiting(scope, node, turning)
-            raise NodeFailed(reason)
-    for item in left:
+            question = await _wait_for_them(scope, node, turning, begun)
+            ended = await _ended(scope, left)  # one may have ended just before there was something to answer
+            if ended is None:
+                raise Parked(question.id, f"{len(items)} runs of {node.branches[0].name!r}, each with an item")
+        await _record(scope, node, left, ended)
+    if (turning.path, "child", node.name, 0) not in run.ledger.finished:
+        await _no_longer_waiting(scope, node, turning)
+
+
+def _begun(scope: Scope, node: Node, turning: Turning) -> EffectStarted | None:
+    """The record that this attempt has begun to wait."""
+    begun = scope.run.ledger.begun(turning.path, "child", node.name, 0)
+    return begun if begun is not None and begun.path == turning.path else None
+
+
+async def _record(scope: Scope, node: Node, items: Sequence[Item], ended: Mapping[str, RunInfo]) -> None:
+    """Record the first failure, and cancel what nobody has begun; where there is none, what all of them have said."""
+    body = node.branches[0].name
+    for item in items:
+        child = ended[_child_id(scope, item)]
+        if child.status not in OVER - {"finished"}:
+            continue
+        await _cancel_those_not_begun(scope, ended, f"run {child.run_id!r} beside it has failed")
+        reason = f"run {child.run_id!r}, with an item of node {node.name!r}, ended {child.status}: {child.reason}"
+        failure = ErrorInfo("NodeFailed", reason, body)
+        await scope.run.keep(EffectFinished(item.turning.path, "child", body, 0, "", error=failure))
+        return
+    for item in items:
         await _take_down(scope, node, item)
-    await _no_longer_waiting(scope, node, turning)
 
 
 async def _make(scope: Scope, node: Node, item: Item) -> None:
@@ -180,11 +196,9 @@ async def _wait_for_them(scope: Scope, node: Node, turning: Turning, begun: Effe
 
 async def _no_longer_waiting(scope: Scope, node: Node, turning: Turning) -> None:
     """Take the question back. There is a record of it even if all have ended before there was one: it says that they were runs."""
-    begun = scope.run.ledger.begun(turning.path, "child", node.name, 0)
-    if begun is None or begun.path != turning.path:
+    if _begun(scope, node, turning) is None:
         await scope.run.keep(EffectStarted(turning.path, "child", node.name, 0, ""))
-    question = question_of(turning.path)
-    await scope.run.keep(EffectFinished(turning.path, "child", node.name, 0, "", question=question))
+    await scope.run.keep(EffectFinished(turning.path, "child", node.name, 0, "", question=question_of(turning.path)))
 
 
 async def _take_down(scope: Scope, node: Node, item: Item) -> None:

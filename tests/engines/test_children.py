@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from convgraph import END, Context, ConversationGraph, ForEach, Limits, Reply, Retry, Usage, open_store
 from convgraph.engines.local import LocalEngine
 from convgraph.engines.worker import Worker
-from convgraph.errors import DefinitionError
+from convgraph.errors import DefinitionError, StoreUnavailable
 from convgraph.journal.events import Stepped
 from convgraph.journal.store import Store
 from tests.engines import served
@@ -211,3 +212,29 @@ def test_children_have_children_and_so_have_graphs_that_are_nested_in_place(tmp_
 
         assert [message.text for message in graph.replay(run, store=store).messages] == ["go", "[xa]+[xb]", "[ya]+[yb]"]
         assert listed == Counter({"root": 1, "root/all/shelf/each/leaf": 4} | ({"root/all/shelf": 2} if spread_out else {}))
+
+
+@pytest.mark.parametrize("texts", [TEXTS, ["bad", *TEXTS]])
+def test_a_parent_that_is_lost_before_it_has_noted_that_it_waits_no_longer_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: list[str]
+) -> None:
+    """What has come of the children is recorded by then, and nothing else of them is needed."""
+    from convgraph.runtime import children
+
+    note, lost = children._no_longer_waiting, []
+
+    async def losing(*where: Any) -> None:
+        if not lost:
+            lost.append(where)
+            raise StoreUnavailable("lost")
+        await note(*where)
+
+    monkeypatch.setattr(children, "_no_longer_waiting", losing)
+    with open_store(tmp_path / "runs.db") as store:
+        run = spread.submit("read", state={"texts": texts}, store=store)
+        read_to_the_end(store, spread, run)
+
+        assert lost
+        assert parent_status(store, run) == ("failed" if "bad" in texts else "finished")
+        assert spread.replay(run, store=store).status == parent_status(store, run)
+        assert asyncio.run(store.atimers(run)) == []
