@@ -2,7 +2,8 @@
 
 `python -m benchmarks.telemetry` prints it. The two are measured in turn, in one process, and each pair gives a ratio. The spans go
 through the SDK's batching processor to an exporter that drops them, the metrics to a reader that nobody reads. The model is another
-process, at the end of a socket: it answers 1 ms after it was asked, whatever the run does meanwhile.
+process, at the end of a socket: it answers 1 ms after it was asked, whatever the run does meanwhile. What is written down meanwhile
+costs no time only where a processor is free for it: on a busy machine, look at the best runs.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def main() -> None:
     ratio = median(traced[0] / plain[0] for plain, traced in zip(off, on, strict=True))
     for name, figures in (("off", off), ("on", on)):
         print(f"{name:4}{median(wall for wall, _ in figures):7.3f} ms a turn, {median(cpu for _, cpu in figures):6.3f} ms of the processor")
-    print(f"ratio {ratio:.3f} (at most {MARK:g})")
+    best = min(wall for wall, _ in on) / min(wall for wall, _ in off)
+    print(f"ratio {best:.3f} of the best runs, {ratio:.3f} in the median of pairs (at most {MARK:g})")
 
 
 if __name__ == "__main__":
