@@ -171,6 +171,13 @@ class TestChanging:
         with pytest.raises(StoreError), open_store(place.url, keys=OLD) as store:
             whispering().resume("r", store=store)
 
+    @pytest.mark.parametrize("change", ["UPDATE sealing SET marker=''", "DELETE FROM sealing", "UPDATE sealing SET marker='2026-05:AAAA'"])
+    def test_who_has_keys_is_never_talked_into_writing_plain(self, place: Place, change: str) -> None:
+        place.do(change)
+        with pytest.raises(StoreError), open_store(place.url, keys=OLD) as store:
+            whispering().resume("r", store=store)
+        assert SECRET.encode() not in stored(place)
+
     def test_a_row_that_was_put_back_is_noticed(self, place: Place) -> None:
         """An earlier state of the run's row, from before it went on."""
         [[before]] = place.do("SELECT seal FROM runs WHERE run_id='r'")
