@@ -121,7 +121,7 @@ MUTATIONS: Mapping[Mutation, int] = {
     doubts_are_not_asked_about: 0,
     appends_overtake_one_that_failed: 410,
     timers_go_by_the_hosts_clock: 0,
-    claims_are_kept_by_who_cannot_begin: 130,
+    claims_are_kept_by_who_cannot_begin: 340,
     the_listing_is_not_set_right: 130,
     leases_never_run_out: 0,
     a_second_answer_replaces_the_first: 0,
