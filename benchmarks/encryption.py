@@ -52,7 +52,8 @@ def measured(keys: Keyring | None) -> tuple[float, float, float]:
 def main() -> None:
     """Measure, and print the medians and their ratios."""
     ring = Keyring.new("measured")
-    measured(None), measured(ring)
+    for keys in (None, ring):
+        measured(keys)
     plain, sealed = zip(*((measured(None), measured(ring)) for _ in range(PAIRS)), strict=True)
     for name, number in (("a step, µs", 0), ("reading a step, µs", 1), ("room of a step, bytes", 2)):
         without, with_keys = median(each[number] for each in plain), median(each[number] for each in sealed)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convgraph.cli.options import DEFAULT_STORE
 from convgraph.errors import InputError
@@ -44,7 +44,7 @@ def place_of(info: RunInfo, store: str) -> Place:
 
 
 @contextmanager
-def opened(url: str, **options: float) -> Generator[Store]:
+def opened(url: str, **options: Any) -> Generator[Store]:
     """The store at `url`, made if there is none."""
     from convgraph.journal.store_url import open_store
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from convgraph.journal.events import RunStarted
 from convgraph.journal.store import NewRun, Store
@@ -27,7 +28,7 @@ def test_runs_wait_in_their_queues_by_priority_and_then_by_age(store: Store) -> 
         ):
             await store.create(NewRun(run_id, "chat", "print", queue=queue, priority=priority), [STARTED], claim=False)
 
-        async def waiting(**wanted: list[str]) -> list[str]:
+        async def waiting(**wanted: Any) -> list[str]:
             return [info.run_id for info in await store.arunnable(**wanted)]
 
         assert await waiting() == ["c", "a", "b", "e", "d"]
