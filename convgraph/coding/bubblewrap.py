@@ -110,6 +110,8 @@ class BubblewrapCodeExecutor(WorkFolderExecutor):
         command += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         for variable, value in _ENVIRONMENT.items():
             command += ["--setenv", variable, value]
+        # Before what is shown of this machine, which may itself be in a folder for passing things.
+        command += ["--proc", "/proc", "--dev", "/dev", "--size", str(self._tmp_size), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
         for path in ("/usr", *_SYSTEM):
             command += _shown(path)
         command += _shown(sys.base_prefix) if not sys.base_prefix.startswith("/usr") else []
@@ -120,7 +122,6 @@ class BubblewrapCodeExecutor(WorkFolderExecutor):
         command += ["--perms", "0755", "--dir", DATA] if self._readable else []
         for name, path in self._readable.items():
             command += ["--ro-bind", str(path), f"{DATA}/{name}"]
-        command += ["--proc", "/proc", "--dev", "/dev", "--size", str(self._tmp_size), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
         command += ["--bind", str(self._folder.path), WORKSPACE, "--chdir", WORKSPACE, "--remount-ro", "/"]
         inner: list[str] = []
         if os.geteuid() == 0:

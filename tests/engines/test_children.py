@@ -47,9 +47,10 @@ def read_to_the_end(store: Store, graph: ConversationGraph, run: str) -> None:
 
 def test_two_workers_share_the_items_and_the_parent_joins_them_in_order(url: str, start: Start) -> None:
     with open_store(url) as store:
-        run = spread.submit("read", state={"texts": TEXTS}, store=store)
         for _ in range(2):
             start("spread", options=("--concurrency", "2"))
+        until(lambda: len(store.workers()) == 2)
+        run = spread.submit("read", state={"texts": TEXTS}, store=store)
         until(lambda: parent_status(store, run) == "finished")
         replayed = spread.replay(run, store=store)
         processes = {line.split()[-1] for line in served.evidence()}

@@ -25,6 +25,8 @@ from tests.failures.database_server import DatabaseServer
 
 ROOT = Path(__file__).parents[2]
 LEASE = 1.0
+UNHURRIED = 20.0
+"""A lease for where nobody dies: a machine that has too much to do is not given up."""
 
 # `-c` instead of `-m`, so that a clock can be wrong: by so many seconds, for this process alone.
 _WORKER = (

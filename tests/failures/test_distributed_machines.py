@@ -12,7 +12,7 @@ from convgraph.errors import AnswerError
 from convgraph.journal.events import EffectFinished
 from convgraph.journal.store import Store
 from tests.failures import distributed_graphs as graphs
-from tests.failures.machines import LEASE, Machine, Machines, all_end, judge, until
+from tests.failures.machines import LEASE, UNHURRIED, Machine, Machines, all_end, judge, until
 
 
 def dug(machines: Machines, *by: Machine) -> int:
@@ -27,8 +27,8 @@ def submitted(store: Store, count: int, seconds: float = 0.1) -> list[str]:
 
 def test_machines_share_the_runs_and_do_each_step_once(machines: Machines, runs_in: Store) -> None:
     runs = submitted(runs_in, 8)
-    machines.start()
-    machines.start()
+    machines.start(lease=UNHURRIED)
+    machines.start(lease=UNHURRIED)
     judge(machines, runs_in, runs)
 
 
@@ -72,7 +72,7 @@ def test_clocks_that_are_wrong_by_an_hour_change_nothing(machines: Machines, run
     runs = submitted(runs_in, 4)
     waits = graphs.asking.submit("1.5", store=runs_in)
     for wrong in (3600.0, -3600.0):
-        machines.start(wrong_by=wrong)
+        machines.start(wrong_by=wrong, lease=UNHURRIED)
     until(lambda: runs_in.questions(waits), told=machines.logs)
     runs_in.answer(waits, "well", "yes")
     judge(machines, runs_in, [*runs, waits])
@@ -126,7 +126,7 @@ def test_an_answer_that_is_delivered_twice_counts_once(machines: Machines, runs_
 def test_wake_ups_that_are_delivered_twice_do_nothing_twice(machines: Machines, runs_in: Store) -> None:
     """While a machine is at work, a worker elsewhere is woken for the same runs again and again."""
     runs = submitted(runs_in, 3)
-    machines.start()
+    machines.start(lease=UNHURRIED)
     worker = Worker([graphs.digging], runs_in)
 
     async def wake_all() -> None:
