@@ -102,6 +102,8 @@ NO_USAGE = Usage()
 
 def as_texts(messages: Sequence[Message]) -> Sequence[Message]:
     """The messages for somebody who reads and does not look: each content as its text. The same ones where all are texts."""
+    if isinstance(messages, History) and not messages.has_parts:
+        return messages
     if all(isinstance(message.content, str) for message in messages):
         return messages
     return [message if isinstance(message.content, str) else replace(message, content=message.text) for message in messages]
@@ -221,12 +223,14 @@ class History(Sequence[Message]):
     that is extended twice copies its part once, so that no branch sees another's messages.
     """
 
-    __slots__ = ("_chain", "_items", "_size")
+    __slots__ = ("_chain", "_items", "_size", "has_parts")
 
     def __init__(self, messages: Sequence[Message] = ()) -> None:
         self._items: list[Message] = list(messages)
         self._chain: list[bytes] = []
         self._size = len(self._items)
+        self.has_parts = any(type(message.content) is not str for message in self._items)
+        """Whether any message has a content that is more than a text: known without looking at each."""
 
     def extend(self, messages: Sequence[Message]) -> History:
         """This history followed by `messages`."""
@@ -239,6 +243,10 @@ class History(Sequence[Message]):
             grown._items, grown._chain = self._items[: self._size], self._chain[: self._size]
         grown._items.extend(messages)
         grown._size = self._size + len(messages)
+        grown.has_parts = self.has_parts
+        for message in messages:
+            if type(message.content) is not str:
+                grown.has_parts = True
         return grown
 
     def then(self, messages: Sequence[Message]) -> Joined:

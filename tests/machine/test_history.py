@@ -100,3 +100,14 @@ def test_the_digest_of_a_beginning_is_that_of_a_history_of_it(said: list[Message
     assert History(whole).digest(size) == expected
     assert History(said).then(added).digest(size) == expected
     assert digest_of(whole, size) == expected
+
+
+def test_a_history_knows_whether_there_is_more_than_text_in_it() -> None:
+    """Also one that shares what it holds with another that has gone on differently."""
+    told = History([Message("a", "one")])
+    shown = told.extend([Message("b", [{"type": "text", "text": "two"}])])
+
+    assert not told.extend([Message("b", "two")]).has_parts
+    assert shown.has_parts
+    assert shown.extend([Message("a", "three")]).has_parts
+    assert History(list(shown)).has_parts
