@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +36,7 @@ class Keyring:
     @classmethod
     def new(cls, name: str) -> Keyring:
         """A keyring with one new key, made of the system's randomness."""
-        return cls({name: secrets.token_bytes(KEY_BYTES)})
+        return cls({name: os.urandom(KEY_BYTES)})
 
     @classmethod
     def from_text(cls, text: str, source: str = "the keys") -> Keyring:

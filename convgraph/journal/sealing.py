@@ -9,7 +9,7 @@ be read without keys, and what a store cannot notice, is listed in `docs/securit
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -146,7 +146,7 @@ class SealedStore(StoreSeal):
         require_cryptography()
         own = Cipher(keyring, "store")
         if marker is None:
-            self.secret = secrets.token_hex(32)
+            self.secret = os.urandom(32).hex()
             marker = own.seal(self.secret, "marker", namespace)
         else:
             try:
@@ -161,7 +161,7 @@ class SealedStore(StoreSeal):
         return Cipher(self.keyring, "store").seal(self.secret, "marker", self.namespace)
 
     def new_run(self, row: RunRow) -> RunSeal:
-        return SealedRun(self, row, secrets.token_hex(16), row.fingerprint, row.target, -1)
+        return SealedRun(self, row, os.urandom(16).hex(), row.fingerprint, row.target, -1)
 
     def run(self, row: RunRow) -> RunSeal:
         return self._opened(row)[0]

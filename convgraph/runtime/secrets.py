@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
-from urllib.parse import quote, quote_plus
-
-from pydantic import SecretBytes, SecretStr
+from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.errors import InputError
 from convgraph.journal.values import TAG
 from convgraph.messages import Message, ToolCall
 from convgraph.protocols import ModelReply
 from convgraph.runtime.redaction import Redact
+
+if TYPE_CHECKING:
+    from pydantic import SecretBytes, SecretStr
 
 SHORTEST = 6
 """How many characters a secret has at least: a shorter one would be found where it is none."""
@@ -133,6 +132,8 @@ def secrets_in(deps: Any, redactions: Sequence[Redact] = ()) -> Secrets | None:
 
 
 def _secrets(deps: Any) -> Iterator[tuple[str, SecretStr | SecretBytes]]:
+    from pydantic import SecretBytes, SecretStr
+
     for name, value in _entries(deps):
         if isinstance(value, SecretStr | SecretBytes):
             yield name, value
@@ -142,6 +143,8 @@ def _secrets(deps: Any) -> Iterator[tuple[str, SecretStr | SecretBytes]]:
 
 def _entries(holder: Any) -> list[tuple[str, Any]]:
     """What the object holds, by name; nothing of what is computed when it is asked for."""
+    from pydantic import SecretBytes, SecretStr
+
     if isinstance(holder, str | bytes | SecretStr | SecretBytes):
         return []
     if isinstance(holder, Mapping):
@@ -156,6 +159,8 @@ def _entries(holder: Any) -> list[tuple[str, Any]]:
 
 
 def _text(name: str, secret: SecretStr | SecretBytes) -> str:
+    from pydantic import SecretBytes
+
     if isinstance(secret, SecretBytes):
         raise InputError(f"deps: {name!r} is a SecretBytes, which is not searched for in texts; pass it as a SecretStr")
     return secret.get_secret_value()
@@ -163,6 +168,9 @@ def _text(name: str, secret: SecretStr | SecretBytes) -> str:
 
 def _forms(value: str) -> Iterator[str]:
     """The value, and how it looks inside of JSON, a URL, HTML, a hexadecimal dump, and base64 of a longer text."""
+    import html
+    from urllib.parse import quote, quote_plus
+
     yield value
     for ascii_only in (True, False):
         escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
