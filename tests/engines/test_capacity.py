@@ -56,6 +56,7 @@ def test_rows_bytes_and_connections_are_as_the_model_says(url: str) -> None:
     assert open_ones == CONNECTIONS
 
 
+@pytest.mark.long  # it measures: not for a machine that does other things at the same time
 def test_workers_are_as_fast_as_the_model_says(url: str) -> None:
     """Two workers with four slots each, and steps of 50 ms."""
     turns, runs, latency = 10, 16, 0.05
