@@ -217,3 +217,29 @@ def test_a_turn_that_was_made_anew_on_request_replays(store: Store) -> None:
     assert result.messages[-1].text == "two yes"
     assert graph.replay("r", store=store).messages == result.messages
     assert model.calls == 2
+
+
+def failing(text: str, origin: str) -> ConversationGraph:
+    def fail(ctx: Any) -> str:
+        raise RuntimeError(text)
+
+    inner = ConversationGraph("inner")
+    inner.add_node(fail, origin=origin)
+    inner.add_edge("fail", END)
+    inner.set_start("fail")
+    graph = ConversationGraph("failing")
+    graph.add_node(inner, origin=origin)
+    graph.add_edge("inner", END)
+    graph.set_start("inner")
+    return graph
+
+
+def test_a_node_that_is_defined_on_another_line_fails_as_it_did(store: Store) -> None:
+    """A failure names where its node is defined. That the line has moved is no difference; what failed, is."""
+    run = failing("no (at all)", "graphs.py:3").run("go", store=store)
+    assert run.status == "failed"
+    assert "(graphs.py:3) failed with" in run.stop_reason
+
+    assert failing("no (at all)", "my graphs.py:40").replay(run.run_id, store=store).status == "failed"
+    with pytest.raises(ReplayDivergence):
+        failing("yes", "graphs.py:3").replay(run.run_id, store=store)
