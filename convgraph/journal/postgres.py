@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreUnavailable
+from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
@@ -18,6 +17,7 @@ from convgraph.journal.keyring import Keyring
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.postgres_appends import Append
+from convgraph.journal.postgres_reads import PostgresReads
 from convgraph.journal.postgres_statements import (
     DOOMED,
     EVENTS,
@@ -34,14 +34,14 @@ from convgraph.journal.postgres_statements import (
     workers,
 )
 from convgraph.journal.postgres_url import postgres_place, without_password
-from convgraph.journal.postgres_writes import PostgresWrites, connected
+from convgraph.journal.postgres_writes import PostgresWrites
 from convgraph.journal.rows import fenced, is_notable, new_row
-from convgraph.journal.sealing import PLAIN, RunRow, StoreSeal, answer_to, seal_of
+from convgraph.journal.sealing import RunRow, answer_to
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
 from convgraph.journal.workers import WorkerInfo
 
 if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+    from psycopg import Cursor
 
 T = TypeVar("T")
 
@@ -63,17 +63,13 @@ class PostgresStore(Store):
         if not lease > 0 or not patience > 0:
             raise InputError(f"lease={lease!r} and patience={patience!r} are numbers of seconds above zero")
         self._namespace = namespace
-        self._dsn = url
         self.url = without_password(url)
         self._lease = lease
         self._owner = new_owner()
         self._writes = PostgresWrites(url, self.url, patience)
         self._claims = HeldClaims(self.url, lease, self._extend_leases)
-        self._reader: Connection[Any] | None = None
-        self._reading = threading.Lock()
+        self._reads = PostgresReads(url, self._writes, keys, namespace)
         self.keys = keys
-        self._seal = PLAIN
-        self._seal_known = False
 
     async def create(
         self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
@@ -81,7 +77,7 @@ class PostgresStore(Store):
         first = run.parent_seq + 1 if run.parent else 0
         made = uuid.uuid4().hex
         status = "running" if claim else "ready"
-        sealing = await self._sealing()
+        sealing = await self._reads.sealing()
         seal = sealing.new_run(new_row(run, status, first))
         bodies = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
         bodies = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in bodies]
@@ -133,7 +129,7 @@ class PostgresStore(Store):
         return taken
 
     async def claim(self, run_id: str) -> Claim:
-        sealing = await self._sealing()
+        sealing = await self._reads.sealing()
 
         def work(cursor: Cursor[Any], again: bool) -> Claim:
             row = one(cursor, f"{LISTED} AND run_id=%s FOR UPDATE", (self._namespace, run_id))
@@ -165,7 +161,7 @@ class PostgresStore(Store):
         rows = [(seq + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
         if seal.encrypted:
             rows = [(number, kind, seal.event(number, claim.epoch, kind, body)) for number, kind, body in rows]
-        kept = self._seal.contents(contents) if contents else []
+        kept = self._reads.seal.contents(contents) if contents else []
         notable = [event for event in events if is_notable(event)]
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
 
@@ -185,12 +181,13 @@ class PostgresStore(Store):
     async def confirm(self, claim: Claim) -> None:
         if time.monotonic() - claim.renewed < self._lease:
             return
-        if await self._read(lambda cursor: one(cursor, "SELECT 1 FROM runs WHERE id=%s AND epoch=%s", (claim.key, claim.epoch))) is None:
+        same = "SELECT 1 FROM runs WHERE id=%s AND epoch=%s"
+        if await self._reads.do(lambda cursor: one(cursor, same, (claim.key, claim.epoch))) is None:
             self._claims.drop(claim)
             raise fenced(claim)
 
     async def anow(self) -> float:
-        return await self._read(lambda cursor: one(cursor, "SELECT unix_now()", ())[0])
+        return await self._reads.do(lambda cursor: one(cursor, "SELECT unix_now()", ())[0])
 
     async def release(self, claim: Claim) -> None:
         if not self._claims.holds(claim):
@@ -205,22 +202,22 @@ class PostgresStore(Store):
     async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
         steps_only = steps_only and upto_step is None
         # Where a row's kind is not to be trusted before it is opened, all are read.
-        events = await self._read(lambda cursor: self._load(cursor, run_id, None, steps_only and not self._seal.encrypted))
+        events = await self._reads.do(lambda cursor: self._load(cursor, run_id, None, steps_only and not self._reads.seal.encrypted))
         if upto_step is not None:
             return upto(events, upto_step)
-        return without_finished_turns(events) if steps_only and self._seal.encrypted else events
+        return without_finished_turns(events) if steps_only and self._reads.seal.encrypted else events
 
     async def info(self, run_id: str) -> RunInfo:
-        row = await self._read(lambda cursor: one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id)))
+        row = await self._reads.do(lambda cursor: one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id)))
         if row is None:
             raise self._not_found(run_id)
-        return listed(row, self._seal)
+        return listed(row, self._reads.seal)
 
     async def content(self, digest: str) -> str | None:
-        name = (await self._sealing()).content_name(digest)
+        name = (await self._reads.sealing()).content_name(digest)
         wanted = "SELECT body FROM contents WHERE namespace=%s AND digest=%s"
-        row = await self._read(lambda cursor: one(cursor, wanted, (self._namespace, name)))
-        return self._seal.opened_content(digest, row[0]) if row is not None else None
+        row = await self._reads.do(lambda cursor: one(cursor, wanted, (self._namespace, name)))
+        return self._reads.seal.opened_content(digest, row[0]) if row is not None else None
 
     async def aruns(
         self,
@@ -240,23 +237,23 @@ class PostgresStore(Store):
         # Whether a run is running or interrupted is seen from its owner, so those have to be looked at before they are counted.
         cut = limit is not None and status not in ("running", "interrupted")
         query = f"{LISTED}{where} ORDER BY id DESC{' LIMIT %s' if cut else ''}"
-        rows = await self._read(lambda cursor: cursor.execute(query.encode(), [*values, *([limit] if cut else [])]).fetchall())
-        found = [info for info in (listed(row, self._seal) for row in rows) if status is None or info.status == status]
+        rows = await self._reads.do(lambda cursor: cursor.execute(query.encode(), [*values, *([limit] if cut else [])]).fetchall())
+        found = [info for info in (listed(row, self._reads.seal) for row in rows) if status is None or info.status == status]
         return found[:limit]
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
         query = QUESTIONS + " AND q.due IS NULL AND (%s::text IS NULL OR q.node=%s) ORDER BY q.asked"
-        rows = await self._read(lambda cursor: cursor.execute(query, (self._namespace, run_id, run_id, to, to)).fetchall())
-        return [asked(row, self._seal) for row in rows]
+        rows = await self._reads.do(lambda cursor: cursor.execute(query, (self._namespace, run_id, run_id, to, to)).fetchall())
+        return [asked(row, self._reads.seal) for row in rows]
 
     async def atimers(self, run_id: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
             await self.info(run_id)
         query = QUESTIONS + " AND q.due IS NOT NULL ORDER BY q.due"
-        rows = await self._read(lambda cursor: cursor.execute(query, (self._namespace, run_id, run_id)).fetchall())
-        return [asked(row, self._seal) for row in rows]
+        rows = await self._reads.do(lambda cursor: cursor.execute(query, (self._namespace, run_id, run_id)).fetchall())
+        return [asked(row, self._reads.seal) for row in rows]
 
     async def arunnable(
         self, *, graphs: Collection[str] | None = None, queues: Collection[str] | None = None, limit: int = 100
@@ -264,19 +261,19 @@ class PostgresStore(Store):
         wanted = [None if names is None else list(names) for names in (graphs, queues)]
         lost = (self._namespace, self._owner.partition("|")[0], self._owner)
         values = (self._namespace, self._namespace, *wanted, limit, *lost, *wanted)
-        rows = await self._read(lambda cursor: cursor.execute(RUNNABLE, values).fetchall())
-        return [info for row in rows if (info := listed(row, self._seal)).status != "running"][:limit]
+        rows = await self._reads.do(lambda cursor: cursor.execute(RUNNABLE, values).fetchall())
+        return [info for row in rows if (info := listed(row, self._reads.seal)).status != "running"][:limit]
 
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
-        await self._sealing()
+        await self._reads.sealing()
 
         def work(cursor: Cursor[Any], again: bool) -> None:
             row = one(cursor, f"{QUESTIONS} AND q.id=%s FOR UPDATE OF q", (self._namespace, run_id, run_id, question_id))
-            known = None if row is None else asked(row, self._seal)
+            known = None if row is None else asked(row, self._reads.seal)
             if row is not None and known is not None and not known.answered:
                 prompt = row[len(RunRow._fields) + 1]
-                answer = self._seal.run(RunRow(*row[: len(RunRow._fields)])).question_part(question_id, answer_to(prompt), text)
+                answer = self._reads.seal.run(RunRow(*row[: len(RunRow._fields)])).question_part(question_id, answer_to(prompt), text)
                 cursor.execute(
                     "UPDATE questions SET answer=%s WHERE id=%s AND run=(SELECT id FROM runs WHERE namespace=%s AND run_id=%s)",
                     (answer, question_id, self._namespace, run_id),
@@ -295,10 +292,10 @@ class PostgresStore(Store):
         await self._writes.do(lambda cursor, _again: leave(cursor, self._namespace, worker_id))
 
     async def aworkers(self) -> list[WorkerInfo]:
-        return await self._read(lambda cursor: workers(cursor, self._namespace))
+        return await self._reads.do(lambda cursor: workers(cursor, self._namespace))
 
     async def adelete(self, run_id: str) -> None:
-        await self._sealing()
+        await self._reads.sealing()
 
         def work(cursor: Cursor[Any], again: bool) -> None:
             row = one(cursor, f"{LISTED} AND run_id=%s FOR UPDATE", (self._namespace, run_id))
@@ -307,7 +304,7 @@ class PostgresStore(Store):
             if row is None:
                 raise self._not_found(run_id)
             children = cursor.execute("SELECT run_id FROM runs WHERE namespace=%s AND parent=%s", (self._namespace, run_id)).fetchall()
-            check_deletable(listed(row, self._seal), [child[0] for child in children])
+            check_deletable(listed(row, self._reads.seal), [child[0] for child in children])
             delete(cursor, self._namespace, [run_id])
 
         await self._writes.do(work)
@@ -319,7 +316,7 @@ class PostgresStore(Store):
             return await super().aprune(older_than=older_than, status=status, keep=keep)
         check_filters(status, keep)
         values = {"namespace": self._namespace, "status": status, "keep": keep or 0, "age": older_than}
-        names = [row[0] for row in await self._read(lambda cursor: cursor.execute(DOOMED, values).fetchall())]
+        names = [row[0] for row in await self._reads.do(lambda cursor: cursor.execute(DOOMED, values).fetchall())]
         for start in range(0, len(names), _AT_ONCE):
             await self._writes.do(lambda cursor, _again, part=names[start : start + _AT_ONCE]: delete(cursor, self._namespace, part))
         return len(names)
@@ -328,50 +325,7 @@ class PostgresStore(Store):
         for claim in self._claims:
             await self.release(claim)
         await asyncio.to_thread(self._writes.close)
-        with self._reading:
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-
-    async def _read(self, query: Callable[[Cursor[Any]], T]) -> T:
-        """Do `query` over the connection that reads, in a thread. One that was lost is made again."""
-        return await asyncio.to_thread(self._read_now, query)
-
-    def _read_now(self, query: Callable[[Cursor[Any]], T]) -> T:
-        import psycopg
-
-        deadline = time.monotonic() + self._writes.patience
-        with self._reading:
-            while True:
-                try:
-                    if self._reader is None:
-                        self._reader = self._prepared_reader()
-                    with self._reader.cursor() as cursor:
-                        return query(cursor)
-                except psycopg.Error as error:
-                    reader, self._reader = self._reader, None
-                    if reader is not None:
-                        reader.close()
-                    passes = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate != "28P01"
-                    if not passes:
-                        raise StoreUnavailable(f"{self.url}: {str(error).strip()}") from error
-                    if time.monotonic() > deadline:
-                        patience = self._writes.patience
-                        raise StoreUnavailable(f"{self.url}: cannot be reached for {patience:g} s: {str(error).strip()}") from error
-                    time.sleep(0.1)
-
-    def _prepared_reader(self) -> Connection[Any]:
-        from convgraph.journal.postgres_schema import prepare
-
-        reader = connected(self._dsn)
-        try:
-            prepare(reader, self.url)
-            self._find_seal(reader)
-        except BaseException:
-            reader.close()
-            raise
-        self._writes.reached()
-        return reader
+        self._reads.close()
 
     def _load(self, cursor: Cursor[Any], run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
         row = one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id))
@@ -379,7 +333,7 @@ class PostgresStore(Store):
             raise self._not_found(run_id)
         stored = RunRow(*row[:-1])
         key = one(cursor, "SELECT id FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run_id))[0]
-        seal, parent, parent_seq = self._seal.run(stored), stored.parent, stored.parent_seq
+        seal, parent, parent_seq = self._reads.seal.run(stored), stored.parent, stored.parent_seq
         shared = self._load(cursor, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
         end = upto_seq if upto_seq is not None else 2**31 - 1
         after = -1
@@ -398,24 +352,6 @@ class PostgresStore(Store):
             Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
             for seq, epoch, at, kind, body in rows
         ]
-
-    async def _sealing(self) -> StoreSeal:
-        """How the namespace is sealed: looked up once, before anything is written. Raises `WrongKeys`."""
-        if not self._seal_known:
-            await self._read(lambda _: None)
-        return self._seal
-
-    def _find_seal(self, reader: Connection[Any]) -> None:
-        def execute(statement: str, values: Sequence[Any]) -> list[Any]:
-            cursor = reader.execute(statement.replace("?", "%s").encode(), values)
-            return cursor.fetchall() if cursor.description is not None else []
-
-        if self._seal_known:
-            return
-        with reader.transaction():
-            reader.execute("LOCK TABLE sealing IN SHARE ROW EXCLUSIVE MODE")
-            self._seal = seal_of(execute, self.keys, self.url, self._namespace)
-        self._seal_known = True
 
     async def _extend_leases(self) -> None:
         held = {claim.key: claim for claim in self._claims}

@@ -72,7 +72,8 @@ class PostgresWrites:
 
         self._psycopg = psycopg
         self._url = url
-        self._place = place
+        self.place = place
+        """How messages name the database: its url, without the password."""
         self._patience = patience
         self.patience = min(patience, FIRST_PATIENCE)
         """For how many seconds it is tried again at present: longer once it was reached, for until then its name may be wrong."""
@@ -108,7 +109,7 @@ class PostgresWrites:
         waiting = _Waiting(work, loop, loop.create_future())
         with self._wanted:
             if self._closed:
-                raise StoreUnavailable(f"{self._place}: this store has been closed")
+                raise StoreUnavailable(f"{self.place}: this store has been closed")
             self._queue.append(waiting)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="convgraph-postgres", daemon=True)
@@ -202,7 +203,7 @@ class PostgresWrites:
                 with self._wanted:
                     self._queue.extendleft(reversed(batch))
                 return
-            translated = StoreUnavailable(f"{self._place}: cannot be reached for {self.patience:g} s: {_first_line(error)}")
+            translated = StoreUnavailable(f"{self.place}: cannot be reached for {self.patience:g} s: {_first_line(error)}")
         for item in batch:
             item.settle(translated)
 
@@ -213,20 +214,20 @@ class PostgresWrites:
         state = error.sqlstate or ""
         if state == "53100":
             return StoreUnavailable(
-                f"{self._place}: the server's disk is full; nothing of this was written, all before it is safe. Make room and resume"
+                f"{self.place}: the server's disk is full; nothing of this was written, all before it is safe. Make room and resume"
             )
         if state in ("28P01", "28000", "3D000", "42501") or (isinstance(error, self._psycopg.ProgrammingError) and not state):
-            return StoreUnavailable(f"{self._place}: {_first_line(error)}")
+            return StoreUnavailable(f"{self.place}: {_first_line(error)}")
         lost = self._connection is None or self._connection.broken or self._connection.closed
         if lost or state in _LOST or isinstance(error, self._psycopg.OperationalError | self._psycopg.InterfaceError):
             return None
-        return StoreUnavailable(f"{self._place}: {_first_line(error)}")
+        return StoreUnavailable(f"{self.place}: {_first_line(error)}")
 
     def _connected(self) -> Connection[Any]:
         if self._connection is None:
             connection = connected(self._url)
             try:
-                prepare(connection, self._place)
+                prepare(connection, self.place)
                 self._at_once = AtOnce(connection) if connection.info.encoding == "utf-8" else None
             except BaseException:
                 connection.close()

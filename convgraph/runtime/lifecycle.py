@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from convgraph.errors import ConvgraphError, GraphChanged, InputError, InternalError, RunBusy, StoreError
+from convgraph.errors import ConvgraphError, InputError, InternalError, RunBusy, StoreError
 from convgraph.graph.definition import START, Limits
 from convgraph.graph.machine import End, ErrorInfo, State, advance, resumed
-from convgraph.journal.events import Edited, Ended, Recorded, Resumed, RunStarted, Stepped
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store
+from convgraph.journal.events import Edited, Ended, Resumed, RunStarted, Stepped
+from convgraph.journal.store import ENDED, Claim, NewRun, Store
 from convgraph.journal.writer import Journal
 from convgraph.messages import as_message
 from convgraph.runtime.children import Children
 from convgraph.runtime.divergence import as_error
-from convgraph.runtime.fold import Standing, as_edit, fold, limits_document, versions
+from convgraph.runtime.fold import Standing, as_edit, limits_document
 from convgraph.runtime.inputs import (
     Beginning,
     Options,
@@ -36,12 +35,13 @@ from convgraph.runtime.inputs import (
 )
 from convgraph.runtime.interpreter import converse, path_of_next
 from convgraph.runtime.observing import Watch, Watched, listening, trace_here, trace_of, watching
-from convgraph.runtime.people import People, can_be_asked
+from convgraph.runtime.people import People
 from convgraph.runtime.program import Program
 from convgraph.runtime.result import RunResult, result_of
 from convgraph.runtime.run import Run
 from convgraph.runtime.scope import Scope
 from convgraph.runtime.secrets import secrets_in
+from convgraph.runtime.seen import Seen, checked_standing, given_answers, look, nothing_new, stored_document
 from convgraph.runtime.signals import Diverged, HandedOver, Parked, Stop
 
 log = logging.getLogger("convgraph.run")
@@ -92,7 +92,7 @@ async def resume(
     """Go on with a run from its last complete step. A run that is finished or stuck is given back as it is stored."""
     check_options(options)
     secrets_of(program, options)
-    seen = await _look(program, run_id, store)
+    seen = await look(program, run_id, store)
     standing, questions = seen.standing, seen.questions
     check_answers(run_id, answers or {}, questions, standing)
     if standing.state.status in ENDED:
@@ -100,16 +100,16 @@ async def resume(
         return result_of(run_id, standing.state, store)
     if limits is not None:
         check_prices(program, limits)
-    given = _given(questions, answers)
-    if await _nothing_new(standing, options, given, store, run_id):
+    given = given_answers(questions, answers)
+    if await nothing_new(standing, options, given, store, run_id):
         await _set_right(program, seen, store)
         return result_of(run_id, standing.state, store, tuple(questions))
     claim = await store.claim(run_id)
     try:
         if claim.next_seq != seen.next_seq:
             # Somebody else ran it between the look and the claim: look again, now that nobody else can write.
-            seen = await _look(program, run_id, store)
-            standing, given = seen.standing, _given(seen.questions, answers)
+            seen = await look(program, run_id, store)
+            standing, given = seen.standing, given_answers(seen.questions, answers)
             try:
                 check_answers(run_id, answers or {}, seen.questions, standing)
             except ConvgraphError:
@@ -150,8 +150,8 @@ async def fork(
     check_step(at, "fork(at=…)")
     info = await store.info(run_id)
     events = await store.load(run_id, upto_step=at)
-    document = None if changed else await _stored_document(store, program, events)
-    standing = _checked_standing(program, events, info, document)
+    document = None if changed else await stored_document(store, program, events)
+    standing = checked_standing(program, events, info, document)
     last = events[-1].event
     if not isinstance(last, Stepped):
         raise InternalError(f"run {run_id!r}: step {at} is not a step")
@@ -190,13 +190,13 @@ async def carry_on(
     check_options(options)
     update = _checked_update(program, state)
     check_no_secrets(secrets, update, "continue_(state=…)")
-    seen = await _look(program, run_id, store)
+    seen = await look(program, run_id, store)
     standing = seen.standing
     if standing.state.status not in ("finished", "stuck", "limited"):
         raise InputError(f"run {run_id!r} is {seen.info.status}, not ended; resume it before continuing the conversation")
     claim = await store.claim(run_id)
     if claim.next_seq != seen.next_seq:
-        await _give_back(store, claim, (await _look(program, run_id, store)).standing)
+        await _give_back(store, claim, (await look(program, run_id, store)).standing)
         raise RunBusy(f"run {run_id!r} was continued by somebody else at the same moment; read what was said, then try again", run_id)
     with watching(Watched(run_id, program.definition.name, program.fingerprint, True, standing.trace)) as watch:
         run = _run(program, run_id, store, claim, options, {}, watch)
@@ -296,59 +296,6 @@ def _run(program: Program, run_id: str, store: Store, claim: Claim, options: Opt
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A run as it was found: where it stands, what it waits for, and the sequence number that its next event will have."""
-
-    info: RunInfo
-    standing: Standing
-    questions: list[OpenQuestion]
-    next_seq: int
-
-
-async def _look(program: Program, run_id: str, store: Store) -> _Seen:
-    info = await store.info(run_id)
-    events = await store.load(run_id, steps_only=True)
-    standing = _checked_standing(program, events, info, await _stored_document(store, program, events))
-    return _Seen(info, standing, await store.aquestions(run_id), events[-1].seq + 1)
-
-
-def _given(questions: Sequence[OpenQuestion], answers: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The answers that a resumed run has: those delivered before, and those it was resumed with."""
-    return {question.id: question.answer for question in questions if question.answered} | dict(answers or {})
-
-
-async def _stored_document(store: Store, program: Program, events: Sequence[Recorded]) -> str | None:
-    """The document of the graph that the run was last run with, if it is not this one."""
-    found = versions(events)
-    if not found or found[-1][0] == program.fingerprint:  # a journal that has lost its beginning is refused when it is folded
-        return None
-    return await store.content(found[-1][1])
-
-
-def _checked_standing(program: Program, events: Sequence[Recorded], info: RunInfo, document: str | None) -> Standing:
-    """Where the run stands, if this graph may go on with it. Raises `GraphChanged` with the difference."""
-    if document is None:
-        # The graph that the run was started with has been checked then.
-        return fold(program.definition, events, info.run_id)
-    from convgraph.graph.documents import summary
-
-    program.require_sound()
-    changes = program.changes_from(json.loads(document))
-    if all(change.compatible for change in changes):
-        return fold(program.definition, events, info.run_id)
-    from convgraph.runtime.migration import migrated_standing, migration_from
-
-    migrate = migration_from(program, events)
-    if migrate is not None:
-        return migrated_standing(program, migrate, events, info)
-    raise GraphChanged(
-        f"run {info.run_id!r} was made with another version of graph {info.graph!r}; it cannot go on with this one:\n{summary(changes)}\n"
-        "Resume it with the graph it was made with, or register a migration: graph.add_migration(old_fingerprint, fn)",
-        changes,
-    )
-
-
 def _record_return(run: Run, program: Program, standing: Standing, limits: Limits | None, redo_turn: bool) -> None:
     changed = standing.fingerprint != program.fingerprint
     digest = program.document_digest if changed else ""
@@ -370,15 +317,6 @@ def _record_return(run: Run, program: Program, standing: Standing, limits: Limit
         run.attempt_failed(path, len(run.attempts(path)) + 1, ErrorInfo("Redo", "a new attempt was asked for"), "redo", 0.0)
 
 
-async def _nothing_new(standing: Standing, options: Options, answers: Mapping[str, Any], store: Store, run_id: str) -> bool:
-    """Whether a run that waits for people, or for the clock, would only wait again."""
-    if standing.state.status != "waiting" or answers or standing.pending or can_be_asked(options.human):
-        return False
-    timers = await store.atimers(run_id)
-    now = await store.anow() if timers else 0.0
-    return not any(timer.answered or (timer.due is not None and timer.due - now <= options.longest_wait) for timer in timers)
-
-
 async def _write_end(scope: Scope, journal: Journal) -> None:
     state = scope.state
     if state.status is None:
@@ -396,7 +334,7 @@ async def _give_back(store: Store, claim: Claim, standing: Standing) -> None:
         await _release(store, claim)
 
 
-async def _set_right(program: Program, seen: _Seen, store: Store) -> None:
+async def _set_right(program: Program, seen: Seen, store: Store) -> None:
     """Have a run that has stopped listed as its journal says, where somebody has claimed it and died before anything came of it."""
     if seen.info.status != "interrupted":
         return
@@ -406,7 +344,7 @@ async def _set_right(program: Program, seen: _Seen, store: Store) -> None:
         return  # it is being gone on with
     try:
         if claim.next_seq != seen.next_seq:
-            seen = await _look(program, seen.info.run_id, store)
+            seen = await look(program, seen.info.run_id, store)
     except BaseException:
         await _release(store, claim)
         raise

@@ -1,0 +1,99 @@
+"""What is read from PostgreSQL: over one connection, in threads; and how the namespace is sealed, which is looked up first."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from convgraph.errors import StoreUnavailable
+from convgraph.journal.keyring import Keyring
+from convgraph.journal.postgres_schema import prepare
+from convgraph.journal.postgres_writes import PostgresWrites, connected
+from convgraph.journal.sealing import PLAIN, StoreSeal, seal_of
+
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor
+
+T = TypeVar("T")
+
+
+class PostgresReads:
+    """The connection that reads. One that was lost is made again, for as long as `writes` are patient."""
+
+    def __init__(self, url: str, writes: PostgresWrites, keys: Keyring | None, namespace: str) -> None:
+        self._url = url
+        self._writes = writes
+        self._keys = keys
+        self._namespace = namespace
+        self._connection: Connection[Any] | None = None
+        self._lock = threading.Lock()
+        self._seal_known = False
+        self.seal = PLAIN
+        """How the namespace is sealed; known once anything was read (see `sealing`)."""
+
+    async def do(self, query: Callable[[Cursor[Any]], T]) -> T:
+        """Do `query`, in a thread. Raises `StoreUnavailable`, and `WrongKeys` where the keys do not fit the namespace."""
+        return await asyncio.to_thread(self._do, query)
+
+    async def sealing(self) -> StoreSeal:
+        """How the namespace is sealed: looked up once, before anything is written. Raises `WrongKeys`."""
+        if not self._seal_known:
+            await self.do(lambda _: None)
+        return self.seal
+
+    def close(self) -> None:
+        """Close the connection. Closing twice is allowed."""
+        with self._lock:
+            self._disconnect()
+
+    def _do(self, query: Callable[[Cursor[Any]], T]) -> T:
+        import psycopg
+
+        place, deadline = self._writes.place, time.monotonic() + self._writes.patience
+        with self._lock:
+            while True:
+                try:
+                    with self._connected().cursor() as cursor:
+                        return query(cursor)
+                except psycopg.Error as error:
+                    self._disconnect()
+                    passes = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate != "28P01"
+                    if not passes:
+                        raise StoreUnavailable(f"{place}: {str(error).strip()}") from error
+                    if time.monotonic() > deadline:
+                        patience = self._writes.patience
+                        raise StoreUnavailable(f"{place}: cannot be reached for {patience:g} s: {str(error).strip()}") from error
+                    time.sleep(0.1)
+
+    def _connected(self) -> Connection[Any]:
+        if self._connection is None:
+            connection = connected(self._url)
+            try:
+                prepare(connection, self._writes.place)
+                self._find_seal(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+            self._writes.reached()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _find_seal(self, connection: Connection[Any]) -> None:
+        def execute(statement: str, values: Sequence[Any]) -> list[Any]:
+            cursor = connection.execute(statement.replace("?", "%s").encode(), values)
+            return cursor.fetchall() if cursor.description is not None else []
+
+        if self._seal_known:
+            return
+        with connection.transaction():
+            connection.execute("LOCK TABLE sealing IN SHARE ROW EXCLUSIVE MODE")
+            self.seal = seal_of(execute, self._keys, self._writes.place, self._namespace)
+        self._seal_known = True
