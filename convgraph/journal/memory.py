@@ -9,7 +9,7 @@ from typing import Any
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Moved, Recorded, Stepped
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, is_wanted
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, check_part, is_wanted
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo
 
@@ -94,11 +94,16 @@ class MemoryStore(Store):
         if run is not None and run.info.epoch == claim.epoch:
             run.claimed = False
 
-    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+    async def load(
+        self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None, after: int | None = None
+    ) -> list[Recorded]:
+        check_part(steps_only, upto_step, after)
         run = self._run(run_id)
-        events = [Recorded(run.first_seq + place, at, event) for place, (at, event) in enumerate(zip(run.times, run.events, strict=True))]
-        if run.info.parent:
-            shared = await self.load(run.info.parent)
+        start = 0 if after is None else max(0, after + 1 - run.first_seq)
+        added = zip(run.times[start:], run.events[start:], strict=True)
+        events = [Recorded(seq, at, event) for seq, (at, event) in enumerate(added, run.first_seq + start)]
+        if run.info.parent and (after is None or after < run.parent_seq):
+            shared = await self.load(run.info.parent, after=after)
             events = [recorded for recorded in shared if recorded.seq <= run.parent_seq] + events
         if upto_step is not None:
             events = upto(events, upto_step)

@@ -37,7 +37,7 @@ from convgraph.journal.postgres_url import postgres_place, without_password
 from convgraph.journal.postgres_writes import PostgresWrites
 from convgraph.journal.rows import fenced, is_notable, new_row
 from convgraph.journal.sealing import RunRow, answer_to
-from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters
+from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, check_part
 from convgraph.journal.workers import WorkerInfo
 
 if TYPE_CHECKING:
@@ -199,10 +199,13 @@ class PostgresStore(Store):
 
         await self._writes.do(work)
 
-    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+    async def load(
+        self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None, after: int | None = None
+    ) -> list[Recorded]:
+        check_part(steps_only, upto_step, after)
         steps_only = steps_only and upto_step is None
         # Where a row's kind is not to be trusted before it is opened, all are read.
-        events = await self._reads.do(lambda cursor: self._load(cursor, run_id, None, steps_only and not self._reads.seal.encrypted))
+        events = await self._reads.do(lambda cursor: self._load(cursor, run_id, None, steps_only and not self._reads.seal.encrypted, after))
         if upto_step is not None:
             return upto(events, upto_step)
         return without_finished_turns(events) if steps_only and self._reads.seal.encrypted else events
@@ -327,25 +330,28 @@ class PostgresStore(Store):
         await asyncio.to_thread(self._writes.close)
         self._reads.close()
 
-    def _load(self, cursor: Cursor[Any], run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
+    def _load(self, cursor: Cursor[Any], run_id: str, upto_seq: int | None, steps_only: bool, after: int | None) -> list[Recorded]:
         row = one(cursor, f"{LISTED} AND run_id=%s", (self._namespace, run_id))
         if row is None:
             raise self._not_found(run_id)
         stored = RunRow(*row[:-1])
         key = one(cursor, "SELECT id FROM runs WHERE namespace=%s AND run_id=%s", (self._namespace, run_id))[0]
         seal, parent, parent_seq = self._reads.seal.run(stored), stored.parent, stored.parent_seq
-        shared = self._load(cursor, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
+        shares = parent and (after is None or after < parent_seq)
+        shared_end = parent_seq if upto_seq is None else min(parent_seq, upto_seq)
+        shared = self._load(cursor, parent, shared_end, steps_only, after) if shares else []
+        begin = -1 if after is None else after
         end = upto_seq if upto_seq is not None else 2**31 - 1
-        after = -1
+        entered = -1
         if steps_only:
             last = one(
                 cursor,
                 "SELECT seq FROM events WHERE run=%s AND seq<=%s AND kind IN ('step','moved') ORDER BY seq DESC LIMIT 1",
                 (key, end),
             )
-            after = last[0] if last is not None else -1
-        rows = cursor.execute(EVENTS, (key, end, after)).fetchall()
-        seal.check_whole([row[0] for row in rows], upto_seq)
+            entered = last[0] if last is not None else -1
+        rows = cursor.execute(EVENTS, (key, begin, end, entered)).fetchall()
+        seal.check_whole([row[0] for row in rows], begin, upto_seq)
         if seal.encrypted:
             seal.check_epochs([row[1] for row in rows], one(cursor, "SELECT epoch FROM runs WHERE id=%s", (key,))[0])
         return shared + [

@@ -21,7 +21,7 @@ LISTED: LiteralString = (
 """The columns of a `RunRow`, and whether the owner's lease has run out."""
 
 EVENTS: LiteralString = (
-    "SELECT seq, epoch, at, kind, body FROM events WHERE run=%s AND seq<=%s AND (seq>%s OR kind NOT IN"
+    "SELECT seq, epoch, at, kind, body FROM events WHERE run=%s AND seq>%s AND seq<=%s AND (seq>%s OR kind NOT IN"
     " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
 

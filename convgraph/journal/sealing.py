@@ -84,9 +84,9 @@ class RunSeal:
         """A question's row (`QUESTION_COLUMNS`) as it was before. Raises `StoreCorrupt`."""
         return row
 
-    def check_whole(self, numbers: Sequence[int], upto: int | None) -> None:
-        """Raise `StoreCorrupt` where events are missing up to `upto`, or (None) up to the last that the run's row knows of."""
-        del numbers, upto
+    def check_whole(self, numbers: Sequence[int], after: int, upto: int | None) -> None:
+        """Raise `StoreCorrupt` where events after `after` are missing, up to `upto` or (None) the last that the run's row knows of."""
+        del numbers, after, upto
 
     def check_epochs(self, epochs: Sequence[int], epoch: int) -> None:
         """Raise `StoreCorrupt` where events have owners that the run's row, read after them, does not know of."""
@@ -244,8 +244,9 @@ class SealedRun(RunSeal):
             raise StoreCorrupt(f"question {name!r} of run {run_id!r} cannot be read: {error}", run_id) from None
         return run_id, name, told, fits, node, path, asked, given, due
 
-    def check_whole(self, numbers: Sequence[int], upto: int | None) -> None:
-        expected = range(self._first, self._first + len(numbers))
+    def check_whole(self, numbers: Sequence[int], after: int, upto: int | None) -> None:
+        first = max(self._first, after + 1)
+        expected = range(first, first + len(numbers))
         gap = next((want for want, found in zip(expected, numbers, strict=True) if want != found), expected.stop)
         if gap < expected.stop or gap <= (self.last if upto is None else upto):
             raise StoreCorrupt(f"run {self.run_id!r}: event {gap} is missing; somebody has deleted it", self.run_id, gap)

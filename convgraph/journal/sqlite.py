@@ -27,7 +27,19 @@ from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, open_q
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
-from convgraph.journal.store import ENDED, LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, is_wanted
+from convgraph.journal.store import (
+    ENDED,
+    LEASE_SECONDS,
+    Claim,
+    NewRun,
+    OpenQuestion,
+    RunInfo,
+    RunStatus,
+    Store,
+    check_filters,
+    check_part,
+    is_wanted,
+)
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 T = TypeVar("T")
@@ -49,7 +61,7 @@ _RUNNABLE = (
 # What is inside finished turns is named, not what is outside: an event of a newer kind must be met, and refused. Bodies
 # are read as bytes, so that one that is no valid text can be told by its run and number.
 _LOAD = (
-    "SELECT seq, epoch, at, kind, CAST(body AS BLOB) FROM events WHERE run=? AND seq<=? AND (seq>? OR kind NOT IN"
+    "SELECT seq, epoch, at, kind, CAST(body AS BLOB) FROM events WHERE run=? AND seq>? AND seq<=? AND (seq>? OR kind NOT IN"
     " ('effect_started','effect_finished','attempt_failed','branch','inner_step','inner_moved')) ORDER BY seq"
 )
 
@@ -189,10 +201,13 @@ class SqliteStore(Store):
         self._claims.drop(claim)
         await self._transaction(lambda db: db.execute("UPDATE runs SET owner='', lease=0 WHERE id=? AND epoch=?", (claim.key, claim.epoch)))
 
-    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+    async def load(
+        self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None, after: int | None = None
+    ) -> list[Recorded]:
+        check_part(steps_only, upto_step, after)
         steps_only = steps_only and upto_step is None
         # Where a row's kind is not to be trusted before it is opened, all are read.
-        events = self._commits.read(lambda db: self._load(db, run_id, None, steps_only and not self._seal.encrypted))
+        events = self._commits.read(lambda db: self._load(db, run_id, None, steps_only and not self._seal.encrypted, after))
         if upto_step is not None:
             return upto(events, upto_step)
         return without_finished_turns(events) if steps_only and self._seal.encrypted else events
@@ -314,23 +329,25 @@ class SqliteStore(Store):
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
         return self._commits.transaction(work, alone=len(self._claims) <= 1)
 
-    def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool) -> list[Recorded]:
+    def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool, after: int | None) -> list[Recorded]:
         row = db.execute(f"SELECT {RUN_COLUMNS}, id FROM runs WHERE run_id=?", (run_id,)).fetchone()  # noqa: S608  # constants
         if row is None:
             raise self._not_found(run_id)
         *columns, key = row
         stored = RunRow(*columns)
         seal, parent, parent_seq = self._seal.run(stored), stored.parent, stored.parent_seq
-        shared = self._load(db, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only) if parent else []
+        shares = parent and (after is None or after < parent_seq)
+        shared = self._load(db, parent, parent_seq if upto_seq is None else min(parent_seq, upto_seq), steps_only, after) if shares else []
+        begin = -1 if after is None else after
         end = upto_seq if upto_seq is not None else 2**62
-        after = -1
+        entered = -1
         if steps_only:
             last = db.execute(
                 "SELECT seq FROM events WHERE run=? AND seq<=? AND kind IN ('step','moved') ORDER BY seq DESC LIMIT 1", (key, end)
             ).fetchone()
-            after = last[0] if last else -1
-        rows = db.execute(_LOAD, (key, end, after)).fetchall()
-        seal.check_whole([row[0] for row in rows], upto_seq)
+            entered = last[0] if last else -1
+        rows = db.execute(_LOAD, (key, begin, end, entered)).fetchall()
+        seal.check_whole([row[0] for row in rows], begin, upto_seq)
         if seal.encrypted:
             seal.check_epochs([row[1] for row in rows], db.execute("SELECT epoch FROM runs WHERE id=?", (key,)).fetchone()[0])
         return shared + [

@@ -33,6 +33,8 @@ STATUSES: tuple[RunStatus, ...] = (
 ENDED: frozenset[RunStatus] = frozenset({"finished", "stuck"})
 LEASE_SECONDS = 15.0
 DEFAULT_QUEUE = "default"
+MOST_EVENTS = 2**31 - 1
+"""No journal has an event with a higher number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +160,16 @@ class Store(ABC):
         """Give the run back, so that others need not wait for the lease to run out."""
 
     @abstractmethod
-    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
+    async def load(
+        self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None, after: int | None = None
+    ) -> list[Recorded]:
         """The run's events in order, with those it shares with its parent.
 
         With `steps_only`, effects, attempts and inner steps of finished turns are left out: enough to fold the
         state and to re-enter the unfinished turn, at a cost that does not depend on what the turns did inside.
-        With `upto_step`, the events up to and including that step.
+        With `upto_step`, the events up to and including that step. With `after`, those whose number is above it, and no others
+        are read: so a run is followed at the cost of what was added. Raises `RunNotFound`, `InputError` for a step that there is
+        not and for `after` together with either of the others, `StoreCorrupt`.
         """
 
     @abstractmethod
@@ -326,6 +332,14 @@ def check_filters(status: str | None, limit: int | None) -> None:
         raise InputError(f"status={status!r} is none of {', '.join(STATUSES)}")
     if limit is not None and (isinstance(limit, bool) or limit < 0):
         raise InputError(f"limit={limit!r} is not a number of runs")
+
+
+def check_part(steps_only: bool, upto_step: int | None, after: int | None) -> None:
+    """Raise `InputError` where no journal has the part that is asked for."""
+    if after is not None and (steps_only or upto_step is not None):
+        raise InputError("after= gives what follows an event, whole; it goes with neither steps_only= nor upto_step=")
+    if after is not None and (type(after) is not int or abs(after) > MOST_EVENTS):
+        raise InputError(f"after={after!r} is not the number of an event")
 
 
 def is_wanted(info: RunInfo, graphs: Collection[str] | None, queues: Collection[str] | None) -> bool:

@@ -171,6 +171,12 @@ class TestChanging:
         with pytest.raises(StoreError), open_store(place.url, keys=OLD) as store:
             whispering().resume("r", store=store)
 
+    @pytest.mark.parametrize("change", ["DELETE FROM events WHERE seq=5", "DELETE FROM events WHERE seq>=8", "UPDATE events SET epoch=9"])
+    def test_who_follows_a_run_notices_as_well(self, place: Place, change: str) -> None:
+        place.do(change)
+        with open_store(place.url, keys=OLD) as store, pytest.raises(StoreCorrupt, match="event"):
+            run_sync(store.load("r", after=3))
+
     @pytest.mark.parametrize("change", ["UPDATE sealing SET marker=''", "DELETE FROM sealing", "UPDATE sealing SET marker='2026-05:AAAA'"])
     def test_who_has_keys_is_never_talked_into_writing_plain(self, place: Place, change: str) -> None:
         place.do(change)

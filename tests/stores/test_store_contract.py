@@ -175,6 +175,38 @@ class TestReading:
             with pytest.raises(InputError, match=f"no step {wrong}"):
                 await store.load("run", upto_step=wrong)
 
+    async def test_a_run_is_followed_by_what_was_added(self, store: Store) -> None:
+        claim = await made(store, steps=2)
+        known = await store.load("run")
+        assert await store.load("run", after=known[-1].seq) == []
+        await store.append(claim, [*inside(3), step(3)])
+        everything = await store.load("run")
+        assert everything[: len(known)] == known
+        for after in range(-1, 12):
+            assert await store.load("run", after=after) == everything[after + 1 :]
+        assert await store.load("run", after=10**9) == []
+        with pytest.raises(RunNotFound, match="nowhere"):
+            await store.load("nowhere", after=3)
+
+    async def test_a_fork_is_followed_from_any_event_that_it_shares_or_has(self, store: Store) -> None:
+        await made(store, "one", steps=3)
+        for parent, child, at in (("one", "two", 2), ("two", "three", 3)):
+            seq = (await store.load(parent, upto_step=at))[-1].seq
+            await store.create(new(child, parent=parent, parent_seq=seq, parent_step=at), [Edited("forked")], claim=False)
+            await store.append(await store.claim(child), [*inside(at + 1), step(at + 1)])
+        everything = await store.load("three")
+        assert len(everything) > 10
+        for after in range(-1, len(everything) + 1):
+            assert await store.load("three", after=after) == everything[after + 1 :]
+
+    @pytest.mark.parametrize(
+        "other", [{"steps_only": True}, {"upto_step": 1}, {"after": "0"}, {"after": True}, {"after": 0.5}, {"after": 2**70}], ids=str
+    )
+    async def test_what_follows_an_event_is_given_whole_or_not_at_all(self, store: Store, other: dict[str, Any]) -> None:
+        await made(store, steps=1)
+        with pytest.raises(InputError, match="after="):
+            await store.load("run", **{"after": 0, **other})
+
     async def test_a_fork_shares_its_prefix_by_reference(self, store: Store) -> None:
         await made(store, steps=3)
         at = (await store.load("run", upto_step=2))[-1].seq
