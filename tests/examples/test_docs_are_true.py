@@ -1,13 +1,14 @@
-"""README.md and docs/*.md do what they say: their Python runs, prints what is printed below it, and their commands work.
+"""README.md and the pages in docs/ do what they say: their Python runs, prints what is printed below it, and their commands work.
 
 Blocks of a page share one namespace and one directory. A Python block that begins with `# name.py` is that file. A `text`
 (or `mermaid`) block right below a Python block is what it prints; `…` stands for anything. In a `console` block, commands that begin with
-`python` or `convgraph` are run; `Killed` below one means that it dies by SIGKILL, `[N]` that it exits with N.
+`python` or `convgraph` are run; `Killed` below one means that it dies by SIGKILL, `[N]` that it exits with N. Python with a title
+(```` ```python title="LangGraph" ````) is somebody else's: it has to be Python, and is not run.
 """
 
 from __future__ import annotations
 
-import io
+import ast
 import os
 import re
 import shlex
@@ -15,48 +16,38 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.documentation.blocks import Block, blocks, execute
+
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name not in ("architecture.md", "cli.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in ("architecture.md", "cli.md"))]
 
 
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-    line: int
-    printed: str | None
-    """The `text` or `mermaid` block right below, if there is one."""
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    found = list(FENCE.finditer(text))
-    for number, match in enumerate(found):
-        after = found[number + 1] if number + 1 < len(found) else None
-        below = after if after is not None and after[1] in ("text", "mermaid") and not text[match.end() : after.start()].strip() else None
-        yield Block(match[1], match[2], text[: match.start()].count("\n") + 2, below[2] if below else None)
+def _name(page: Path) -> str:
+    return page.relative_to(ROOT).with_suffix("").as_posix().removeprefix("docs/")
 
 
 def test_the_extractor_finds_what_a_page_holds(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("A\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\nB\n\n```console\n$ python x.py\n```\n")
+    page.write_text(
+        "A\n\n```python\nprint(1)\n```\n\n```text\n1\n```\n\nB\n\n```console\n$ python x.py\n```\n\n"
+        '```python title="LangGraph"\nimport langgraph\n```\n'
+    )
 
     assert list(blocks(page)) == [
         Block("python", "print(1)\n", 4, "1\n"),
         Block("text", "1\n", 8, None),
         Block("console", "$ python x.py\n", 14, None),
+        Block("python", "import langgraph\n", 18, None, "LangGraph"),
     ]
+    assert [block.is_ours for block in blocks(page)] == [True, False, False, False]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -65,8 +56,10 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
     namespace: dict[str, Any] = {"__name__": page.stem}
     try:
         for block in blocks(page):
-            if block.language == "python":
+            if block.is_ours:
                 _run_python(block, namespace, page)
+            elif block.language == "python":
+                ast.parse(block.text)
             elif block.language == "console":
                 for command, printed in _commands(block.text):
                     _run_command(command, printed, page)
@@ -76,7 +69,7 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
                 del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_a_page_links_to_what_is_there(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
 
@@ -96,16 +89,9 @@ def test_the_readme_picture_is_the_demos_graph(load: Any) -> None:
 
 
 def _run_python(block: Block, namespace: dict[str, Any], page: Path) -> None:
-    named = re.match(r"# (\w+\.py)\n", block.text)
-    if named:
-        Path(named[1]).write_text(block.text, encoding="utf-8")
-        return
-    output = io.StringIO()
-    code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
-    with redirect_stdout(output):
-        exec(code, namespace)
-    if block.printed is not None:
-        _compare(output.getvalue(), block.printed, f"{page.name}:{block.line}")
+    output = execute(block, namespace, page)
+    if output is not None and block.printed is not None:
+        _compare(output, block.printed, f"{page.name}:{block.line}")
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:
