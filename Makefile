@@ -18,7 +18,7 @@ setup:
 setup-dev:
 	@scripts/venv dev
 	@scripts/embedding-model
-	@scripts/system-packages dot:graphviz bwrap:bubblewrap /usr/games/stockfish:stockfish /usr/lib/postgresql/15/bin/postgres:postgresql-15
+	@scripts/system-packages dot:graphviz bwrap:bubblewrap /usr/games/stockfish:stockfish /usr/lib/postgresql/15/bin/postgres:postgresql-15 /usr/bin/chromium:chromium
 
 demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs no key
 	@$(BIN)/python examples/demo.py

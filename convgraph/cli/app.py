@@ -10,7 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from convgraph.cli import eval_commands, fact_commands, graph_commands, journal_commands, key_commands, run_commands, worker_commands
+from convgraph.cli import (
+    eval_commands,
+    fact_commands,
+    graph_commands,
+    journal_commands,
+    key_commands,
+    run_commands,
+    studio_command,
+    worker_commands,
+)
 from convgraph.cli.exit_codes import MEANINGS, ExitCode, code_of_error
 from convgraph.cli.output import complain, write
 from convgraph.errors import ConvgraphError
@@ -34,6 +43,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("new-key", key_commands.new_key),
     ("encrypt", key_commands.encrypt),
     ("rekey", key_commands.rekey),
+    ("studio", studio_command.studio),
     ("check", graph_commands.check),
     ("draw", graph_commands.draw),
     ("diff", graph_commands.diff),

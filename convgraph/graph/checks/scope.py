@@ -22,7 +22,8 @@ class Finding:
     """Something wrong (`error`: the graph may not run) or doubtful (`warning`) in a definition.
 
     `code` is a kebab-case word for programs, `message` says what is the matter, `where` names the graph, the
-    node or edge and the line that defined it, `hint` says what to do.
+    node or edge and the line that defined it, `hint` says what to do. `node` (`review/critic`) or `edge` (`review#3`, by its
+    index) is what it concerns, for programs; both are empty where that is the graph as a whole.
     """
 
     code: str
@@ -30,6 +31,8 @@ class Finding:
     message: str
     where: str
     hint: str
+    node: str = ""
+    edge: str = ""
 
     def __str__(self) -> str:
         return f"{self.severity} {self.code}: {self.where}: {self.message}; {self.hint}"
@@ -50,11 +53,11 @@ class Scope:
 
     def error(self, code: str, place: Node | Edge | None, message: str, hint: str, under: str = "") -> Finding:
         """A finding that stops `run`, at a node (of the group whose path is `under`), an edge, or the graph as a whole (None)."""
-        return Finding(code, "error", message, self._where(place, under), hint)
+        return Finding(code, "error", message, self._where(place, under), hint, *self._ids(place, under))
 
     def warning(self, code: str, place: Node | Edge | None, message: str, hint: str, under: str = "") -> Finding:
         """A finding that is worth a look; placed as an error is."""
-        return Finding(code, "warning", message, self._where(place, under), hint)
+        return Finding(code, "warning", message, self._where(place, under), hint, *self._ids(place, under))
 
     def _where(self, place: Node | Edge | None, under: str) -> str:
         origin = f" ({place.origin})" if place is not None and place.origin else ""
@@ -64,6 +67,11 @@ class Scope:
         if isinstance(place, Node):
             return f"graph {self.root!r}, node {self.path + under + place.name!r}{origin}"
         return f"graph {self.root!r}{inside}, edge {place.source} -> {place.target}{origin}"
+
+    def _ids(self, place: Node | Edge | None, under: str) -> tuple[str, str]:
+        if isinstance(place, Node):
+            return self.path + under + place.name, ""
+        return ("", f"{self.path[:-1]}#{place.index}") if place is not None else ("", "")
 
     @cached_property
     def live(self) -> tuple[Edge, ...]:

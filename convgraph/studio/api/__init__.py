@@ -1,0 +1,12 @@
+"""The studio over HTTP: one module for each kind of thing, with a `router`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+
+def routers() -> list[APIRouter]:
+    """Everything that is served under `/api` and `/v1`."""
+    from convgraph.studio.api import graphs, session
+
+    return [session.router, graphs.router]
