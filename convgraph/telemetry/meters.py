@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from convgraph.messages import Usage
@@ -35,13 +36,18 @@ class Meters:
         meter.create_observable_counter(c.RUNS, [told(self._runs)], "{run}", "Runs that stopped, by how they did")
         meter.create_observable_counter(c.SPENT, [told(self._cost)], "USD", "What models were paid")
 
-    def model_call(self, who: Mapping[str, Any], answered: str | None, usage: Usage, seconds: float, failed: str | None) -> None:
-        """A model was asked, and `answered` is what it calls itself. An answer from a cache was no call: it has used nothing."""
+    def model_call(
+        self, who: Mapping[str, Any], answered: str | None, usage: Usage, seconds: float, failed: str | None, where: Context
+    ) -> None:
+        """A model was asked, and `answered` is what it calls itself. An answer from a cache was no call: it has used nothing.
+
+        `where` is the context of the call, so that a measurement that is kept as an example leads to its span.
+        """
         about = who if answered is None else {**who, c.RESPONSE_MODEL: answered}
-        self._seconds.record(seconds, about if failed is None else {**about, c.ERROR_TYPE: failed})
+        self._seconds.record(seconds, about if failed is None else {**about, c.ERROR_TYPE: failed}, where)
         if usage.calls:
-            self._tokens.record(usage.input_tokens, {**about, c.TOKEN_TYPE: "input"})
-            self._tokens.record(usage.output_tokens, {**about, c.TOKEN_TYPE: "output"})
+            self._tokens.record(usage.input_tokens, {**about, c.TOKEN_TYPE: "input"}, where)
+            self._tokens.record(usage.output_tokens, {**about, c.TOKEN_TYPE: "output"}, where)
         if usage.usd:
             self._cost.add(usage.usd, (c.PROVIDER, who[c.PROVIDER]), (c.REQUEST_MODEL, who[c.REQUEST_MODEL]))
 

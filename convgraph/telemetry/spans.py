@@ -18,6 +18,7 @@ from opentelemetry import context as current
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
+from convgraph.graph.machine import ErrorInfo
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,
@@ -57,6 +58,15 @@ _FAILED = frozenset({"failed", "stuck"})
 
 
 @dataclass(slots=True)
+class _Over:
+    """What is over, and not yet written down: how to say what came of it, and when it ended."""
+
+    span: LazySpan
+    say: Callable[[], None]
+    ended: int
+
+
+@dataclass(slots=True)
 class _Open:
     """A span that is open: when it began, the context of what lies inside, and how to leave that where it was made current."""
 
@@ -79,8 +89,9 @@ class RunSpans(Watch):
         self._open: dict[str, _Open] = {}
         self._choices: dict[str, Choice] = {}
         self._models: dict[int, tuple[Model, dict[str, Any], dict[str, Any]]] = {}
-        self._unfinished: list[Callable[[], None]] = []
+        self._over: list[_Over] = []
         self._reminded = False
+        self._keeps_up = False
         self._lock = threading.RLock()
         self._loop = asyncio.get_running_loop()
         self._usage = NO_USAGE
@@ -147,7 +158,8 @@ class RunSpans(Watch):
             about[c.INPUT_MESSAGES] = content.asked(request)
             if request.system:
                 about[c.INSTRUCTIONS] = content.instructions(request)
-        self._loop.call_soon(self._catch_up)  # which is when the run waits for the answer
+        if self._over:
+            self._loop.call_soon(self._catch_up)  # which is when the run waits for the answer
         key = self._key(path, "model", model.name, ordinal)
         self._begin(key, f"chat {model.name}", about, SpanKind.CLIENT, enter=True).model = model
 
@@ -193,16 +205,13 @@ class RunSpans(Watch):
             return f"{path}/@model:{name}.{ordinal}"
         return opened_path(path, kind, name, ordinal)
 
-    def _begin(self, key: str, name: str, about: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL, *, enter: bool) -> _Open:
+    def _begin(self, key: str, name: str, about: dict[str, Any], kind: SpanKind = SpanKind.INTERNAL, *, enter: bool) -> _Open:
         """Open a span inside the nearest one around it; with `enter`, it is current in the task that calls."""
         outside, now = self._context_around(key), time.time_ns()
-        span = self._lazy(name, outside, kind, about, now)
+        span = LazySpan(self._tracer, self._lock, name, outside, kind, about, now)
         inside = set_span_in_context(span, outside)
         opened = self._open[key] = _Open(span, now, inside, current.attach(inside) if enter else None)
         return opened
-
-    def _lazy(self, name: str, outside: Context, kind: SpanKind, about: Mapping[str, Any], began: int) -> LazySpan:
-        return LazySpan(partial(self._tracer.start_span, name, outside, kind, about, start_time=began), self._lock)
 
     def _context_around(self, key: str) -> Context:
         key = around(key)
@@ -219,7 +228,7 @@ class RunSpans(Watch):
         """The span of a choice that somebody is asked for, opened when the first is."""
         outside, choice = self._context_around(key), self._choices[key[:-1]]
         about = {**self._common, c.CANDIDATES: choice.targets, c.PATH: key}
-        span = self._lazy("convgraph.select", outside, SpanKind.INTERNAL, about, choice.began)
+        span = LazySpan(self._tracer, self._lock, "convgraph.select", outside, SpanKind.INTERNAL, about, choice.began)
         opened = self._open[key] = _Open(span, choice.began, set_span_in_context(span, outside))
         return opened
 
@@ -228,23 +237,29 @@ class RunSpans(Watch):
         if opened.token is not None:
             current.detach(opened.token)
 
-    def _soon(self, finish: Callable[[], None]) -> None:
+    def _soon(self, span: LazySpan, say: Callable[[], None], ended: int) -> None:
         """Write down what is over when there is time for it: as the next model has been asked, or a little later in any case."""
-        self._unfinished.append(finish)
+        self._over.append(_Over(span, say, ended))
         if not self._reminded:
             self._reminded = True
             self._loop.call_later(_LATEST, self._remind)
 
     def _remind(self) -> None:
-        self._reminded = False
-        self._catch_up()
+        if self._keeps_up:  # the next model is asked soon, too: until then others need the processor
+            self._keeps_up = False
+            self._loop.call_later(_LATEST, self._remind)
+        else:
+            self._reminded = False
+            self._catch_up()
 
     def _catch_up(self) -> None:
-        unfinished, self._unfinished = self._unfinished, []
-        for finish in unfinished:
-            finish()
-        for opened in self._open.values():
-            _ = opened.span.made
+        """Write down what is over. What lies around something is over after it: all is said of it before it is made as a parent."""
+        self._keeps_up = self._reminded
+        over, self._over = self._over, []
+        for one in reversed(over):
+            one.say()
+        for one in over:
+            one.span.end(one.ended)
 
     def _fail(self, span: Span, error_type: str, message: str = "") -> None:
         span.set_attribute(c.ERROR_TYPE, error_type)
@@ -261,50 +276,52 @@ class RunSpans(Watch):
                 self._fail(opened.span, error_type)
             opened.span.end()
 
-    def _say_choice(self, span: Span, event: Stepped | Moved, choice: Choice | None, asked: _Open | None, now: int) -> None:
-        """Say where the conversation goes from there: on the span of what was before, and on that of the asking, if there is one."""
-        about = selection(event, choice)
-        span.set_attributes(about)
-        if asked is not None:
-            asked.span.set_attributes(about)
-            asked.span.end(now)
-
     def _stepped(self, event: Stepped) -> None:
-        key = without_attempts(event.path)
+        now, key = time.time_ns(), without_attempts(event.path)
         opened = self._open.pop(key, None)
         choice, asked = self._choices.pop(key, None), self._open.pop(f"{key}>", None)
-        if opened is not None:
-            if event.error is not None or event.limit is not None:
-                self._close_inside(key, event.error.type if event.error is not None else "limit")
-            self._leave(opened)
-            self._soon(partial(self._finish_turn, opened, event, choice, asked, time.time_ns()))
-        self._count_turn(event.node, event.error.type if event.error is not None else None)
+        if opened is None:
+            self._count_turn(event.node, event.error)
+            return
+        if event.error is not None or event.limit is not None:
+            self._close_inside(key, event.error.type if event.error is not None else "limit")
+        self._leave(opened)
+        if asked is not None:
+            self._soon(asked.span, partial(self._say_choice, asked.span, event, choice), now)
+        self._soon(opened.span, partial(self._say_turn, opened.span, event, choice), opened.began + int(event.seconds * 1e9))
 
-    def _finish_turn(self, opened: _Open, event: Stepped, choice: Choice | None, asked: _Open | None, now: int) -> None:
-        if event.target is not None:
-            self._say_choice(opened.span, event, choice, asked, now)
+    def _say_turn(self, span: Span, event: Stepped, choice: Choice | None) -> None:
+        self._say_choice(span, event, choice)
         if event.error is not None:
-            self._fail(opened.span, event.error.type, event.error.message)
+            self._fail(span, event.error.type, event.error.message)
         elif not event.messages:
-            opened.span.set_attribute(c.DECLINED, True)
-        opened.span.end(opened.began + int(event.seconds * 1e9))
+            span.set_attribute(c.DECLINED, True)
+        self._count_turn(event.node, event.error)
+
+    def _say_choice(self, span: Span, event: Stepped | Moved, choice: Choice | None) -> None:
+        """Say where the conversation goes: on the span of what was before, and on that of the asking, if there is one."""
+        if event.target is not None:
+            span.set_attributes(selection(event, choice))
+
+    def _count_turn(self, node: str, error: ErrorInfo | None) -> None:
+        self._meters.turn(self._run.graph, node, error.type if error is not None else None)
 
     def _branch_finished(self, event: BranchFinished) -> None:
         opened = self._open.pop(without_attempts(event.path), None)
-        if opened is not None:
-            self._leave(opened)
-            opened.span.end()
-        self._count_turn(event.node, None)
-
-    def _count_turn(self, node: str, error_type: str | None) -> None:
-        self._meters.turn(self._run.graph, node, error_type)
+        if opened is None:
+            self._count_turn(event.node, None)
+            return
+        self._leave(opened)
+        self._soon(opened.span, partial(self._count_turn, event.node, None), time.time_ns())
 
     def _moved(self, event: Moved) -> None:
         """Who begins: said on the span of the conversation that begins."""
         key = without_attempts(event.path)
         inside = self._open.get(around(key))
         choice, asked = self._choices.pop(key, None), self._open.pop(f"{key}>", None)
-        self._say_choice(self._root if inside is None else inside.span, event, choice, asked, time.time_ns())
+        self._say_choice(self._root if inside is None else inside.span, event, choice)
+        if asked is not None:
+            self._soon(asked.span, partial(self._say_choice, asked.span, event, choice), time.time_ns())
 
     def _effect_started(self, event: EffectStarted) -> None:
         key = self._key(event.path, event.effect, event.name, event.ordinal)
@@ -322,14 +339,13 @@ class RunSpans(Watch):
         if opened is None:  # it was asked for before the run stopped, or is nothing that takes time
             return
         if event.effect == "model":
-            self._usage = self._usage + event.usage
             choice = self._choices.get(without_attempts(event.path)[:-1]) if is_choice(event.path) else None
             if choice is not None and event.error is None:
                 choice.answers.append((event.result["content"], recorded_distribution(event.result)))
         self._leave(opened)
-        self._soon(partial(self._finish_effect, opened, event, time.time_ns()))
+        self._soon(opened.span, partial(self._say_effect, opened, event), time.time_ns())
 
-    def _finish_effect(self, opened: _Open, event: EffectFinished, now: int) -> None:
+    def _say_effect(self, opened: _Open, event: EffectFinished) -> None:
         span = opened.span
         if opened.model is not None:
             self._say_answer(opened, opened.model, event)
@@ -339,15 +355,16 @@ class RunSpans(Watch):
             span.set_attribute(c.TOOL_RESULT, content.as_text(event.result))
         if event.error is not None:
             self._fail(span, event.error.type, event.error.message)
-        span.end(now)
 
     def _say_answer(self, opened: _Open, model: Model, event: EffectFinished) -> None:
         about = answer(event, said=self._content)
         if opened.first_chunk:
             about[c.FIRST_CHUNK] = (opened.first_chunk - opened.began) / 1e9
         opened.span.set_attributes(about)
+        self._usage = self._usage + event.usage
         failed = event.error.type if event.error is not None else None
-        self._meters.model_call(self._facts(model)[1], about.get(c.RESPONSE_MODEL), event.usage, event.seconds, failed)
+        who, called_itself = self._facts(model)[1], about.get(c.RESPONSE_MODEL)
+        self._meters.model_call(who, called_itself, event.usage, event.seconds, failed, opened.inside)
 
     def _delta(self, event: Delta) -> None:
         prefix = f"{without_attempts(event.path)}/@model:"
