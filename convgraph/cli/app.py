@@ -37,6 +37,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("runs", journal_commands.runs),
     ("show", journal_commands.show),
     ("explain", journal_commands.explain),
+    ("label", journal_commands.label),
     ("delete", journal_commands.delete),
     ("prune", journal_commands.prune),
     ("facts", fact_commands.facts),

@@ -1,4 +1,4 @@
-"""The commands that look at runs, and those that throw them away: runs, show, explain, delete, prune."""
+"""The commands that look at runs, call them something, and throw them away: runs, show, explain, label, delete, prune."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def runs(
     *,
     status: Annotated[str | None, typer.Option("--status", metavar="STATUS", help="Only runs that are finished, waiting, failed …")] = None,
     graph: Annotated[str | None, typer.Option("--graph", metavar="NAME", help="Only runs of the graph of this name.")] = None,
+    label: Annotated[str | None, typer.Option("--label", metavar="LABEL", help="Only runs with this label.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="The newest N.")] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="RUN_ID", help="Only runs that are listed after this one.")] = None,
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
@@ -26,9 +28,15 @@ def runs(
 
     output = Output(as_json=as_json)
     with existing(store) as opened:
-        found = opened.runs(status=status, graph=graph, limit=limit)  # type: ignore[arg-type]  # the store refuses an unknown status
-    rows = [[run.run_id, run.status, run.graph, _when(run.updated), " ".join(run.reason.split())] for run in found]
-    output.line(table(["run", "status", "graph", "changed", "reason"], rows) if rows else "no runs")
+        found = opened.runs(
+            status=status,  # type: ignore[arg-type]  # the store refuses an unknown status
+            graph=graph,
+            label=label,
+            limit=limit,
+            before=before,
+        )
+    rows = [[run.run_id, run.status, run.graph, _when(run.updated), ", ".join(run.labels), " ".join(run.reason.split())] for run in found]
+    output.line(table(["run", "status", "graph", "changed", "labels", "reason"], rows) if rows else "no runs")
     output.result({"runs": [run_document(run) for run in found], "store": store})
     return 0
 
@@ -56,6 +64,8 @@ def show(
     told = transcript(recorded, inside=inside)
     output.line(f"run {run_id} of {info.graph}, {info.status}{f': {info.reason}' if info.reason else ''}")
     output.line(f"began {_when(info.created)}, changed {_when(info.updated)}" + (f", started with {info.target}" if info.target else ""))
+    if info.labels:
+        output.line(f"labelled {', '.join(info.labels)}")
     if info.parent:
         output.line(f"forked from {info.parent} at step {info.parent_step}")
     if events:
@@ -127,6 +137,26 @@ def explain(
             "error": explained.error,
         }
     )
+    return 0
+
+
+def label(
+    run_id: o.RunId,
+    labels: Annotated[list[str] | None, typer.Argument(metavar="[LABEL...]", help="All that it is to have; none takes them away.")] = None,
+    *,
+    store: o.StoreUrl = o.DEFAULT_STORE,
+    as_json: o.AsJson = False,
+) -> int:
+    """Label a run, to find it by.
+
+    The labels take the place of those that it has; `runs --label LABEL` lists the runs that have one.
+    """
+    output = Output(as_json=as_json)
+    with existing(store) as opened:
+        opened.label(run_id, labels or ())
+        info = asyncio.run(opened.info(run_id))
+    output.line(f"run {run_id} is labelled {', '.join(info.labels)}" if info.labels else f"run {run_id} has no labels")
+    output.result({"run_id": run_id, "labels": list(info.labels)})
     return 0
 
 

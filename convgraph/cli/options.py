@@ -26,6 +26,7 @@ Graph: TypeAlias = Annotated[str | None, typer.Option("--graph", metavar="TARGET
 Allow: TypeAlias = Annotated[
     list[str] | None, typer.Option("--allow", metavar="MODULE", help="A module from which a YAML graph may import (repeatable).")
 ]
+Labels: TypeAlias = Annotated[list[str] | None, typer.Option("--label", metavar="LABEL", help="Label the run, to find it by (repeatable).")]
 NoInput: TypeAlias = Annotated[bool, typer.Option("--no-input", help="Ask nobody at the terminal: a question lets the run wait.")]
 MaxTurns: TypeAlias = Annotated[int | None, typer.Option("--max-turns", metavar="N", help="Limit: turns.")]
 MaxSeconds: TypeAlias = Annotated[float | None, typer.Option("--max-seconds", metavar="S", help="Limit: seconds of running.")]

@@ -92,7 +92,7 @@ def question_document(question: OpenQuestion) -> dict[str, Any]:
 def run_document(info: RunInfo) -> dict[str, Any]:
     """A run as a store lists it, as JSON values. Times are seconds since 1970."""
     names = ("run_id", "status", "graph", "reason", "created", "updated", "target", "fingerprint", "parent", "parent_step")
-    return {name: getattr(info, name) for name in names}
+    return {**{name: getattr(info, name) for name in names}, "labels": list(info.labels)}
 
 
 def spent(usage: Usage) -> str:

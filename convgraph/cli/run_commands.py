@@ -34,6 +34,7 @@ def run(
     store: o.StoreUrl = o.DEFAULT_STORE,
     run_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="A name for the run, instead of a made one.")] = None,
     state: Annotated[str | None, typer.Option("--state", metavar="JSON", help="The initial state: JSON, or @file.")] = None,
+    label: o.Labels = None,
     allow: o.Allow = None,
     max_turns: o.MaxTurns = None,
     max_seconds: o.MaxSeconds = None,
@@ -59,7 +60,15 @@ def run(
 
     def work(human: Human, listener: Callable[[Any], None]) -> Awaitable[RunResult]:
         return graph.arun(
-            begin, state=initial, store=store, run_id=name, limits=limits, human=human, target=absolute(target), listener=listener
+            begin,
+            state=initial,
+            store=store,
+            run_id=name,
+            limits=limits,
+            human=human,
+            target=absolute(target),
+            listener=listener,
+            labels=label or (),
         )
 
     return conduct.through(work)

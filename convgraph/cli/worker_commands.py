@@ -48,6 +48,7 @@ def submit(
     state: Annotated[str | None, typer.Option("--state", metavar="JSON", help="The initial state: JSON, or @file.")] = None,
     queue: Annotated[str, typer.Option("--queue", metavar="NAME", help="Whose workers go on with it.")] = "default",
     priority: Annotated[int, typer.Option("--priority", metavar="N", help="Of two that wait, the smaller number is first.")] = 0,
+    label: o.Labels = None,
     allow: o.Allow = None,
     max_turns: o.MaxTurns = None,
     max_seconds: o.MaxSeconds = None,
@@ -71,6 +72,7 @@ def submit(
         target=absolute(target),
         queue=queue,
         priority=priority,
+        labels=label or (),
     )
     output.line(name)
     output.result({"run_id": name, "status": "ready", "graph": graph.name, "queue": queue, "priority": priority})

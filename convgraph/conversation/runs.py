@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ class GraphRuns(GraphViews):
         target: str = "",
         cache: Cache | None = None,
         listener: Callable[[Any], None] | None = None,
+        labels: Collection[str] = (),
     ) -> RunResult:
         """Run the conversation until it stops.
 
@@ -62,13 +63,14 @@ class GraphRuns(GraphViews):
         None keeps it in memory. `run_id`: a name of one's own. `limits`: instead of the graph's. `human`: how people
         are asked (`auto`, `console`, `park`, a callable; or a mapping of these, by the people's names). `durability`:
         `step` writes as it goes, `exit` when the run stops. `cache`: where models' answers are looked up first, and kept
-        (see `Cache`). `listener`: called with each event as it happens, before it is durable.
+        (see `Cache`). `listener`: called with each event as it happens, before it is durable. `labels`: by which the run can be
+        found in its store (see `Store.label`).
 
         Returns a `RunResult`; a run that fails is a result with status `failed`, not an exception. Raises
         `CheckFailed`, `InputError` and `StoreError` before anything is written.
         """
         program, options = self._sound_program(), Options(deps, human, durability, listener, target, through=_through(cache))
-        beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), options)
+        beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), options, labels)
         async with as_store(store) as opened:
             return await self._tracked(beginning.run_id, lifecycle.start(program, beginning, opened, options), options)
 
@@ -87,6 +89,7 @@ class GraphRuns(GraphViews):
         target: str = "",
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
+        labels: Collection[str] = (),
     ) -> str:
         """Make a run in a store without beginning it: it is `ready`, for a worker or for `resume`. Returns its id.
 
@@ -95,7 +98,7 @@ class GraphRuns(GraphViews):
         `RunExists` and `StoreError` before anything is written.
         """
         program = self._sound_program()
-        beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), Options(target=target))
+        beginning = prepared(program, input, state, run_id, _checked_limits_or_none(limits), Options(target=target), labels)
         async with as_store(store) as opened:
             return await lifecycle.submit(program, beginning, opened, target, queue, priority)
 

@@ -12,6 +12,9 @@ from convgraph.errors import AnswerError, InputError
 from convgraph.journal.events import Question
 from convgraph.json_schema import check_schema, faults
 
+ABOUT = "x-about"
+"""Where a question's schema says as data what its prompt says in words. It is shown, and no part of what makes a question the same."""
+
 
 def schema_of(kind: Any, where: str) -> dict[str, Any]:
     """The JSON schema of what a question asks for: a type, a pydantic model, or a JSON schema as it is. Raises `InputError`."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count, islice
 from typing import Any
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Moved, Recorded, Stepped
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, check_part, is_wanted
+from convgraph.journal.labels import checked_labels
+from convgraph.journal.listing import Page, Wanted
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store, check_part, is_wanted
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo
 
@@ -33,6 +36,7 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
+        self._keys = count()
         self._contents: dict[str, str] = {}
         self._workers: dict[str, tuple[WorkerInfo, float]] = {}
 
@@ -55,9 +59,10 @@ class MemoryStore(Store):
             target=run.target,
             queue=run.queue,
             priority=run.priority,
+            labels=run.labels,
         )
         first = run.parent_seq + 1 if run.parent else 0
-        made = self._runs[run.run_id] = _Run(info, run.parent_seq, first, len(self._runs), claimed=claim)
+        made = self._runs[run.run_id] = _Run(info, run.parent_seq, first, next(self._keys), claimed=claim)
         taken = Claim(run.run_id, made.key, 1, first)
         await self.append(taken, events, contents)
         return taken
@@ -115,25 +120,17 @@ class MemoryStore(Store):
     async def content(self, digest: str) -> str | None:
         return self._contents.get(digest)
 
-    async def aruns(
-        self,
-        *,
-        status: RunStatus | None = None,
-        graph: str | None = None,
-        parent: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
-    ) -> list[RunInfo]:
-        check_filters(status, limit)
-        found = [
-            info
-            for info in map(_listed, reversed(self._runs.values()))
-            if (status is None or info.status == status)
-            and (graph is None or info.graph == graph)
-            and (parent is None or info.parent == parent)
-            and (since is None or info.updated >= since)
-        ]
-        return found[:limit]
+    async def page(self, wanted: Wanted, size: int | None, below: int | None) -> Page:
+        runs = (run for run in reversed(self._runs.values()) if below is None or run.key < below)
+        found = ((run.key, info) for run in runs if wanted.fits(info := _listed(run)))
+        return list(islice(found, size))
+
+    async def place_of(self, run_id: str) -> int:
+        return self._run(run_id).key
+
+    async def alabel(self, run_id: str, labels: Collection[str]) -> None:
+        wanted, run = checked_labels(labels), self._run(run_id)
+        run.info = replace(run.info, labels=wanted)
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         runs = [self._run(run_id)] if run_id is not None else list(self._runs.values())

@@ -14,6 +14,8 @@ from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
+from convgraph.journal.labels import checked_labels, labels_text
+from convgraph.journal.listing import POSTGRES, Page, Wanted, page_query
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.postgres_appends import Append
@@ -27,6 +29,8 @@ from convgraph.journal.postgres_statements import (
     asked,
     beat,
     delete,
+    index_labels,
+    label,
     leave,
     listed,
     note,
@@ -89,9 +93,9 @@ class PostgresStore(Store):
         def work(cursor: Cursor[Any], _again: bool) -> int:
             cursor.execute(
                 "INSERT INTO runs(namespace, run_id, made, graph, status, reason, fingerprint, created, updated, epoch, owner, lease,"
-                " parent, parent_step, parent_seq, first_seq, target, queue, priority, seal)"
+                " parent, parent_step, parent_seq, first_seq, target, queue, priority, labels, seal)"
                 " VALUES(%s,%s,%s,%s,%s,'',%s,unix_now(),unix_now(),1,%s,"
-                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
+                " clock_timestamp() + make_interval(secs => %s),%s,%s,%s,%s,%s,%s,%s,%s,%s) ON CONFLICT (namespace, run_id) DO NOTHING",
                 (
                     self._namespace,
                     run.run_id,
@@ -108,6 +112,7 @@ class PostgresStore(Store):
                     seal.shown(run.target),
                     run.queue,
                     run.priority,
+                    seal.labels(labels_text(run.labels)),
                     row_seal,
                 ),
             )
@@ -119,6 +124,7 @@ class PostgresStore(Store):
                 [(key, *body) for body in bodies],
             )
             taken.key = key
+            index_labels(cursor, self._namespace, sealing, key, run.labels)
             self._put(cursor, kept)
             note(cursor, taken, taken.next_seq - 1, notable)
             return key
@@ -222,27 +228,24 @@ class PostgresStore(Store):
         row = await self._reads.do(lambda cursor: one(cursor, wanted, (self._namespace, name)))
         return self._reads.seal.opened_content(digest, row[0]) if row is not None else None
 
-    async def aruns(
-        self,
-        *,
-        status: RunStatus | None = None,
-        graph: str | None = None,
-        parent: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
-    ) -> list[RunInfo]:
-        check_filters(status, limit)
-        stored = "running" if status == "interrupted" else status
-        given = {"status": stored, "graph": graph, "parent": parent}
-        wanted = {name: value for name, value in given.items() if value is not None}
-        where = "".join(f" AND {name}=%s" for name in wanted) + (" AND updated>=%s" if since is not None else "")
-        values = [self._namespace, *wanted.values(), *([since] if since is not None else [])]
-        # Whether a run is running or interrupted is seen from its owner, so those have to be looked at before they are counted.
-        cut = limit is not None and status not in ("running", "interrupted")
-        query = f"{LISTED}{where} ORDER BY id DESC{' LIMIT %s' if cut else ''}"
-        rows = await self._reads.do(lambda cursor: cursor.execute(query.encode(), [*values, *([limit] if cut else [])]).fetchall())
-        found = [info for info in (listed(row, self._reads.seal) for row in rows) if status is None or info.status == status]
-        return found[:limit]
+    async def page(self, wanted: Wanted, size: int | None, below: int | None) -> Page:
+        sealed = (await self._reads.sealing()).encrypted
+        query, values = page_query(POSTGRES, self._namespace, wanted, size, below, sealed=sealed)
+        statement = query.replace("?", "%s").encode()
+        rows = await self._reads.do(lambda cursor: cursor.execute(statement, values).fetchall())
+        return [(key, listed(row, self._reads.seal)) for key, *row in rows]
+
+    async def place_of(self, run_id: str) -> int:
+        wanted = "SELECT id FROM runs WHERE namespace=%s AND run_id=%s"
+        row = await self._reads.do(lambda cursor: one(cursor, wanted, (self._namespace, run_id)))
+        if row is None:
+            raise self._not_found(run_id)
+        return row[0]
+
+    async def alabel(self, run_id: str, labels: Collection[str]) -> None:
+        wanted, sealing = checked_labels(labels), await self._reads.sealing()
+        if not await self._writes.do(lambda cursor, _again: label(cursor, self._namespace, sealing, run_id, wanted)):
+            raise self._not_found(run_id)
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:

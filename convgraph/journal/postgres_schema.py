@@ -71,7 +71,14 @@ CREATE TABLE rate_admissions(
 CREATE INDEX rate_admissions_by_time ON rate_admissions(name, at);
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES, _SEALING, _LIMITS)
+# What a run is labelled with stands in its row; by `labelled`, runs of a label are found where it can be read.
+_LABELS = """
+ALTER TABLE runs ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+CREATE TABLE labelled(namespace TEXT NOT NULL, label TEXT NOT NULL, run BIGINT NOT NULL, PRIMARY KEY(namespace, label, run));
+CREATE INDEX labelled_by_run ON labelled(run);
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, _QUEUES, _SEALING, _LIMITS, _LABELS)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

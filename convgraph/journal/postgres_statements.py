@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
+from convgraph.journal.labels import labels_text
 from convgraph.journal.rows import asked_of, open_question, run_info
 from convgraph.journal.sealing import RunRow, StoreSeal
 from convgraph.journal.store import ENDED, Claim, OpenQuestion, RunInfo
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 LISTED: LiteralString = (
     "SELECT run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, parent, parent_step, target,"
-    " queue, priority, parent_seq, first_seq, seal, lease < clock_timestamp() FROM runs WHERE namespace=%s"
+    " queue, priority, labels, parent_seq, first_seq, seal, lease < clock_timestamp() FROM runs WHERE namespace=%s"
 )
 """The columns of a `RunRow`, and whether the owner's lease has run out."""
 
@@ -27,7 +28,8 @@ EVENTS: LiteralString = (
 
 QUESTIONS: LiteralString = (
     "SELECT r.run_id, r.graph, r.status, r.reason, r.fingerprint, r.created, r.updated, r.epoch, r.owner, r.parent, r.parent_step,"
-    " r.target, r.queue, r.priority, r.parent_seq, r.first_seq, r.seal, q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due"
+    " r.target, r.queue, r.priority, r.labels, r.parent_seq, r.first_seq, r.seal,"
+    " q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due"
     " FROM questions q JOIN runs r ON r.id=q.run WHERE r.namespace=%s AND (%s::text IS NULL OR r.run_id=%s)"
 )
 """The columns of the `RunRow` whose question it is, and the question's."""
@@ -92,9 +94,29 @@ def delete(cursor: Cursor[Any], namespace: str, run_ids: Sequence[str]) -> None:
     for statement in (
         "DELETE FROM events WHERE run=ANY(%s)",
         "DELETE FROM questions WHERE run=ANY(%s)",
+        "DELETE FROM labelled WHERE run=ANY(%s)",
         "DELETE FROM runs WHERE id=ANY(%s)",
     ):
         cursor.execute(statement.encode(), (keys,))
+
+
+def label(cursor: Cursor[Any], namespace: str, seal: StoreSeal, run_id: str, labels: Sequence[str]) -> bool:
+    """Give a run these labels in place of those it has. False where there is no such run."""
+    row = one(cursor, f"{LISTED} AND run_id=%s FOR UPDATE", (namespace, run_id))
+    if row is None:
+        return False
+    sealed = seal.run(RunRow(*row[:-1])).labels(labels_text(labels))
+    key = one(cursor, "UPDATE runs SET labels=%s WHERE namespace=%s AND run_id=%s RETURNING id", (sealed, namespace, run_id))[0]
+    cursor.execute("DELETE FROM labelled WHERE run=%s", (key,))
+    index_labels(cursor, namespace, seal, key, labels)
+    return True
+
+
+def index_labels(cursor: Cursor[Any], namespace: str, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:
+    """Have a run found by its labels; where they are sealed, they are looked for row by row."""
+    if labels and not seal.encrypted:
+        rows = [(namespace, label, key) for label in labels]
+        cursor.executemany("INSERT INTO labelled VALUES(%s,%s,%s) ON CONFLICT DO NOTHING", rows)
 
 
 def beat(cursor: Cursor[Any], namespace: str, worker: WorkerInfo) -> None:

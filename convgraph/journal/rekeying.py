@@ -93,6 +93,10 @@ def _rekey_run(tables: Tables, store: SealedStore, key: int, row: RunRow) -> int
             (*parts, key, name, prompt, answer),
         )
         sealed += 1
+    if row.labels and not row.labels.startswith(newest):
+        again = run.labels(store.opened_row(row).labels)
+        tables.execute("UPDATE runs SET labels=? WHERE id=? AND labels=?", (again, key, row.labels))
+        sealed += 1
     if f"~{newest}" not in row.seal:
         assert isinstance(run, SealedRun)
         again = run.row_seal(row.status, store.opened_row(row).reason, row.epoch, run.last)
@@ -130,7 +134,9 @@ def _encrypt(tables: Tables, store: SealedStore) -> int:
             tables.execute("UPDATE questions SET prompt=?, schema=?, answer=? WHERE run=? AND id=?", (*parts, key, name))
             sealed += 1
         row_seal = run.row_seal(row.status, row.reason, row.epoch, last)
-        tables.execute("UPDATE runs SET reason='', fingerprint='', target='', seal=? WHERE id=?", (row_seal, key))
+        asked = "UPDATE runs SET reason='', fingerprint='', target='', labels=?, seal=? WHERE id=?"
+        tables.execute(asked, (run.labels(row.labels), row_seal, key))
+        tables.execute("DELETE FROM labelled WHERE run=?", (key,))
         sealed += 1
     for digest, body in tables.execute(f"SELECT digest, body FROM contents WHERE {tables.mine}", (tables.namespace,)):  # noqa: S608
         again = (store.content_name(digest), store.content(digest, body), tables.namespace, digest)
@@ -253,7 +259,7 @@ def _postgres_tables(url: str) -> Generator[Tables]:
             "namespace=?",
             execute,
             connection.transaction,
-            ("LOCK TABLE runs, events, contents, questions, sealing IN ACCESS EXCLUSIVE MODE",),
+            ("LOCK TABLE runs, events, contents, questions, labelled, sealing IN ACCESS EXCLUSIVE MODE",),
             ("VACUUM runs", "VACUUM events", "VACUUM contents", "VACUUM questions"),
-            ("VACUUM FULL runs", "VACUUM FULL events", "VACUUM FULL contents", "VACUUM FULL questions"),
+            ("VACUUM FULL runs", "VACUUM FULL events", "VACUUM FULL contents", "VACUUM FULL questions", "VACUUM FULL labelled"),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from convgraph.errors import Fenced, StoreCorrupt
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Question
+from convgraph.journal.labels import labels_in, labels_text
 from convgraph.journal.ownership import has_died
 from convgraph.journal.sealing import RunRow, RunSeal
 from convgraph.journal.store import Claim, NewRun, OpenQuestion, RunInfo
@@ -21,15 +22,15 @@ def is_notable(event: Event) -> bool:
 
 def run_info(row: RunRow, *, expired: bool) -> RunInfo:
     """A run as it is listed. `expired`: whether its owner's lease has run out."""
-    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin, _parent_seq, _first_seq, _seal = row
+    run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin, labels, _parent_seq, _first_seq, _seal = row
     if status == "running" and (not owner or expired or has_died(owner)):
         status = "interrupted"
-    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin)  # type: ignore[arg-type]
+    return RunInfo(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, *origin, labels_in(labels))  # type: ignore[arg-type]
 
 
 def new_row(run: NewRun, status: str, first_seq: int) -> RunRow:
     """The row of a new run, but for its times, its owner, and its seal."""
-    origin = (run.parent, run.parent_step, run.target, run.queue, run.priority, run.parent_seq, first_seq)
+    origin = (run.parent, run.parent_step, run.target, run.queue, run.priority, labels_text(run.labels), run.parent_seq, first_seq)
     return RunRow(run.run_id, run.graph, status, "", run.fingerprint, 0.0, 0.0, 1, "", *origin, "")
 
 

@@ -38,6 +38,7 @@ class RunRow(NamedTuple):
     target: str
     queue: str
     priority: int
+    labels: str
     parent_seq: int
     first_seq: int
     seal: str
@@ -58,6 +59,10 @@ class RunSeal:
 
     def shown(self, text: str) -> str:
         """What stands in a column that anybody can read: the text, where nothing is encrypted."""
+        return text
+
+    def labels(self, text: str) -> str:
+        """The run's labels as they are written: apart from the row's seal, so that they can be changed while the run is running."""
         return text
 
     def row_seal(self, status: str, reason: str, epoch: int, last: int) -> str:
@@ -169,7 +174,7 @@ class SealedStore(StoreSeal):
     def opened_row(self, row: Sequence[Any]) -> RunRow:
         stored = RunRow(*row)
         run, reason = self._opened(stored)
-        return stored._replace(reason=reason, fingerprint=run.fingerprint, target=run.target)
+        return stored._replace(reason=reason, fingerprint=run.fingerprint, target=run.target, labels=run.opened_labels(stored.labels))
 
     def content_name(self, digest: str) -> str:
         return hidden_name(self.secret, "content", digest)
@@ -212,6 +217,16 @@ class SealedRun(RunSeal):
     def shown(self, text: str) -> str:
         del text
         return ""
+
+    def labels(self, text: str) -> str:
+        return self.cipher.seal(text, "labels") if text else ""
+
+    def opened_labels(self, text: str) -> str:
+        """The run's labels as they were before. Raises `StoreCorrupt`."""
+        try:
+            return self.cipher.open(text, "labels") if text else ""
+        except Unsealable as error:
+            raise StoreCorrupt(f"the labels of run {self.run_id!r} cannot be trusted: {error}", self.run_id) from None
 
     def place(self, status: str, epoch: int) -> tuple[Any, ...]:
         """What the row says in columns that anybody can read, and nobody can change without its being noticed."""

@@ -21,6 +21,8 @@ from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
+from convgraph.journal.labels import checked_labels, labels_text
+from convgraph.journal.listing import SQLITE, Page, Wanted, page_query
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, open_question, run_info
@@ -34,9 +36,7 @@ from convgraph.journal.store import (
     NewRun,
     OpenQuestion,
     RunInfo,
-    RunStatus,
     Store,
-    check_filters,
     check_part,
     is_wanted,
 )
@@ -113,7 +113,8 @@ class SqliteStore(Store):
             try:
                 made = db.execute(
                     "INSERT INTO runs(run_id, graph, status, reason, fingerprint, created, updated, epoch, owner, lease, parent,"
-                    " parent_step, parent_seq, first_seq, target, queue, priority, seal) VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?,?,?,?)",
+                    " parent_step, parent_seq, first_seq, target, queue, priority, labels, seal)"
+                    " VALUES(?,?,?,'',?,?,?,1,?,?,?,?,?,?,?,?,?,?,?)",
                     (
                         run.run_id,
                         run.graph,
@@ -130,6 +131,7 @@ class SqliteStore(Store):
                         seal.shown(run.target),
                         run.queue,
                         run.priority,
+                        seal.labels(labels_text(run.labels)),
                         row_seal,
                     ),
                 )
@@ -137,6 +139,7 @@ class SqliteStore(Store):
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
             taken.key = made.lastrowid or 0
             db.executemany(_INSERT, [(taken.key, seq, 1, now, kind, body) for seq, kind, body in rows])
+            _index_labels(db, self._seal, taken.key, run.labels)
             _put(db, kept)
             _note(db, taken, first + len(rows) - 1, now, notable)
 
@@ -223,26 +226,31 @@ class SqliteStore(Store):
         row = self._commits.read(lambda db: db.execute("SELECT body FROM contents WHERE digest=?", (name,)).fetchone())
         return self._seal.opened_content(digest, row[0]) if row else None
 
-    async def aruns(
-        self,
-        *,
-        status: RunStatus | None = None,
-        graph: str | None = None,
-        parent: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
-    ) -> list[RunInfo]:
-        check_filters(status, limit)
-        stored = "running" if status == "interrupted" else status
-        rows = self._commits.read(
-            lambda db: db.execute(
-                _LIST + " WHERE (?1 IS NULL OR status=?1) AND (?2 IS NULL OR graph=?2)"
-                " AND (?3 IS NULL OR parent=?3) AND (?4 IS NULL OR updated>=?4) ORDER BY id DESC",
-                (stored, graph, parent, since),
-            ).fetchall()
-        )
-        found = [info for info in (self._run_info(row) for row in rows) if status is None or info.status == status]
-        return found[:limit]
+    async def page(self, wanted: Wanted, size: int | None, below: int | None) -> Page:
+        query, values = page_query(SQLITE, "", wanted, size, below, sealed=self._seal.encrypted)
+        rows = self._commits.read(lambda db: db.execute(query, values).fetchall())
+        return [(key, self._run_info(row)) for key, *row in rows]
+
+    async def place_of(self, run_id: str) -> int:
+        row = self._commits.read(lambda db: db.execute("SELECT id FROM runs WHERE run_id=?", (run_id,)).fetchone())
+        if row is None:
+            raise self._not_found(run_id)
+        return row[0]
+
+    async def alabel(self, run_id: str, labels: Collection[str]) -> None:
+        wanted = checked_labels(labels)
+
+        def work(db: sqlite3.Connection) -> None:
+            row = db.execute(f"SELECT {RUN_COLUMNS}, id FROM runs WHERE run_id=?", (run_id,)).fetchone()  # noqa: S608  # constants
+            if row is None:
+                raise self._not_found(run_id)
+            *columns, key = row
+            sealed = self._seal.run(RunRow(*columns)).labels(labels_text(wanted))
+            db.execute("UPDATE runs SET labels=? WHERE id=?", (sealed, key))
+            db.execute("DELETE FROM labelled WHERE run=?", (key,))
+            _index_labels(db, self._seal, key, wanted)
+
+        await self._transaction(work)
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         if run_id is not None:
@@ -315,6 +323,7 @@ class SqliteStore(Store):
             for statement in (
                 "DELETE FROM events WHERE run=(SELECT id FROM runs WHERE run_id=?)",
                 "DELETE FROM questions WHERE run=(SELECT id FROM runs WHERE run_id=?)",
+                "DELETE FROM labelled WHERE run=(SELECT id FROM runs WHERE run_id=?)",
                 "DELETE FROM runs WHERE run_id=?",
             ):
                 db.execute(statement, (run_id,))
@@ -396,6 +405,12 @@ class _Append:
             _put(db, self.contents)
         if self.notable:
             _note(db, self.claim, self.rows[-1][1], self.now, self.notable)
+
+
+def _index_labels(db: sqlite3.Connection, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:
+    """Have a run found by its labels; where they are sealed, they are looked for row by row."""
+    if not seal.encrypted:
+        db.executemany("INSERT INTO labelled VALUES('', ?, ?)", [(label, key) for label in labels])
 
 
 def _put(db: sqlite3.Connection, contents: Sequence[tuple[str, str]]) -> None:

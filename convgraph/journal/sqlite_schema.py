@@ -55,7 +55,16 @@ CREATE TABLE sealing(namespace TEXT PRIMARY KEY, marker TEXT NOT NULL) STRICT, W
 INSERT INTO sealing SELECT '', '' WHERE EXISTS (SELECT 1 FROM runs)
 """
 
-_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL", _QUEUES, _SEALING)
+# What a run is labelled with stands in its row; by `labelled`, runs of a label are found where it can be read.
+_LABELS = """
+ALTER TABLE runs ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+CREATE TABLE labelled(
+    namespace TEXT NOT NULL, label TEXT NOT NULL, run INTEGER NOT NULL, PRIMARY KEY(namespace, label, run)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX labelled_by_run ON labelled(run)
+"""
+
+_MIGRATIONS: tuple[str, ...] = (_FIRST, "ALTER TABLE questions ADD COLUMN due REAL", _QUEUES, _SEALING, _LABELS)
 """What led from each version of the tables to the next. A released one is never changed; the next one is appended."""
 
 VERSION = len(_MIGRATIONS)

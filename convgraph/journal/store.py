@@ -13,6 +13,7 @@ from convgraph.errors import AnswerError, InputError
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
 from convgraph.journal.keyring import Keyring
+from convgraph.journal.listing import Page, Wanted, listed
 from convgraph.journal.sealing import UNSEALED, RunSeal
 from convgraph.journal.workers import WorkerInfo
 from convgraph.journal.write_behind import WriteBehind
@@ -43,7 +44,7 @@ class RunInfo:
 
     `status` is a `RunResult`'s, or `ready` (made by a fork, not yet run), `running`, or `interrupted` (its
     owner has died; it can be resumed). `parent` and `parent_step` say what it was forked from. `queue` and `priority` say
-    which workers go on with it, and how soon: the smaller, the sooner.
+    which workers go on with it, and how soon: the smaller, the sooner. `labels` are what people have called it, in order.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class RunInfo:
     target: str = ""
     queue: str = DEFAULT_QUEUE
     priority: int = 0
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class OpenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """What a store needs to make a run. `parent` and `parent_seq` name the prefix that a fork shares."""
+    """What a store needs to make a run. `parent` and `parent_seq` name the prefix that a fork shares; `labels` are checked ones."""
 
     run_id: str
     graph: str
@@ -95,6 +97,7 @@ class NewRun:
     parent_step: int = 0
     queue: str = DEFAULT_QUEUE
     priority: int = 0
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -181,16 +184,16 @@ class Store(ABC):
         """A text stored once by its digest: a definition, a system prompt, a tool's schema."""
 
     @abstractmethod
-    async def aruns(
-        self,
-        *,
-        status: RunStatus | None = None,
-        graph: str | None = None,
-        parent: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
-    ) -> list[RunInfo]:
-        """See `runs`."""
+    async def page(self, wanted: Wanted, size: int | None, below: int | None) -> Page:
+        """The next runs below a place, the newest first, no more than `size`: all that are wanted, and perhaps others."""
+
+    @abstractmethod
+    async def place_of(self, run_id: str) -> int:
+        """The place that a run has in the listing. Raises `RunNotFound`."""
+
+    @abstractmethod
+    async def alabel(self, run_id: str, labels: Collection[str]) -> None:
+        """See `label`."""
 
     @abstractmethod
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
@@ -234,6 +237,22 @@ class Store(ABC):
     async def aclose(self) -> None:
         """See `close`."""
 
+    async def aruns(
+        self,
+        *,
+        status: RunStatus | None = None,
+        graph: str | None = None,
+        parent: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+        label: str | None = None,
+        before: str | None = None,
+    ) -> list[RunInfo]:
+        """See `runs`."""
+        check_filters(status, limit)
+        below = None if before is None else await self.place_of(before)
+        return await listed(self.page, Wanted(status, graph, parent, since, label), limit, below)
+
     async def aanswer(self, run_id: str, question_id: str, value: Any) -> None:
         """See `answer`."""
         await self.info(run_id)
@@ -271,16 +290,30 @@ class Store(ABC):
         parent: str | None = None,
         since: float | None = None,
         limit: int | None = None,
+        label: str | None = None,
+        before: str | None = None,
     ) -> list[RunInfo]:
         """The runs in this store, the newest first, that fit every filter given.
 
-        `since` is a time in seconds since 1970 (of the last change). Raises `InputError` for an unknown status.
+        `since` is a time in seconds since 1970 (of the last change). `before` is a run's id: those listed after it are given, so
+        that the last of a page leads to the next. Raises `InputError` for an unknown status, `RunNotFound` for `before`.
         """
-        return run_sync(self.aruns(status=status, graph=graph, parent=parent, since=since, limit=limit))
+        return run_sync(self.aruns(status=status, graph=graph, parent=parent, since=since, limit=limit, label=label, before=before))
 
-    def events(self, run_id: str) -> list[Recorded]:
-        """Everything that a run's journal holds, in order. Raises `RunNotFound`."""
-        return run_sync(self.load(run_id))
+    def label(self, run_id: str, labels: Collection[str]) -> None:
+        """Give a run these labels in place of those it has; none take them all away. It may be running meanwhile.
+
+        Raises `InputError` for what cannot be a label (1 to 64 printable characters without commas) and for more than 20,
+        `RunNotFound`.
+        """
+        run_sync(self.alabel(run_id, labels))
+
+    def events(self, run_id: str, *, after: int | None = None) -> list[Recorded]:
+        """Everything that a run's journal holds, in order; with `after`, what follows the event of that number.
+
+        Raises `RunNotFound`.
+        """
+        return run_sync(self.load(run_id, after=after))
 
     def questions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         """The questions that wait for people, of one run or of all; with `to`, those of one person: an inbox."""

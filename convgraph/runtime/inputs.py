@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from convgraph.graph.definition import UNLIMITED, Limits
 from convgraph.graph.machine import State, begin
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Question
+from convgraph.journal.labels import checked_labels
 from convgraph.journal.store import OpenQuestion
 from convgraph.journal.writer import Durability, Listener, check_durability
 from convgraph.messages import Message, as_message, check_json
@@ -59,9 +60,12 @@ class Beginning:
     messages: tuple[Message, ...]
     state: State
     limits: Limits
+    labels: tuple[str, ...] = ()
 
 
-def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options) -> Beginning:
+def prepared(
+    program: Program, said: Any, state: Any, run_id: str | None, limits: Limits | None, options: Options, labels: Collection[str] = ()
+) -> Beginning:
     """Check what a run is to start from. Raises `InputError` for what it cannot use."""
     check_options(options)
     secrets = secrets_of(program, options)
@@ -77,7 +81,7 @@ def prepared(program: Program, said: Any, state: Any, run_id: str | None, limits
         raise InputError(f"the initial state has no JSON form: {error}") from error
     check_json(values, "the initial state")
     check_no_secrets(secrets, values, "state=…")
-    return Beginning(name, messages, first, limits)
+    return Beginning(name, messages, first, limits, checked_labels(labels))
 
 
 def input_messages(said: Any) -> list[Message]:

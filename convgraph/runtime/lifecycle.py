@@ -52,7 +52,9 @@ async def start(program: Program, beginning: Beginning, store: Store, options: O
     name, first = beginning.run_id, beginning.state
     with watching(Watched(name, program.definition.name, program.fingerprint)) as watch:
         started = _started(program, beginning, options.target, trace_of(watch))
-        claim = await store.create(_new_run(program, name, options.target), [started], {program.document_digest: program.document_text})
+        claim = await store.create(
+            _new_run(program, beginning, options.target), [started], {program.document_digest: program.document_text}
+        )
         run = _run(program, name, store, claim, options, {}, watch)
         if (listener := listening(options.listener, watch)) is not None:
             listener(started)
@@ -64,7 +66,7 @@ async def submit(program: Program, beginning: Beginning, store: Store, target: s
     check_queue(queue)
     check_priority(priority)
     started = _started(program, beginning, target, trace_here())
-    new = replace(_new_run(program, beginning.run_id, target), queue=queue, priority=priority)
+    new = replace(_new_run(program, beginning, target), queue=queue, priority=priority)
     await store.create(new, [started], {program.document_digest: program.document_text}, claim=False)
     return beginning.run_id
 
@@ -76,8 +78,8 @@ def _started(program: Program, beginning: Beginning, target: str, trace: str) ->
     return RunStarted(name, program.fingerprint, program.document_digest, beginning.messages, values, limits, target, trace)
 
 
-def _new_run(program: Program, run_id: str, target: str) -> NewRun:
-    return NewRun(run_id, program.definition.name, program.fingerprint, target)
+def _new_run(program: Program, beginning: Beginning, target: str) -> NewRun:
+    return NewRun(beginning.run_id, program.definition.name, program.fingerprint, target, labels=beginning.labels)
 
 
 async def resume(

@@ -127,12 +127,16 @@ def test_the_end_of_an_interrupted_run_can_be_cut_off(tmp_path: Path) -> None:
 def test_columns_beside_the_seal_can_be_changed(place: Place) -> None:
     had(place.url, OLD)
     had(place.url, OLD, "gone")
-    place.do("UPDATE runs SET queue='other', priority=-5, updated=0")
+    with open_store(place.url, keys=OLD) as store:
+        store.label("r", ["reviewed"])
+        [[earlier]] = place.do("SELECT labels FROM runs WHERE run_id='r'")
+        store.label("r", ["refused"])
+    place.do("UPDATE runs SET queue='other', priority=-5, updated=0, labels=?", (earlier,))
     place.do("DELETE FROM events WHERE run=(SELECT id FROM runs WHERE run_id='gone')")
     place.do("DELETE FROM runs WHERE run_id='gone'")
     with open_store(place.url, keys=OLD) as store:
         [run] = store.runs()
-        assert (run.queue, run.priority, run.updated) == ("other", -5, 0.0)
+        assert (run.queue, run.priority, run.updated, run.labels) == ("other", -5, 0.0, ("reviewed",))
 
 
 def test_a_superseded_fact_can_be_brought_back(place: Place) -> None:
