@@ -23,7 +23,7 @@ _NAMED: Mapping[str, type[WorkFolderExecutor]] = {
     "ipython-embedded": JupyterCodeExecutor,
 }
 _LEGACY = ("use_docker", "work_dir", "timeout")
-_OF_THE_AGENT = ("last_n_messages", "pictures")
+_OF_THE_AGENT = ("last_n_messages", "pictures", "approve")
 _LEGACY_TIMEOUT = 600.0
 _YES, _NO = ("1", "true", "yes", "t"), ("0", "false", "no", "f")
 
@@ -56,7 +56,7 @@ def executor_from_config(config: Mapping[str, Any] | Literal[False] | None) -> C
 
     Either `executor` says which: an executor, or a name ("commandline-local", "docker", "jupyter", "bubblewrap") with its
     settings in a mapping under the same name. Or `use_docker`, `work_dir` and `timeout` do, as of `default_executor`, for
-    600 seconds unless said otherwise. `last_n_messages` and `pictures` are the agent's, and not looked at here.
+    600 seconds unless said otherwise. `last_n_messages`, `pictures` and `approve` are the agent's, and not looked at here.
 
     Raises `DefinitionError` for anything else: an unknown key or name, a setting that the executor does not have, or both ways at once.
     """

@@ -86,7 +86,7 @@ def _code_execution(value: Any, _: frozenset[str], place: str) -> dict[str, Any]
     from convgraph.coding.choice import executor_described
 
     described = dict(cast("Mapping[str, Any]", value))
-    ours = {key: described.pop(key) for key in ("last_n_messages", "pictures") if key in described}
+    ours = {key: described.pop(key) for key in ("last_n_messages", "pictures", "approve") if key in described}
     try:
         executor = executor_described(described)
     except DefinitionError as error:

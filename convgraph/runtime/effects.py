@@ -15,7 +15,7 @@ from typing import Any
 
 from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable, StoreFormat
 from convgraph.graph.machine import ErrorInfo
-from convgraph.journal.answers import check_answer
+from convgraph.journal.answers import ABOUT, check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
 from convgraph.journal.turn_paths import turn_path, without_attempts
 from convgraph.journal.values import digest_text
@@ -144,7 +144,9 @@ async def ask_person(run: Run, turning: Turning, to: str, prompt: str, schema: J
     """Ask the person called `to`, once; the answer as plain JSON. Raises `Parked` where the answer has to be waited for."""
     if run.secrets is not None:
         prompt = run.secrets.in_text(prompt)
-    digest = digest_text(f"{prompt}\n{schema!r}")
+        schema = {**schema, ABOUT: run.secrets.in_json(schema[ABOUT])} if ABOUT in schema else schema
+    wanted = {key: value for key, value in schema.items() if key != ABOUT}
+    digest = digest_text(f"{prompt}\n{wanted!r}")
     ordinal = turning.ordinal("human", to)
     found = known(run, turning, "human", to, ordinal, digest)
     if found is not None:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from convgraph.content_parts import Content, Part
 from convgraph.errors import DefinitionError, EffectFailed, InputError, NotEncodable
 from convgraph.messages import Message, ToolCall
+from convgraph.runtime.approval import refusal
 from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.threads import in_thread
 from convgraph.tools.definition import Tool, ToolLike, ToolSet
@@ -24,14 +25,6 @@ from convgraph.tools.results import Handoff, from_journal, journaled
 
 T = TypeVar("T")
 _Result: TypeAlias = str | list[Part] | Handoff
-
-APPROVAL: Mapping[str, Any] = {
-    "anyOf": [
-        {"enum": ["approve", "refuse"]},
-        {"type": "object", "properties": {"refuse": {"type": "string"}}, "required": ["refuse"], "additionalProperties": False},
-    ]
-}
-"""What a person who is asked about a call may answer."""
 
 _FAILS_THE_TURN = frozenset({"InDoubt", "DefinitionError"})
 """Failures that are no business of the model's: a person let the turn fail, or the tool is written wrongly."""
@@ -178,14 +171,12 @@ async def _in_time(tool: Tool, values: dict[str, Any]) -> Any:
 async def _refusal(ctx: Context, ready: _Ready) -> str | None:
     """Ask a person about the call. None if it is approved, else what the model is told."""
     name = ready.tool.name
-    prompt = (
-        f"May {ctx.node} call {name}({json.dumps(ready.arguments, ensure_ascii=False)})? "
-        'Answer "approve", "refuse", or {"refuse": "why"}.'
-    )
-    answer = await ctx.ask(prompt, id=f"approve-{name}-{ctx.turn}", schema=APPROVAL)
-    if answer == "approve":
+    prompt = f"May {ctx.node} call {name}({json.dumps(ready.arguments, ensure_ascii=False)})?"
+    subject = {"tool": name, "arguments": ready.arguments}
+    reason = await refusal(ctx, prompt, id=f"approve-{name}-{ctx.turn}", kind="tool", subject=subject)
+    if reason is None:
         return None
-    return f"A person refused this call: {answer['refuse']}" if isinstance(answer, dict) else "A person refused this call."
+    return f"A person refused this call: {reason}" if reason else "A person refused this call."
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
