@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from scripts.documentation.blocks import Block, blocks, execute
+from tests.knowledge.postgres_cluster import postgres_cluster
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in ("architecture.md", "cli.md"))]
@@ -47,11 +48,20 @@ def test_the_extractor_finds_what_a_page_holds(tmp_path: Path) -> None:
     assert [block.is_ours for block in blocks(page)] == [True, False, False, False]
 
 
+@pytest.fixture
+def database() -> Iterator[str]:
+    """A PostgreSQL server of the test's own, for pages that name one by `DATABASE_URL`."""
+    with postgres_cluster() as url:
+        yield url
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    if "DATABASE_URL" in page.read_text(encoding="utf-8"):
+        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("database"))
     before = set(sys.modules)
     namespace: dict[str, Any] = {"__name__": page.stem}
     try:
@@ -101,7 +111,7 @@ def _commands(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _run_command(command: str, printed: str, page: Path) -> None:
-    words = shlex.split(command, comments=True)
+    words = shlex.split(os.path.expandvars(command), comments=True)
     if words[0] not in ("python", "convgraph"):
         return
     program = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "convgraph"]
