@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from convgraph.errors import Fenced, StoreUnavailable
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
-from convgraph.journal.store import Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store
+from convgraph.journal.listing import Page, Wanted
+from convgraph.journal.store import Claim, NewRun, OpenQuestion, RunInfo, Store
 from convgraph.journal.uninterrupted import seen_through
 from convgraph.journal.workers import WorkerInfo
 from tests.simulation.database import Database
@@ -170,8 +171,10 @@ class Client(Store):
             self._claims.drop(claim)
             await self._write(f"release {claim.run_id}", lambda _: self._database.release_by(self._process.name, claim))
 
-    async def load(self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None) -> list[Recorded]:
-        return await self._read("load", lambda _: self._database.load(run_id, steps_only=steps_only, upto_step=upto_step))
+    async def load(
+        self, run_id: str, *, steps_only: bool = False, upto_step: int | None = None, after: int | None = None
+    ) -> list[Recorded]:
+        return await self._read("load", lambda _: self._database.load(run_id, steps_only=steps_only, upto_step=upto_step, after=after))
 
     async def info(self, run_id: str) -> RunInfo:
         return await self._read("info", lambda _: self._database.info(run_id))
@@ -179,16 +182,14 @@ class Client(Store):
     async def content(self, digest: str) -> str | None:
         return await self._read("content", lambda _: self._database.content(digest))
 
-    async def aruns(
-        self,
-        *,
-        status: RunStatus | None = None,
-        graph: str | None = None,
-        parent: str | None = None,
-        since: float | None = None,
-        limit: int | None = None,
-    ) -> list[RunInfo]:
-        return await self._read("runs", lambda _: self._database.aruns(status=status, graph=graph, parent=parent, since=since, limit=limit))
+    async def page(self, wanted: Wanted, size: int | None, below: int | None) -> Page:
+        return await self._read("page", lambda _: self._database.page(wanted, size, below))
+
+    async def place_of(self, run_id: str) -> int:
+        return await self._read("place", lambda _: self._database.place_of(run_id))
+
+    async def alabel(self, run_id: str, labels: Collection[str]) -> None:
+        await self._write("label", lambda _: self._database.alabel(run_id, labels))
 
     async def aquestions(self, run_id: str | None = None, *, to: str | None = None) -> list[OpenQuestion]:
         return await self._read("questions", lambda _: self._database.aquestions(run_id, to=to))
