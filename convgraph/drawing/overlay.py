@@ -25,7 +25,7 @@ def overlay(graph: Definition, events: Iterable[Recorded | Event], *, run_id: st
 
     Raises `InputError` where the events name a node that the graph does not have: they are another graph's.
     """
-    tracer = _Tracer(graph)
+    tracer = Tracer(graph)
     record = [item if isinstance(item, Recorded) else Recorded(number, 0.0, item) for number, item in enumerate(events, 1)]
     turned = last_migration(record)
     if turned:
@@ -72,8 +72,8 @@ class _Choice:
             return False
 
 
-class _Tracer:
-    """Folds events, and counts them by the picture's ids.
+class Tracer:
+    """Folds events, and counts them by the picture's ids: for a run that is still going on, one event after the other.
 
     Conversations are found by the path of the attempt they are nested in, everything else by paths without
     attempts. What was nested in a node that has nothing inside (a tool that consulted an agent) is in no picture:
@@ -114,6 +114,23 @@ class _Tracer:
         elif isinstance(event, Edited | Resumed | Ended):
             self._outer(event)
 
+    def place(self, path: str) -> str:
+        """The picture's id of where a path lies: a node or branch, or the innermost around it that is in the picture."""
+        path = turn_path(path)
+        return self.places.get(path) or self._resolve(path)[0]
+
+    def current(self) -> str | None:
+        """Where the run is: the innermost node that has the turn; where a nested conversation has just ended, the node around it."""
+        outer = self.talks.get("")
+        if outer is None or outer.state.node == END:
+            return None
+        current = outer.state.node
+        turn = str(outer.state.turn + 1)
+        for path, talk in self.talks.items():
+            if not outer.state.choosing and without_attempts(path).partition("/")[0] == turn:
+                current = join_path(talk.place, talk.state.node) if talk.state.node != END else talk.place
+        return current
+
     def overlay(self, run_id: str) -> Overlay:
         """What was seen."""
         visits = dict(self.visits)
@@ -130,7 +147,7 @@ class _Tracer:
             run_id,
             self.ended.status if self.ended else "running" if self.talks else "",
             self.ended.reason if self.ended else "",
-            self._current(),
+            self.current(),
             visits,
             usage,
             {edge: tuple(steps) for edge, steps in self.taken.items()},
@@ -256,15 +273,3 @@ class _Tracer:
             if branch.name == last or last.startswith("#"):
                 return join_path(place, branch.name), branch
         return place, None
-
-    def _current(self) -> str | None:
-        """Where the run is: the innermost node that has the turn; where a nested conversation has just ended, the node around it."""
-        outer = self.talks.get("")
-        if outer is None or outer.state.node == END:
-            return None
-        current = outer.state.node
-        turn = str(outer.state.turn + 1)
-        for path, talk in self.talks.items():
-            if not outer.state.choosing and without_attempts(path).partition("/")[0] == turn:
-                current = join_path(talk.place, talk.state.node) if talk.state.node != END else talk.place
-        return current

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from convgraph.errors import InputError
-from convgraph.graph.definition import START, Edge
-from convgraph.graph.machine import Evaluate, GuardValue, State, advance, guard_values, holds, outcome
-from convgraph.journal.events import EffectFinished, Moved, Recorded, Stepped
+from convgraph.graph.definition import START, Definition, Edge, On
+from convgraph.graph.machine import Evaluate, GuardValue, State, advance, guard_values, holds
+from convgraph.journal.events import EffectFinished, Event, Moved, Stepped
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import beginning_path, choice_path, is_inner, without_attempts
 from convgraph.protocols import Distribution
@@ -72,23 +72,52 @@ async def explain(program: Program, run_id: str, store: Store, step: int) -> Exp
     if not isinstance(last, Stepped):
         raise TypeError(f"step {step} of run {run_id!r} is a {last.kind}")
     definition = program.definition
-    before = fold(definition, events[:-1], run_id).state._replace(status=None)
-    after = advance(definition, before, last.turn())
-    on = "limit" if last.move_limit else outcome(after)
-    guards = guard_values(definition, after, on, _as_recorded(last.guards))
+    before = fold(definition, events[:-1], run_id).state
+    reason = "" if last.target else await _stop_reason(store, run_id, step)
+    return explained_step(definition, run_id, step, before, last, (recorded.event for recorded in events), reason)
+
+
+def explained_step(
+    definition: Definition, run_id: str, step: int, before: State, stepped: Stepped, events: Iterable[Event], reason: str
+) -> Explanation:
+    """A step explained from the state `before` it. `events` are those among which a selector's answers are found.
+
+    `reason` says why the run stopped after it, if it did.
+    """
+    after = advance(definition, before._replace(status=None), stepped.turn())
+    on = "limit" if stepped.move_limit else None
+    explanation = explained_choice(definition, run_id, step, after, stepped, events, reason, on)
+    return replace(
+        explanation,
+        error=f"{stepped.error.type}: {stepped.error.message}" if stepped.error else "",
+        said=tuple(message.text for message in stepped.messages),
+    )
+
+
+def explained_choice(
+    definition: Definition,
+    run_id: str,
+    step: int,
+    choosing: State,
+    chosen: Stepped | Moved | None,
+    events: Iterable[Event],
+    reason: str,
+    on: On | None = None,
+) -> Explanation:
+    """A choice explained from the state in which it was made; `chosen` holds what came of it, None where nothing did."""
+    guards = guard_values(definition, choosing, on, _as_recorded(chosen.guards if chosen else None))
+    asked = list(_asked(events, chosen.path if chosen else beginning_path(0, 0)))
     return Explanation(
         run_id,
         step,
-        last.node,
+        choosing.node,
         guards,
-        last.target,
-        _edge(program, last.edge),
-        last.chosen_by,
-        _answers(events, last.path),
-        "" if last.target else await _stop_reason(store, run_id, step),
-        f"{last.error.type}: {last.error.message}" if last.error else "",
-        tuple(message.text for message in last.messages),
-        _distribution(events, last.path, guards),
+        chosen.target if chosen else None,
+        _edge(definition, chosen.edge if chosen else None),
+        chosen.chosen_by if chosen else "",
+        _answers(asked),
+        reason,
+        distribution=_distribution(asked, guards),
     )
 
 
@@ -107,24 +136,12 @@ async def _beginning(program: Program, run_id: str, store: Store) -> Explanation
     before = fold(definition, events[:end], run_id).state._replace(status=None)
     if before.node != START:
         raise InputError(f"run {run_id!r} began with {definition.start!r}, as its graph says; nothing was chosen before step 1")
-    guards = guard_values(definition, before, evaluate=_as_recorded(moved.guards if moved else None))
-    return Explanation(
-        run_id,
-        0,
-        START,
-        guards,
-        moved.target if moved else None,
-        _edge(program, moved.edge if moved else None),
-        moved.chosen_by if moved else "",
-        _answers(events, place),
-        "" if moved else await _stop_reason(store, run_id, 0),
-        distribution=_distribution(events, place, guards),
-    )
+    reason = "" if moved else await _stop_reason(store, run_id, 0)
+    return explained_choice(definition, run_id, 0, before, moved, (recorded.event for recorded in events), reason)
 
 
-def _edge(program: Program, index: int | None) -> Edge | None:
-    edges = program.definition.edges
-    return edges[index] if index is not None and index < len(edges) else None
+def _edge(definition: Definition, index: int | None) -> Edge | None:
+    return definition.edges[index] if index is not None and 0 <= index < len(definition.edges) else None
 
 
 def _as_recorded(opaque: Mapping[str, bool] | None) -> Evaluate:
@@ -138,14 +155,13 @@ def _as_recorded(opaque: Mapping[str, bool] | None) -> Evaluate:
     return evaluate
 
 
-def _answers(events: list[Recorded], path: str) -> tuple[str, ...]:
-    return tuple(f"error: {event.error.message}" if event.error else _text(event.result) for event in _asked(events, path))
+def _answers(asked: Iterable[EffectFinished]) -> tuple[str, ...]:
+    return tuple(f"error: {event.error.message}" if event.error else _text(event.result) for event in asked)
 
 
-def _asked(events: list[Recorded], path: str) -> Iterator[EffectFinished]:
+def _asked(events: Iterable[Event], path: str) -> Iterator[EffectFinished]:
     """What was asked for the choice after the turn at `path`."""
-    for recorded in events:
-        event = recorded.event
+    for event in events:
         if isinstance(event, EffectFinished) and without_attempts(event.path) == choice_path(path) and not is_inner(path):
             yield event
 
@@ -155,8 +171,8 @@ def _text(result: Any) -> str:
     return str(answer.get("content", "") or answer.get("misfit", ""))
 
 
-def _distribution(events: list[Recorded], path: str, guards: tuple[GuardValue, ...]) -> Distribution | None:
-    replies = [event.result for event in _asked(events, path) if event.effect == "model" and event.error is None]
+def _distribution(asked: Iterable[EffectFinished], guards: tuple[GuardValue, ...]) -> Distribution | None:
+    replies = [event.result for event in asked if event.effect == "model" and event.error is None]
     answers = [(reply["content"], recorded_distribution(reply)) for reply in replies]
     return weighed(answers, (guard.edge.target for guard in guards if guard.value is True))
 

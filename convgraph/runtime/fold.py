@@ -37,18 +37,26 @@ def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Sta
     without it, and the migration says what the state is from there on.
     """
     events = list(events)
-    if not events or not isinstance(events[0].event, RunStarted):
-        raise StoreCorrupt(f"run {run_id!r}: the journal does not begin with a run_started event", run_id, 0)
-    started = events[0].event
     turned = last_migration(events)
     earlier = replace(definition, state=None) if turned else definition
-    state = begin(earlier, started.messages, started.state)
-    standing = Standing(state, limits_from(started.limits), Ledger(), started.fingerprint, started.definition, started, trace=started.trace)
+    standing = begun(earlier, events[0].event if events else None, run_id)
     for position, recorded in enumerate(events):
         if position:
-            state = _after(definition if position >= turned else earlier, state, recorded.event, standing)
-    standing.state = state
+            go_on(definition if position >= turned else earlier, standing, recorded.event)
     return standing
+
+
+def begun(definition: Definition, started: Event | None, run_id: str) -> Standing:
+    """Where a run stands after its first event. Raises `StoreCorrupt` for one that does not begin with `RunStarted`."""
+    if not isinstance(started, RunStarted):
+        raise StoreCorrupt(f"run {run_id!r}: the journal does not begin with a run_started event", run_id, 0)
+    state = begin(definition, started.messages, started.state)
+    return Standing(state, limits_from(started.limits), Ledger(), started.fingerprint, started.definition, started, trace=started.trace)
+
+
+def go_on(definition: Definition, standing: Standing, event: Event) -> None:
+    """Bring where a run stands up to its next event."""
+    standing.state = _after(definition, standing.state, event, standing)
 
 
 def last_migration(events: Sequence[Recorded]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convgraph.graph.documents.differences import Change, difference, summary
 from convgraph.graph.documents.document import canonical_json, dumps_yaml, fingerprint, from_document, json_schema, loads_yaml, to_document
+from convgraph.graph.documents.recorded import recorded_definition
 
 __all__ = [
     "Change",
@@ -14,6 +15,7 @@ __all__ = [
     "from_document",
     "json_schema",
     "loads_yaml",
+    "recorded_definition",
     "summary",
     "to_document",
 ]

@@ -55,12 +55,17 @@ def from_document(document: Mapping[str, Any], *, allow: Collection[str] = (), w
     them). Everything is looked through before anything is imported or built. The speakers are not made here: a
     node's `detail` describes its own. Raises `DefinitionError` naming the path within the document.
     """
+    return DocumentReader(frozenset([allow] if isinstance(allow, str) else allow), where).graph(checked(document, where), "")
+
+
+def checked(document: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The document as plain JSON, if it is one. Raises `DefinitionError` naming each fault's path."""
     data: Any = plain(document, where)
     found = list(_document_faults(data))
     if found:
         more = f"\n  … and {len(found) - 10} more" if len(found) > 10 else ""
         raise DefinitionError(f"{where}: " + "\n  ".join(found[:10]) + more)
-    return _Reader(frozenset([allow] if isinstance(allow, str) else allow), where).graph(data, "")
+    return data
 
 
 def canonical_json(document: Any) -> str:
@@ -182,7 +187,7 @@ def _secrets_of_speakers(value: Any, path: str) -> Iterator[str]:
         yield from secrets_in(item, place) if key == "detail" else _secrets_of_speakers(item, place)
 
 
-class _Reader:
+class DocumentReader:
     """Builds what a document that fits the schema describes; `path` is where in the document the reader is."""
 
     def __init__(self, allowed: frozenset[str], where: str) -> None:
