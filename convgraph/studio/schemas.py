@@ -226,7 +226,8 @@ class StepRow(Out):
     """A step in short: enough for a list of thousands. `text` is the beginning of what was said.
 
     `edge` is the transition that was taken after it, None where the run ended there; `inner` counts turns nested in it, `effects` what
-    was done by kind. Sums are for this step; `at` is when it was written, `seq` its event.
+    was done by kind. Sums are for this step; `at` is when it was written, `seq` its event. `more` says that there is more to see than
+    the text; `edited` that a fork has put other words in its place; `then` is what its user said after it, in a continued conversation.
     """
 
     step: int
@@ -244,6 +245,9 @@ class StepRow(Out):
     error: str = ""
     inner: int = 0
     effects: dict[str, int] = {}
+    more: bool = False
+    edited: bool = False
+    then: str = ""
 
 
 class StepPage(Out):
@@ -307,7 +311,10 @@ class ChangeOut(Out):
 
 
 class StepOut(StepRow):
-    """A step in full: what was said and done, the state after it and what changed, what nested turns said, and the choice that followed."""
+    """A step in full: what was said and done, the state after it and what changed, what nested turns said, and the choice that followed.
+
+    `visits` says how often each node had had the turn by then, nested ones too, by the picture's ids.
+    """
 
     messages: list[MessageOut]
     done: list[EffectOut]
@@ -318,6 +325,7 @@ class StepOut(StepRow):
     changes: list[ChangeOut]
     usage: UsageOut
     limits: list[LimitOut]
+    visits: dict[str, int] = {}
     problem: str = ""
 
 
@@ -425,6 +433,13 @@ class Answer(In):
 
     value: Json
     resume: bool = True
+
+
+class AnsweredOut(Out):
+    """What came of an answer that was taken: whether the run goes on with it here, and if not, the `problem` or nothing was asked for."""
+
+    resumed: bool
+    problem: str = ""
 
 
 class QuestionOut(Out):

@@ -32,6 +32,7 @@ from convgraph.errors import (
 from convgraph.journal.store import Store
 from convgraph.studio.access import Access, Guard
 from convgraph.studio.catalog import Catalog
+from convgraph.studio.changes import Changes
 from convgraph.studio.live import Live
 from convgraph.studio.schemas import Problem
 
@@ -93,6 +94,7 @@ def bare_application(studio: Studio) -> FastAPI:
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     app.state.studio = studio
+    app.state.changes = Changes(studio.store)
     app.add_exception_handler(ConvgraphError, _refused)
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(HTTPException, _not_served)

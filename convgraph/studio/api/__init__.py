@@ -7,6 +7,6 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """Everything that is served under `/api` and `/v1`."""
-    from convgraph.studio.api import graphs, session
+    from convgraph.studio.api import changes, graphs, listing, questions, records, session
 
-    return [session.router, graphs.router]
+    return [session.router, graphs.router, listing.router, questions.router, changes.router, records.router]
