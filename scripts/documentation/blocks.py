@@ -40,7 +40,8 @@ def blocks(page: Path) -> Iterator[Block]:
     found = list(FENCE.finditer(text))
     for number, match in enumerate(found):
         after = found[number + 1] if number + 1 < len(found) else None
-        below = after if after is not None and after[1] in PRINTED and not text[match.end() : after.start()].strip() else None
+        between = text[match.end() : after.start()] if after is not None else ""
+        below = after if after is not None and after[1] in PRINTED and between.strip() in ("", "</div>") else None
         yield Block(match[1], match[3], text[: match.start()].count("\n") + 2, below[3] if below else None, match[2] or "")
 
 
