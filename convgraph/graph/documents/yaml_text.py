@@ -28,6 +28,26 @@ def dumps(document: Mapping[str, Any]) -> str:
     return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31, default_flow_style=False)
 
 
+def dumps_item(value: Any) -> str:
+    """The value as an item of a list, with its dash: as it would stand in what `dumps` writes."""
+    return yaml.dump([value], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31, default_flow_style=False)
+
+
+def dumps_flow(value: Any) -> str:
+    """The value in a line, as in `{from: a, to: b}`."""
+    # In a list of its own, so that PyYAML marks no end of the document behind a bare text.
+    return yaml.dump([value], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31, default_flow_style=True).strip()[1:-1]
+
+
+def composed(text: str) -> yaml.Node | None:
+    """The text's nodes, which know where they stand in it. Raises `yaml.YAMLError` for what is not plain data."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
 def _read(text: str) -> Any:
     """The plain data in `text`: a SafeLoader's, read more strictly."""
     loader = _Loader(text)
