@@ -10,10 +10,14 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from convgraph.messages import Usage
 from convgraph.telemetry import conventions as c
 from convgraph.telemetry.counts import Count
+
+_NOWHERE = set_span_in_context(INVALID_SPAN, Context())
+"""Where something is measured that is not kept as an example."""
 
 
 def told(count: Count) -> Callable[[CallbackOptions], Iterable[Observation]]:
@@ -41,13 +45,13 @@ class Meters:
     ) -> None:
         """A model was asked, and `answered` is what it calls itself. An answer from a cache was no call: it has used nothing.
 
-        `where` is the context of the call, so that a measurement that is kept as an example leads to its span.
+        `where` is the context of the call, so that a duration that is kept as an example leads to its span.
         """
         about = who if answered is None else {**who, c.RESPONSE_MODEL: answered}
         self._seconds.record(seconds, about if failed is None else {**about, c.ERROR_TYPE: failed}, where)
         if usage.calls:
-            self._tokens.record(usage.input_tokens, {**about, c.TOKEN_TYPE: "input"}, where)
-            self._tokens.record(usage.output_tokens, {**about, c.TOKEN_TYPE: "output"}, where)
+            self._tokens.record(usage.input_tokens, {**about, c.TOKEN_TYPE: "input"}, _NOWHERE)
+            self._tokens.record(usage.output_tokens, {**about, c.TOKEN_TYPE: "output"}, _NOWHERE)
         if usage.usd:
             self._cost.add(usage.usd, (c.PROVIDER, who[c.PROVIDER]), (c.REQUEST_MODEL, who[c.REQUEST_MODEL]))
 

@@ -51,8 +51,10 @@ if TYPE_CHECKING:
 _AGENTS = frozenset({"agent", "function"})
 """Kinds of nodes that speak themselves; the others have others speak."""
 
+_MANY = 16
+"""How many spans that are over are written down at a time: one by one they cost nearly twice as much, all code being cold each time."""
 _LATEST = 0.02
-"""Seconds after which what is over is written down, though no model was asked meanwhile."""
+"""Seconds after which what is over is written down, though it is not so many yet."""
 
 _FAILED = frozenset({"failed", "stuck"})
 
@@ -158,7 +160,7 @@ class RunSpans(Watch):
             about[c.INPUT_MESSAGES] = content.asked(request)
             if request.system:
                 about[c.INSTRUCTIONS] = content.instructions(request)
-        if self._over:
+        if len(self._over) >= _MANY:
             self._loop.call_soon(self._catch_up)  # which is when the run waits for the answer
         key = self._key(path, "model", model.name, ordinal)
         self._begin(key, f"chat {model.name}", about, SpanKind.CLIENT, enter=True).model = model
@@ -238,14 +240,14 @@ class RunSpans(Watch):
             current.detach(opened.token)
 
     def _soon(self, span: LazySpan, say: Callable[[], None], ended: int) -> None:
-        """Write down what is over when there is time for it: as the next model has been asked, or a little later in any case."""
+        """Write down what is over when there is time for it: when a model has just been asked, or a little later in any case."""
         self._over.append(_Over(span, say, ended))
         if not self._reminded:
             self._reminded = True
             self._loop.call_later(_LATEST, self._remind)
 
     def _remind(self) -> None:
-        if self._keeps_up:  # the next model is asked soon, too: until then others need the processor
+        if self._keeps_up:  # models are asked one after the other: the next time that one is, there is more time than now
             self._keeps_up = False
             self._loop.call_later(_LATEST, self._remind)
         else:

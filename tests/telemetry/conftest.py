@@ -50,10 +50,10 @@ class Collected:
 
         return sorted(map(way, self.spans))
 
-    def metric(self, name: str) -> list[tuple[dict[str, Any], float]]:
-        """The attributes and the sum of each series."""
+    def points(self, name: str) -> list[Any]:
+        """The series of a metric."""
         data = self.reader.get_metrics_data()
-        points = [
+        return [
             point
             for resource in (data.resource_metrics if data is not None else [])
             for scope in resource.scope_metrics
@@ -61,7 +61,10 @@ class Collected:
             if metric.name == name
             for point in metric.data.data_points
         ]
-        return [(dict(point.attributes or {}), getattr(point, "sum", getattr(point, "value", 0))) for point in points]
+
+    def metric(self, name: str) -> list[tuple[dict[str, Any], float]]:
+        """The attributes and the sum of each series."""
+        return [(dict(point.attributes or {}), getattr(point, "sum", getattr(point, "value", 0))) for point in self.points(name)]
 
 
 @pytest.fixture

@@ -547,3 +547,16 @@ def test_off_again_nothing_is_told(collected: Collected) -> None:
     telemetry.disable()
     line(asking(ScriptedModel(["a"]))).run("go")
     assert collected.spans == []
+
+
+def test_a_duration_that_is_kept_as_an_example_leads_to_the_span_of_its_call(collected: Collected) -> None:
+    """Whoever sees a slow call in a histogram finds the trace that it is from, however late it was written down."""
+    line(asking(ScriptedModel(["a"]), "one"), asking(ScriptedModel(["b"], name="other"), "two")).run("go")
+
+    led_to = {
+        (point.attributes["gen_ai.request.model"], example.span_id)
+        for point in collected.points("gen_ai.client.operation.duration")
+        for example in point.exemplars
+    }
+    calls = [collected.one("chat scripted"), collected.one("chat other")]
+    assert led_to == {(call.name.removeprefix("chat "), call.context.span_id) for call in calls if call.context is not None}
