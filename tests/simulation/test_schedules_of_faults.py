@@ -36,10 +36,9 @@ def test_every_schedule_keeps_every_promise(part: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(20))
+@pytest.mark.parametrize("part", range(200))
 def test_ten_thousand_schedules_keep_every_promise(part: int) -> None:
-    for start in range(0, 500, PART):
-        must_all_be_right(run_schedules(1000 + part * 500 + start, PART))
+    must_all_be_right(run_schedules(1000 + part * PART, PART))
 
 
 def test_the_same_seed_is_the_same_schedule() -> None:
