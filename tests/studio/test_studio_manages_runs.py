@@ -165,7 +165,7 @@ def test_an_answer_can_be_left_for_somebody_else_to_go_on_with(studio: Served, s
     answer = studio.api.post("/api/runs/later/answers/name", json={"value": "Ada", "resume": False})
     assert answer.json() == {"resumed": False, "problem": ""}
     assert status_of(studio, "later", settled=False) == "waiting"
-    assert not [each for each in studio.api.get("/api/questions", params={"run_id": "later"}).json()]
+    assert studio.api.get("/api/questions", params={"run_id": "later"}).json() == []
     with open_store(store) as opened:
         assert graph("named").resume("later", store=opened).status == "finished"
 

@@ -3,6 +3,7 @@
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
+import { onLists } from "./lists.js";
 import { complain } from "./notices.js";
 
 const PAGES = {
@@ -20,6 +21,7 @@ const main = document.getElementById("page");
 const nav = document.getElementById("nav");
 let leave = () => {};
 let shown = 0;
+let waiting = 0;
 
 async function show() {
   const [address, search] = location.hash.replace(/^#\/?/, "").split("?");
@@ -50,6 +52,15 @@ function mark(current) {
       .filter(([, [title]]) => title)
       .map(([name, [title]]) => h("a", { href: `#/${name}`, id: `nav-${name}`, "aria-current": name === current ? "page" : null }, title)),
   );
+  countWaiting();
+}
+
+/** Say in the navigation how many questions wait for a person. */
+function countWaiting() {
+  const link = document.getElementById("nav-inbox");
+  if (!link) return;
+  const count = waiting ? h("span", { class: "count", title: "questions that wait for a person" }, String(waiting)) : null;
+  fill(link, "Inbox", count);
 }
 
 async function begin() {
@@ -60,6 +71,10 @@ async function begin() {
   } catch (error) {
     complain(error);
   }
+  onLists(({ questions }) => {
+    waiting = questions;
+    countWaiting();
+  });
   await show();
 }
 
