@@ -27,13 +27,13 @@ def agent_options(detail: Mapping[str, Any], allowed: frozenset[str], place: str
             raise DefinitionError(
                 f"{place}.{key}: what was added to an agent ({detail[key]!r:.200}) is in no document; pass the agent as speakers="
             )
-    check_keys(detail, ("type", *_PARTS), place)
+    check_keys(detail, ("type", *PARTS), place)
     if detail["type"] == "MultimodalConversableAgent" and names_images(str(detail.get("system_message", ""))):
         raise DefinitionError(f"{place}.system_message: it names a picture, and a document has no file read; pass the agent as speakers=")
     options: dict[str, Any] = {}
     for key, value in detail.items():
         if key != "type":
-            options |= _PARTS[key](value, allowed, f"{place}.{key}")
+            options |= PARTS[key](value, allowed, f"{place}.{key}")
     return _of_assistant(options, place) if detail["type"] == "GPTAssistantAgent" else options
 
 
@@ -161,7 +161,7 @@ def _mappings(value: Any, place: str) -> list[Mapping[str, Any]]:
     raise DefinitionError(f"{place}: {value!r:.80} is not a list of functions")
 
 
-_PARTS: Mapping[str, _Part] = {
+PARTS: Mapping[str, _Part] = {
     "system_message": _system_message,
     "model": _model,
     "default_auto_reply": _default_auto_reply,

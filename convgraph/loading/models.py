@@ -13,7 +13,7 @@ from convgraph.protocols import Model
 _OF_AN_ENDPOINT = tuple(
     "type model name params base_url azure_endpoint azure_deployment api_version price timeout max_retries stream".split()
 )
-_OF_A_MODEL: Mapping[str, Sequence[str]] = {
+SETTINGS: Mapping[str, Sequence[str]] = {
     "openai_chat": _OF_AN_ENDPOINT,
     "openai_responses": _OF_AN_ENDPOINT,
     "openai_decisions": (*(key for key in _OF_AN_ENDPOINT if key != "stream"), "unsure_below"),
@@ -24,6 +24,7 @@ _OF_A_MODEL: Mapping[str, Sequence[str]] = {
     "client": ("type", "client", "model"),
     "scripted": ("type", "name", "replies", "repeat"),
 }
+"""The types of models that a document may describe, and what may be said of each."""
 
 
 def model_of(described: Any, place: str) -> Model:
@@ -36,12 +37,12 @@ def model_of(described: Any, place: str) -> Model:
         )
     settings = dict(cast(Mapping[str, Any], described))
     kind = settings.get("type", "openai_chat")
-    if kind not in _OF_A_MODEL:
+    if kind not in SETTINGS:
         raise DefinitionError(
-            f"{place}.type: {kind!r} is none of {', '.join(_OF_A_MODEL)}; "
+            f"{place}.type: {kind!r} is none of {', '.join(SETTINGS)}; "
             "pass an agent that has your own model as speakers=, or the model that selects as selector_model="
         )
-    check_keys(settings, _OF_A_MODEL[kind], place)
+    check_keys(settings, SETTINGS[kind], place)
     settings.pop("type", None)
     try:
         return _MODELS[kind](settings, place)

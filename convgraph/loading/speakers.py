@@ -13,7 +13,7 @@ from convgraph.loading.allowed import callable_at
 from convgraph.protocols import Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 
-_KINDS: Mapping[str, str] = {
+AGENTS: Mapping[str, str] = {
     "AssistantAgent": "convgraph.agents.assistant:AssistantAgent",
     "ConversableAgent": "convgraph.agents.conversable:ConversableAgent",
     "GPTAssistantAgent": "convgraph.agents.gpt_assistant:GPTAssistantAgent",
@@ -36,12 +36,12 @@ def speaker_of(node: Node, allowed: frozenset[str], place: str) -> Speaker:
             raise DefinitionError(f"{place}: a function node says which: {{type: function, call: 'package.module:name'}}")
         return FunctionSpeaker(callable_at(path, allowed, f"{place}.call"), node.name, node.description)
     kind = str(node.detail.get("type"))
-    if kind not in _KINDS:
+    if kind not in AGENTS:
         raise DefinitionError(
-            f"{place}.type: {node.detail.get('type')!r} is no agent that can be made from a document ({', '.join(_KINDS)}); "
+            f"{place}.type: {node.detail.get('type')!r} is no agent that can be made from a document ({', '.join(AGENTS)}); "
             f"for one of your own, pass it: from_yaml(…, speakers={{{node.name!r}: agent}})"
         )
-    make: Any = load_object(_KINDS[kind], frozenset(["convgraph.agents"]), place)
+    make: Any = load_object(AGENTS[kind], frozenset(["convgraph.agents"]), place)
     options = agent_options(node.detail, allowed, place)
     try:
         return make(node.name, description=node.description or None, **options)

@@ -18,13 +18,17 @@ from convgraph.errors import ConvgraphError, InputError
 from convgraph.journal.store import RunInfo
 from convgraph.loading import absolute, load_target
 from convgraph.loading.documents import DOCUMENTS
+from convgraph.studio.files import looks_like_a_graph, said_at_the_top
 
 Kind: TypeAlias = Literal["python", "document", "gallery"]
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A graph that the studio knows, or why it cannot be had (`problem`). `editable`: it is a document in the studio's folder."""
+    """A graph that the studio knows, or why it cannot be had (`problem`). `editable`: it is a document in the studio's folder.
+
+    `description` is what its file says of it at the top: a comment, or a docstring.
+    """
 
     id: str
     target: str
@@ -32,6 +36,7 @@ class Known:
     editable: bool
     graph: ConversationGraph | None
     problem: str = ""
+    description: str = ""
 
     @property
     def name(self) -> str:
@@ -65,6 +70,11 @@ class Catalog:
                 return known
         raise InputError(f"the studio knows no graph {graph_id!r}; GET /api/graphs lists those that it knows")
 
+    def at(self, path: Path) -> Known:
+        """The document at a path in the studio's folder, as it is now."""
+        self._documents.pop(path, None)
+        return self._current(path, None)
+
     def live(self, graph_id: str) -> ConversationGraph:
         """The graph itself. Raises `InputError` where there is none, or it cannot be loaded."""
         known = self.find(graph_id)
@@ -87,7 +97,9 @@ class Catalog:
         for folder, kind in places:
             if folder is not None and folder.is_dir():
                 for path in sorted(path for path in folder.iterdir() if path.suffix in DOCUMENTS and path.is_file()):
-                    yield self._current(path, None, kind)
+                    known = self._current(path, None, kind)
+                    if known.graph is not None or looks_like_a_graph(path):
+                        yield known
 
     def _current(self, path: Path, known: Known | None, kind: Kind = "document") -> Known:
         """The document at a path, read again where the file has changed."""
@@ -107,7 +119,7 @@ class Catalog:
             graph, problem = load_target(target, allow=self.allow), ""
         except ConvgraphError as error:
             graph, problem = None, str(error)
-        return Known(_id_of(target), target, kind, editable, graph, problem)
+        return Known(_id_of(target), target, kind, editable, graph, problem, said_at_the_top(target))
 
 
 def _id_of(target: str) -> str:
