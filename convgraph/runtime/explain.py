@@ -46,15 +46,20 @@ class Explanation:
         """The transitions that were enabled."""
         return tuple(guard.edge for guard in self.guards if guard.value is True)
 
+    def why(self, guard: GuardValue) -> str:
+        """What became of a way out, in words."""
+        if self.edge is not None and guard.edge.index == self.edge.index:
+            return "taken"
+        return "enabled, not chosen" if guard.value is True else "not enabled"
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self)}
 
     def __str__(self) -> str:
         lines = [f"step {self.step}: {self.node}" + (f" failed: {self.error}" if self.error else "")]
         for guard in self.guards:
-            taken = self.edge is not None and guard.edge.index == self.edge.index
-            why = "taken" if taken else "enabled, not chosen" if guard.value is True else "not enabled"
-            lines.append(f"  {'->' if taken else '  '} {guard} [{why}]")
+            why = self.why(guard)
+            lines.append(f"  {'->' if why == 'taken' else '  '} {guard} [{why}]")
         lines.extend(f"     the selector was answered: {answer!r}" for answer in self.answers)
         if self.distribution is not None and self.distribution.by != "stated":
             lines.append(f"     by {self.distribution.by}: {self.distribution}")

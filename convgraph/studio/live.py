@@ -121,6 +121,11 @@ class Live:
         work = lifecycle.carry_on(program, run_id, said, self._store, state, None, self._told(run_id, options, written))
         await self._begun(run_id, work, options.stop, written)
 
+    def stand_in_as(self, run_id: str, forked: str) -> None:
+        """Have those who stand in for a run's models stand in for its fork's too."""
+        if (through := self._stand_ins.get(run_id)) is not None:
+            self._stand_ins[forked] = through
+
     def stop(self, run_id: str) -> bool:
         """Cancel a run that goes on here: it ends `cancelled`, and can be resumed. Says whether it was going on here."""
         going = self._going.get(run_id)

@@ -18,6 +18,7 @@ from convgraph.studio.access import Access
 from convgraph.studio.catalog import Catalog
 from convgraph.studio.live import Live
 from convgraph.studio.studio import GALLERY, Studio, application
+from convgraph.studio.timelines import Timelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,15 @@ async def served(store: StoreLike, settings: Settings) -> AsyncGenerator[Studio]
         access = Access(settings.host, listening.getsockname()[1], **({} if settings.token is None else {"token": settings.token}))
         async with as_store(store) as opened:
             catalog = Catalog(settings.targets, folder=folder, gallery=GALLERY if settings.gallery else None, allow=settings.allow)
-            studio = Studio(opened, catalog, Live(opened, deps=settings.deps), access)
+            live = Live(opened, deps=settings.deps)
+            studio = Studio(opened, catalog, live, access, Timelines(opened, catalog, live))
             server = _Server(uvicorn.Config(application(studio), log_config=None, access_log=False, timeout_graceful_shutdown=1))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="convgraph-studio")
             try:
                 yield studio
             finally:
                 server.should_exit = True
+                studio.timelines.close()
                 await studio.live.close()
                 await serving
 

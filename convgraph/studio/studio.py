@@ -35,6 +35,7 @@ from convgraph.studio.catalog import Catalog
 from convgraph.studio.changes import Changes
 from convgraph.studio.live import Live
 from convgraph.studio.schemas import Problem
+from convgraph.studio.timelines import Timelines
 
 STATIC = Path(__file__).parent / "static"
 GALLERY = Path(__file__).parent / "gallery"
@@ -58,12 +59,13 @@ _CODES: Sequence[tuple[type[ConvgraphError], int]] = (
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """All that the studio works on. `access` is who may use it."""
+    """All that the studio works on. `access` is who may use it, `timelines` the runs that are looked at."""
 
     store: Store
     catalog: Catalog
     live: Live
     access: Access
+    timelines: Timelines
 
 
 def studio_of(request: Request) -> Studio:

@@ -39,9 +39,11 @@ class RecordedGuard:
         self.reads = frozenset(VARIABLES)
         self._where = where
 
-    def __call__(self, _: State) -> bool:
+    def __call__(self, state: State) -> bool:
         """Raise `GuardError`: its code is not here."""
-        raise GuardError(f"{self._where}: guard {self.text} is Python code, which a record only names; its values are in the journal")
+        raise GuardError(
+            f"{self._where}: guard {self.text} is code that is not here; its value at turn {state.turn} is in the journal, if asked"
+        )
 
 
 class _Anything(BaseModel):

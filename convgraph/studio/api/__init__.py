@@ -7,6 +7,16 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """Everything that is served under `/api` and `/v1`."""
-    from convgraph.studio.api import changes, graphs, listing, questions, records, session
+    from convgraph.studio.api import changes, drafts, graphs, listing, questions, records, run_verbs, runs, session
 
-    return [session.router, graphs.router, listing.router, questions.router, changes.router, records.router]
+    return [
+        session.router,
+        graphs.router,
+        drafts.router,
+        listing.router,
+        questions.router,
+        changes.router,
+        records.router,
+        runs.router,
+        run_verbs.router,
+    ]
