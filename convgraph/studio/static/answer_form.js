@@ -84,7 +84,7 @@ function complainer(place, fault, control, inside = []) {
 
 function text(schema, options) {
   const types = { date: "date", time: "time", email: "email", uri: "url", "uri-reference": "text", password: "password" };
-  const short = types[schema.format] || schema.pattern || (schema.maxLength ?? Infinity) <= LONG || (options.place !== "" && !schema.maxLength && !schema.minLength);
+  const short = types[schema.format] || schema.pattern || (schema.maxLength ?? Infinity) <= LONG || (options.place !== "" && !schema.maxLength);
   const control = short || schema.format
     ? h("input", { type: types[schema.format] ?? "text", ".value": options.value ?? "", autocomplete: "off" })
     : h("textarea", { ".value": options.value ?? "", rows: 3 });
