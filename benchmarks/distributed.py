@@ -160,6 +160,8 @@ def fill(url: str, run_id: str, size: int) -> None:
             " SELECT id, 'q', 'Go on?', '{}', 'boss-' || id / 20, '1', updated"
             " FROM runs WHERE status='waiting'"
         )
+        connection.execute("UPDATE runs SET labels='kept' WHERE id % 50 = 0")
+        connection.execute("INSERT INTO labelled SELECT namespace, labels, id FROM runs WHERE labels <> ''")
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
 
@@ -226,6 +228,10 @@ QUESTIONS: dict[str, Callable[[Store], object]] = {
     "the newest 50 that wait": lambda store: store.runs(status="waiting", limit=50),
     "the newest 50 of a graph that failed": lambda store: store.runs(graph="graph-7", status="failed", limit=50),
     "50 that changed lately": lambda store: store.runs(since=_lately(store), limit=50),
+    "the newest 20 of a label": lambda store: store.runs(label="kept", limit=20),
+    "the next 50 runs of a listing": lambda store: store.runs(before="copy-500", limit=50),
+    "the newest 20 with a text in what is listed": lambda store: store.runs(text="GRAPH-7", journals=False, limit=20),
+    "the newest 20 with a text in what was said": lambda store: store.runs(text="GO", graph="graph-7", limit=20),
     "the children of a run": lambda store: store.runs(parent="copy-9", limit=50),
     "a person's inbox": lambda store: store.questions(to="boss-1"),
     "one look for what can be gone on with": lambda store: asyncio.run(store.arunnable(limit=10)),

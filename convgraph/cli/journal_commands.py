@@ -17,12 +17,18 @@ def runs(
     status: Annotated[str | None, typer.Option("--status", metavar="STATUS", help="Only runs that are finished, waiting, failed …")] = None,
     graph: Annotated[str | None, typer.Option("--graph", metavar="NAME", help="Only runs of the graph of this name.")] = None,
     label: Annotated[str | None, typer.Option("--label", metavar="LABEL", help="Only runs with this label.")] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="TEXT", help="Only runs in which the text is, whatever its case.")
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="The newest N.")] = None,
     before: Annotated[str | None, typer.Option("--before", metavar="RUN_ID", help="Only runs that are listed after this one.")] = None,
     store: o.StoreUrl = o.DEFAULT_STORE,
     as_json: o.AsJson = False,
 ) -> int:
-    """List the runs in the store, newest first."""
+    """List the runs in the store, newest first.
+
+    --search looks in ids, graphs, reasons and labels, and in what was said.
+    """
     from convgraph.cli.report import run_document
     from convgraph.wording import table
 
@@ -32,6 +38,7 @@ def runs(
             status=status,  # type: ignore[arg-type]  # the store refuses an unknown status
             graph=graph,
             label=label,
+            text=search,
             limit=limit,
             before=before,
         )

@@ -235,6 +235,10 @@ class PostgresStore(Store):
         rows = await self._reads.do(lambda cursor: cursor.execute(statement, values).fetchall())
         return [(key, listed(row, self._reads.seal)) for key, *row in rows]
 
+    async def saying(self, run_ids: Sequence[str], text: str) -> set[str]:
+        sealed = (await self._reads.sealing()).encrypted
+        return await (super().saying(run_ids, text) if sealed else self._reads.saying(run_ids, text))
+
     async def place_of(self, run_id: str) -> int:
         wanted = "SELECT id FROM runs WHERE namespace=%s AND run_id=%s"
         row = await self._reads.do(lambda cursor: one(cursor, wanted, (self._namespace, run_id)))

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.errors import StoreUnavailable
 from convgraph.journal.keyring import Keyring
+from convgraph.journal.listing import POSTGRES, saying_query
 from convgraph.journal.postgres_schema import prepare
 from convgraph.journal.postgres_writes import PostgresWrites, connected
 from convgraph.journal.sealing import PLAIN, StoreSeal, seal_of
+from convgraph.journal.searching import saying_of
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
 
 T = TypeVar("T")
+
+SEARCHED = 20
+"""How many journals are searched together: whoever else wants to read waits for no more."""
 
 
 class PostgresReads:
@@ -43,6 +48,15 @@ class PostgresReads:
         if not self._seal_known:
             await self.do(lambda _: None)
         return self.seal
+
+    async def saying(self, run_ids: Sequence[str], text: str) -> set[str]:
+        """Those of these runs in whose journals the text is. The namespace is a plain one."""
+        found: set[str] = set()
+        for start in range(0, len(run_ids), SEARCHED):
+            query, values = saying_query(POSTGRES, self._namespace, list(run_ids[start : start + SEARCHED]), text)
+            asked = query.replace("?", "%s").encode()
+            found |= await self.do(lambda cursor, asked=asked, values=values: saying_of(cursor.stream(asked, values), text))
+        return found
 
     def close(self) -> None:
         """Close the connection. Closing twice is allowed."""

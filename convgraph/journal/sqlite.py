@@ -7,6 +7,7 @@ within one turn of the loop shares a commit (`sqlite_commits`).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -22,11 +23,12 @@ from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
 from convgraph.journal.labels import checked_labels, labels_text
-from convgraph.journal.listing import SQLITE, Page, Wanted, page_query
+from convgraph.journal.listing import SQLITE, Page, Wanted, page_query, saying_query
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, open_question, run_info
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
+from convgraph.journal.searching import saying_of
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.store import (
@@ -230,6 +232,12 @@ class SqliteStore(Store):
         query, values = page_query(SQLITE, "", wanted, size, below, sealed=self._seal.encrypted)
         rows = self._commits.read(lambda db: db.execute(query, values).fetchall())
         return [(key, self._run_info(row)) for key, *row in rows]
+
+    async def saying(self, run_ids: Sequence[str], text: str) -> set[str]:
+        if self._seal.encrypted:
+            return await super().saying(run_ids, text)
+        query, values = saying_query(SQLITE, "", json.dumps(run_ids), text)
+        return await asyncio.to_thread(self._commits.read_apart, lambda db: saying_of(db.execute(query, values), text))
 
     async def place_of(self, run_id: str) -> int:
         row = self._commits.read(lambda db: db.execute("SELECT id FROM runs WHERE run_id=?", (run_id,)).fetchone())

@@ -8,8 +8,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.errors import ConvgraphError, StoreCorrupt, StoreUnavailable
@@ -79,6 +80,17 @@ class Commits:
             if time.monotonic() > deadline:
                 raise self._locked_for_too_long()
             time.sleep(0.002)  # readers meet a lock only while another process switches the file to WAL or recovers it
+
+    def read_apart(self, query: Work[T]) -> T:
+        """Do `query` over a connection of its own: in another thread, it keeps nobody from writing, however long it takes."""
+        with self._lock:
+            self._connection()
+        try:
+            with closing(sqlite3.connect(f"{Path(self._path).absolute().as_uri()}?mode=ro", uri=True, timeout=LOCKED_SECONDS)) as db:
+                return query(db)
+        except sqlite3.Error as error:
+            translated = self._translated(error)
+            raise (self._locked_for_too_long() if isinstance(translated, _Locked) else translated) from error
 
     def close(self) -> None:
         """Close the connection. Closing twice is allowed."""

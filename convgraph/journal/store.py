@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from convgraph.errors import AnswerError, InputError
+from convgraph.errors import AnswerError, InputError, RunNotFound
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
 from convgraph.journal.keyring import Keyring
-from convgraph.journal.listing import Page, Wanted, listed
+from convgraph.journal.listing import MOST_EVENTS, Page, Wanted, listed
 from convgraph.journal.sealing import UNSEALED, RunSeal
+from convgraph.journal.searching import check_text, lists, says
 from convgraph.journal.workers import WorkerInfo
 from convgraph.journal.write_behind import WriteBehind
 from convgraph.sync import run_sync
@@ -34,8 +36,6 @@ STATUSES: tuple[RunStatus, ...] = (
 ENDED: frozenset[RunStatus] = frozenset({"finished", "stuck"})
 LEASE_SECONDS = 15.0
 DEFAULT_QUEUE = "default"
-MOST_EVENTS = 2**31 - 1
-"""No journal has an event with a higher number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +246,36 @@ class Store(ABC):
         since: float | None = None,
         limit: int | None = None,
         label: str | None = None,
+        text: str | None = None,
+        journals: bool = True,
         before: str | None = None,
     ) -> list[RunInfo]:
         """See `runs`."""
         check_filters(status, limit)
+        if text is not None:
+            check_text(text)
         below = None if before is None else await self.place_of(before)
-        return await listed(self.page, Wanted(status, graph, parent, since, label), limit, below)
+        if text is None or not journals:
+            return await listed(self.page, Wanted(status, graph, parent, since, label, text), limit, below)
+
+        async def holding(runs: list[RunInfo]) -> list[RunInfo]:
+            saying = await self.saying([run.run_id for run in runs if not lists(run, text)], text)
+            return [run for run in runs if run.run_id in saying or lists(run, text)]
+
+        return await listed(self.page, Wanted(status, graph, parent, since, label), limit, below, holding)
+
+    async def saying(self, run_ids: Sequence[str], text: str) -> set[str]:
+        """Those of these runs in whose journals the text is: in what they share with their parents too."""
+        found: set[str] = set()
+        for run_id in run_ids:
+            await asyncio.sleep(0)  # journals may be long, and others want to go on
+            try:
+                events = await self.load(run_id)
+            except RunNotFound:
+                continue  # deleted since it was listed
+            if any(says(recorded.event, text) for recorded in events):
+                found.add(run_id)
+        return found
 
     async def aanswer(self, run_id: str, question_id: str, value: Any) -> None:
         """See `answer`."""
@@ -291,14 +315,30 @@ class Store(ABC):
         since: float | None = None,
         limit: int | None = None,
         label: str | None = None,
+        text: str | None = None,
+        journals: bool = True,
         before: str | None = None,
     ) -> list[RunInfo]:
         """The runs in this store, the newest first, that fit every filter given.
 
-        `since` is a time in seconds since 1970 (of the last change). `before` is a run's id: those listed after it are given, so
-        that the last of a page leads to the next. Raises `InputError` for an unknown status, `RunNotFound` for `before`.
+        `since` is a time in seconds since 1970 (of the last change). `text` is looked for in ids, graphs, reasons and labels, and in
+        what was said, whatever its case; without `journals`, in the former alone, which reads no journal. `before` is a run's id:
+        those listed after it are given, so that the last of a page leads to the next. Raises `InputError` for an unknown status and
+        for a text that cannot be searched for, `RunNotFound` for `before`.
         """
-        return run_sync(self.aruns(status=status, graph=graph, parent=parent, since=since, limit=limit, label=label, before=before))
+        return run_sync(
+            self.aruns(
+                status=status,
+                graph=graph,
+                parent=parent,
+                since=since,
+                limit=limit,
+                label=label,
+                text=text,
+                journals=journals,
+                before=before,
+            )
+        )
 
     def label(self, run_id: str, labels: Collection[str]) -> None:
         """Give a run these labels in place of those it has; none take them all away. It may be running meanwhile.

@@ -30,6 +30,13 @@ class TestLabels:
         assert inside("runs", "--label", "weekly").out == "no runs\n"
         assert [run["labels"] for run in inside("runs", "--json").json["runs"]] == [["nightly"], [], ["eu", "nightly"]]
 
+    def test_runs_are_found_by_a_text(self, inside: Any) -> None:
+        assert ids(inside("runs", "--search", "FROST", "--json")) == ["r1"]
+        assert ids(inside("runs", "--search", "nightly", "--json")) == ["r3", "r1"]
+        assert ids(inside("runs", "--search", "draft", "--label", "eu", "--json")) == ["r1"]
+        assert inside("runs", "--search", "thunder").out == "no runs\n"
+        assert inside("runs", "--search", " ").code == 2
+
     def test_labels_are_changed_from_the_real_script(self, command: Any, inside: Any) -> None:
         labelled = command("label", "r2", "reviewed", "keep", "--json")
         assert (labelled.code, labelled.json) == (0, {"run_id": "r2", "labels": ["keep", "reviewed"]})

@@ -10,15 +10,26 @@ import pytest
 from benchmarks.distributed import fill
 from benchmarks.distributed_conversation import pair
 from convgraph import open_store
+from convgraph.journal.listing import POSTGRES, Wanted, page_query
 from convgraph.journal.postgres_statements import LISTED, QUESTIONS, RUNNABLE
 
-NEWEST = " ORDER BY id DESC LIMIT 50"
+
+def paged(wanted: Wanted, below: int | None = None) -> tuple[str, list[Any]]:
+    """What a page of 50 is asked for by."""
+    query, values = page_query(POSTGRES, "", wanted, 50, below, sealed=False)
+    return query.replace("?", "%s"), list(values)
+
+
 ASKED: dict[str, tuple[str, list[Any]]] = {
-    "the newest": (LISTED + NEWEST, [""]),
-    "of a status": (LISTED + " AND status=%s" + NEWEST, ["", "stuck"]),
-    "of a graph": (LISTED + " AND graph=%s" + NEWEST, ["", "graph-7"]),
-    "of a graph and a status": (LISTED + " AND graph=%s AND status=%s" + NEWEST, ["", "graph-7", "failed"]),
-    "of a parent": (LISTED + " AND parent=%s" + NEWEST, ["", "copy-9"]),
+    "the newest": paged(Wanted()),
+    "the next": paged(Wanted(), 9_000),
+    "of a status": paged(Wanted(status="stuck")),
+    "of a graph": paged(Wanted(graph="graph-7")),
+    "of a graph and a status": paged(Wanted(graph="graph-7", status="failed")),
+    "of a parent": paged(Wanted(parent="copy-9")),
+    "of a label": paged(Wanted(label="kept")),
+    "the next of a label": paged(Wanted(label="kept"), 9_000),
+    "of a label that nothing has": paged(Wanted(label="lost")),
     "one": (LISTED + " AND run_id=%s", ["", "copy-9"]),
     "an inbox": (QUESTIONS + " AND q.due IS NULL AND (%s::text IS NULL OR q.node=%s)", ["", None, None, "boss-1", "boss-1"]),
     "a look": (RUNNABLE, ["", "", ["graph-1"], None, 10, "", "host", "owner", ["graph-1"], None]),
