@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
 import pty
 import select
@@ -13,13 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from convgraph.cli import main
+from tests.command_line import Done, done_here, working_in
 
 SCRIPT = Path(sys.executable).parent / "convgraph"
 
@@ -151,43 +146,26 @@ counter.set_start(count)
 '''
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The object on the last line of standard output."""
-        return json.loads(self.out.splitlines()[-1])
-
-
-Command = Callable[..., Finished]
+Command = Callable[..., Done]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory with `graphs.py`; the current one. What a command in this process has imported is forgotten afterwards."""
+def here(tmp_path: Path) -> Iterator[Path]:
+    """A directory with `graphs.py`; the current one."""
     (tmp_path / "graphs.py").write_text(GRAPHS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    for name in [name for name, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))]:
-        del sys.modules[name]
+    with working_in(tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture
 def command(here: Path) -> Command:
     """Runs the console script to its end."""
 
-    def run(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> Finished:
+    def run(*words: str, stdin: str = "", env: dict[str, str] | None = None) -> Done:
         done = subprocess.run(
             [str(SCRIPT), *words], input=stdin, capture_output=True, check=False, text=True, timeout=60, env={**os.environ, **(env or {})}
         )
-        return Finished(done.returncode, done.stdout, done.stderr)
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return run
 
@@ -195,13 +173,7 @@ def command(here: Path) -> Command:
 @pytest.fixture
 def inside(here: Path) -> Command:
     """Runs a command in this process, which is quicker: for what comes before and after the command that a test is about."""
-
-    def run(*words: str) -> Finished:
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-            code = main([*words])
-        return Finished(code, out.getvalue(), err.getvalue())
-
-    return run
+    return done_here
 
 
 @pytest.fixture
@@ -220,10 +192,10 @@ Line = tuple[str, str | signal.Signals]
 
 
 @pytest.fixture
-def terminal(here: Path) -> Callable[..., Finished]:
+def terminal(here: Path) -> Callable[..., Done]:
     """Runs the console script on a terminal of its own; `script` says what is typed, and when."""
 
-    def run(*words: str, script: Sequence[Line] = ()) -> Finished:
+    def run(*words: str, script: Sequence[Line] = ()) -> Done:
         pid, fd = pty.fork()
         if pid == 0:
             os.chdir(here)
@@ -249,7 +221,7 @@ def terminal(here: Path) -> Callable[..., Finished]:
             os.kill(pid, signal.SIGKILL)
         os.close(fd)
         _, status = os.waitpid(pid, 0)
-        return Finished(os.waitstatus_to_exitcode(status), shown, "")
+        return Done(os.waitstatus_to_exitcode(status), shown, "")
 
     return run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import served
+from tests.evidence import EVIDENCE
 from tests.knowledge.postgres_cluster import new_database, postgres_cluster
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def url(combination: str, request: pytest.FixtureRequest, tmp_path: Path) -> str
 
 @pytest.fixture(autouse=True)
 def _evidence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(served.EVIDENCE, str(tmp_path / "evidence"))
+    monkeypatch.setenv(EVIDENCE, str(tmp_path / "evidence"))
 
 
 @pytest.fixture

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from convgraph import END, Context, ConversationGraph, Limits
+from tests.evidence import witness
 
-EVIDENCE = "CONVGRAPH_TEST_EVIDENCE"
 STEPS = 8
-
-
-def witness(what: str) -> None:
-    """Write a line of evidence, in one write."""
-    descriptor = os.open(os.environ[EVIDENCE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, f"{what}\n".encode())
-    os.close(descriptor)
-
-
-def evidence() -> list[str]:
-    """All lines so far."""
-    path = Path(os.environ[EVIDENCE])
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def _digging() -> ConversationGraph:

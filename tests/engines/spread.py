@@ -7,7 +7,7 @@ import time
 
 from convgraph import END, Context, ConversableAgent, ConversationGraph, ForEach, Limits, Retry, ScriptedModel, Usage
 from convgraph.protocols import ModelReply, ModelRequest
-from tests.engines.served import witness
+from tests.evidence import witness
 
 STEPS = 3
 

@@ -15,10 +15,10 @@ from convgraph.engines.worker import Worker
 from convgraph.errors import DefinitionError, StoreUnavailable
 from convgraph.journal.events import Stepped
 from convgraph.journal.store import Store
-from tests.engines import served
 from tests.engines.conftest import Start
 from tests.engines.spread import STEPS, library, reading, spread
 from tests.engines.watching import until
+from tests.evidence import evidence
 
 TEXTS = [f"text {number}" for number in range(6)]
 SUMMARIES = [f"summary of text {number}" for number in range(6)]
@@ -53,7 +53,7 @@ def test_two_workers_share_the_items_and_the_parent_joins_them_in_order(url: str
         run = spread.submit("read", state={"texts": TEXTS}, store=store)
         until(lambda: parent_status(store, run) == "finished")
         replayed = spread.replay(run, store=store)
-        processes = {line.split()[-1] for line in served.evidence()}
+        processes = {line.split()[-1] for line in evidence()}
 
         assert [message.text for message in replayed.messages] == ["read", *SUMMARIES, "shelved 6"]
         assert replayed.usage == Usage(6, 60, 30)
@@ -67,13 +67,13 @@ def test_of_killed_workers_nothing_is_lost_and_nothing_recorded_is_done_again(ur
         run = spread.submit("read", state={"texts": TEXTS}, store=store)
         for seen in (3, 9, 14):
             worker = start("spread", options=("--concurrency", "3"))
-            until(lambda seen=seen: len(served.evidence()) >= seen)
+            until(lambda seen=seen: len(evidence()) >= seen)
             worker.kill()
             worker.wait()
         for _ in range(2):
             start("spread")
         until(lambda: parent_status(store, run) == "finished")
-        looks = Counter(line.rsplit(" ", 1)[0].split(".", 1)[1] for line in served.evidence())
+        looks = Counter(line.rsplit(" ", 1)[0].split(".", 1)[1] for line in evidence())
         replayed = spread.replay(run, store=store)
 
         assert [message.text for message in replayed.messages] == ["read", *SUMMARIES, "shelved 6"]

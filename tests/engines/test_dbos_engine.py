@@ -26,6 +26,7 @@ from convgraph.journal.store import Store
 from tests.engines import served
 from tests.engines.conftest import ROOT, Start
 from tests.engines.watching import statuses, until
+from tests.evidence import evidence
 
 
 @pytest.fixture
@@ -123,15 +124,15 @@ def test_of_two_workers_one_is_killed_and_the_other_takes_over_within_its_lease(
         workers = [start("steady", options=("--concurrency", "3")) for _ in range(2)]
         until(lambda: len(store.workers()) == 2)
         runs = [served.steady.submit("go", store=store) for _ in range(6)]
-        until(lambda: len({line.split()[2] for line in served.evidence()}) == 2)
+        until(lambda: len({line.split()[2] for line in evidence()}) == 2)
         victim = workers[0]
         victim.kill()
         victim.wait()
         killed = time.monotonic()
-        mine = {line.split()[0] for line in served.evidence() if line.split()[2] == str(victim.pid)}
+        mine = {line.split()[0] for line in evidence() if line.split()[2] == str(victim.pid)}
         until(lambda: statuses(store)["finished"] == len(runs))
         took = time.monotonic() - killed
-        done = Counter(line.rsplit(" ", 1)[0] for line in served.evidence())
+        done = Counter(line.rsplit(" ", 1)[0] for line in evidence())
 
         assert mine
         assert took < 2 * served.STEPS * 0.2 + 2 + 4, "the other has three runs of its own to end first"
@@ -145,10 +146,10 @@ def test_a_worker_that_hung_is_fenced_off_and_goes_on_with_other_runs(url: str, 
     with open_store(url) as store:
         run = served.steady.submit("go", store=store)
         hung = start("steady")
-        until(lambda: len(served.evidence()) >= 2)
+        until(lambda: len(evidence()) >= 2)
         hung.send_signal(signal.SIGSTOP)
         other = start("steady")
-        until(lambda: {line.split()[2] for line in served.evidence()} == {str(hung.pid), str(other.pid)})
+        until(lambda: {line.split()[2] for line in evidence()} == {str(hung.pid), str(other.pid)})
         hung.send_signal(signal.SIGCONT)
         until(lambda: statuses(store)["finished"] == 1)
         epochs = asked(url, "SELECT e.seq, e.epoch FROM convgraph.events e JOIN convgraph.runs r ON r.id=e.run WHERE r.run_id=%s", run)
@@ -161,7 +162,7 @@ def test_a_worker_that_hung_is_fenced_off_and_goes_on_with_other_runs(url: str, 
         numbers, owners = zip(*sorted(epochs), strict=True)
         assert numbers == tuple(range(len(numbers)))
         assert list(owners) == sorted(owners), "nothing of an owner is written after another has come"
-        assert {line.split()[2] for line in served.evidence() if line.startswith(again)} == {str(hung.pid)}
+        assert {line.split()[2] for line in evidence() if line.startswith(again)} == {str(hung.pid)}
         until(lambda: set(wake_ups(url)) <= {"SUCCESS", "ENQUEUED"})
         assert wake_ups(url)["ENQUEUED"] == 1, "the run of a graph that this worker has not stays in its queue"
 
@@ -172,10 +173,10 @@ def test_lost_connections_end_no_wake_up(url: str, start: Start) -> None:
         runs = [served.steady.submit("go", store=store) for _ in range(4)]
         start("steady")
         for lines in (4, 12, 20):
-            until(lambda lines=lines: len(served.evidence()) >= lines)
+            until(lambda lines=lines: len(evidence()) >= lines)
             asked(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname=current_database() AND pid<>pg_backend_pid()")
         until(lambda: statuses(store)["finished"] == len(runs))
-        done = Counter(line.rsplit(" ", 1)[0] for line in served.evidence())
+        done = Counter(line.rsplit(" ", 1)[0] for line in evidence())
 
         assert set(done) == {f"{run} {turn}" for run in runs for turn in range(1, served.STEPS + 1)}
         until(lambda: set(wake_ups(url)) == {"SUCCESS"})
@@ -188,7 +189,7 @@ def test_a_queue_can_be_limited_over_all_workers(url: str, start: Start) -> None
         until(lambda: len(store.workers()) == len(workers))
         runs = [served.digging.submit("go", store=store, queue="batch") for _ in range(4)]
         until(lambda: statuses(store)["finished"] == len(runs))
-        lines = [line.split()[0] for line in served.evidence()]
+        lines = [line.split()[0] for line in evidence()]
 
         assert [lines[place : place + served.STEPS] for place in range(0, len(lines), served.STEPS)] == [
             [run] * served.STEPS for run in dict.fromkeys(lines)

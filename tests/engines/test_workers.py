@@ -27,6 +27,7 @@ from convgraph.journal.store import Store
 from tests.engines import served
 from tests.engines.conftest import ROOT, Start
 from tests.engines.watching import statuses, until
+from tests.evidence import evidence
 
 LONG_WITH_DBOS = pytest.mark.parametrize(
     "combination", ["sqlite+local", "postgres+local", pytest.param("postgres+dbos", marks=pytest.mark.long)]
@@ -41,7 +42,7 @@ def test_several_workers_finish_all_runs_each_step_once(url: str, start: Start) 
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
         assert [worker.wait(20) for worker in workers] == [0, 0]
-        done = Counter(line.rsplit(" ", 1)[0] for line in served.evidence())
+        done = Counter(line.rsplit(" ", 1)[0] for line in evidence())
 
         assert done == Counter(f"{run} {turn}" for run in runs for turn in range(1, served.STEPS + 1))
         for run in runs:
@@ -52,12 +53,12 @@ def test_of_a_killed_worker_others_take_over_and_what_was_recorded_is_not_done_a
     with open_store(url) as store:
         runs = [served.digging.submit("go", store=store) for _ in range(4)]
         first = start("digging")
-        until(lambda: len(served.evidence()) >= 6)
+        until(lambda: len(evidence()) >= 6)
         first.kill()
         first.wait()
         start("digging")
         until(lambda: statuses(store)["finished"] == len(runs))
-        done = Counter(line.rsplit(" ", 1)[0] for line in served.evidence())
+        done = Counter(line.rsplit(" ", 1)[0] for line in evidence())
 
         assert set(done) == {f"{run} {turn}" for run in runs for turn in range(1, served.STEPS + 1)}
         repeated = [step for step, times in done.items() if times > 1]
@@ -72,13 +73,13 @@ def test_a_worker_that_is_stopped_hands_over_between_two_turns(url: str, start: 
     with open_store(url) as store:
         run = served.digging.submit("go", store=store)
         first = start("digging")
-        until(lambda: len(served.evidence()) >= 2)
+        until(lambda: len(evidence()) >= 2)
         first.send_signal(signal.SIGTERM)
         assert first.wait(20) == 0
         assert store.runs()[0].status == "interrupted"
         start("digging")
         until(lambda: statuses(store)["finished"] == 1)
-        done = Counter(line.rsplit(" ", 1)[0] for line in served.evidence())
+        done = Counter(line.rsplit(" ", 1)[0] for line in evidence())
 
         assert done == Counter(f"{run} {turn}" for turn in range(1, served.STEPS + 1))
 
@@ -119,7 +120,7 @@ def test_a_run_that_kills_its_workers_ends_failed_and_is_listed(url: str, start:
 
         assert info.run_id == run
         assert "10 times without coming forward" in info.reason
-        assert len(served.evidence()) == deaths == 10
+        assert len(evidence()) == deaths == 10
 
 
 def test_submit_and_worker_on_the_command_line(url: str, start: Start) -> None:
@@ -143,7 +144,7 @@ def test_of_two_runs_that_wait_the_one_with_the_smaller_number_is_first(url: str
         runs = {priority: served.digging.submit("go", store=store, priority=priority) for priority in (5, 0, -5)}
         start("digging", options=("--concurrency", "1"))
         until(lambda: statuses(store)["finished"] == len(runs))
-        begun = list(dict.fromkeys(line.split(" ")[0] for line in served.evidence()))
+        begun = list(dict.fromkeys(line.split(" ")[0] for line in evidence()))
 
         assert begun == [runs[-5], runs[0], runs[5]]
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from convgraph.cli import main
+from tests.command_line import Done, done_here, working_in
 
 GRAPHS = """
 from convgraph import END, AssistantAgent, ConversationGraph, ConversableAgent, Limits, Parallel, Reply, ScriptedModel, Usage, tool
@@ -72,33 +67,16 @@ def strange(result):
 """
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The object on the last line of standard output."""
-        return json.loads(self.out.splitlines()[-1])
-
-
 Command = Callable[..., Done]
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A directory with `graphs.py`; the current one. What was imported from it is forgotten afterwards."""
+    """A directory with `graphs.py`; the current one."""
     (tmp_path / "graphs.py").write_text(GRAPHS)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("CONVGRAPH_STORE", raising=False)
-    yield tmp_path
-    for name in [name for name, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))]:
-        del sys.modules[name]
+    with working_in(tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -106,10 +84,9 @@ def convgraph(project: Path) -> Command:
     """Runs a command in this process."""
 
     def run(*words: Any) -> Done:
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-            code = main([str(word) for word in words])
+        done = done_here(*words)
         os.environ.pop("CONVGRAPH_DEBUG", None)
-        return Done(code, out.getvalue(), err.getvalue())
+        return done
 
     return run
 

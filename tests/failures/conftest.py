@@ -10,7 +10,7 @@ import pytest
 
 from convgraph import open_store
 from convgraph.journal.store import Store
-from tests.failures import distributed_graphs
+from tests.evidence import EVIDENCE
 from tests.failures.database_server import DatabaseServer
 from tests.failures.machines import Machines
 
@@ -41,7 +41,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def machines(server: DatabaseServer, engine: str, own_hosts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     """No workers yet, on a database that nobody has used."""
-    monkeypatch.setenv(distributed_graphs.EVIDENCE, str(tmp_path / "evidence"))
+    monkeypatch.setenv(EVIDENCE, str(tmp_path / "evidence"))
     made = Machines(server, server.new_database(), engine, tmp_path, own_hosts)
     try:
         yield made

@@ -7,17 +7,14 @@ import os
 import time
 
 from convgraph import END, Context, ConversationGraph, Limits
+from tests.evidence import witness
 
-EVIDENCE = "CONVGRAPH_TEST_EVIDENCE"
 STEPS = 5
 
 
-def witness(*what: object) -> None:
-    """Write a line of evidence, in one write: what, by whom, and when by the clock of the kernel."""
-    line = " ".join([*map(str, what), str(os.getpid()), f"{time.clock_gettime(time.CLOCK_REALTIME):.6f}"])
-    descriptor = os.open(os.environ[EVIDENCE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, f"{line}\n".encode())
-    os.close(descriptor)
+def dated(*what: object) -> None:
+    """A line of evidence: what, by whom, and when by the clock of the kernel."""
+    witness(" ".join([*map(str, what), str(os.getpid()), f"{time.clock_gettime(time.CLOCK_REALTIME):.6f}"]))
 
 
 def _digging() -> ConversationGraph:
@@ -27,7 +24,7 @@ def _digging() -> ConversationGraph:
         seconds = float(ctx.messages[0].text)
 
         def work() -> str:
-            witness(ctx.run_id, ctx.turn)
+            dated(ctx.run_id, ctx.turn)
             time.sleep(seconds)
             return "".join(hashlib.sha256(f"{ctx.run_id} {ctx.turn} {part}".encode()).hexdigest() for part in range(40))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import psycopg
 
 from convgraph.journal.events import EffectFinished, Stepped
 from convgraph.journal.store import Store
+from tests.evidence import evidence
 from tests.failures import distributed_graphs as graphs
 from tests.failures.cable import Cable
 from tests.failures.database_server import DatabaseServer
@@ -103,8 +103,7 @@ class Machines:
 
     def evidence(self) -> list[tuple[str, int, float]]:
         """What was done, by which process, and when."""
-        path = Path(os.environ[graphs.EVIDENCE])
-        lines = [line.rsplit(" ", 2) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = [line.rsplit(" ", 2) for line in evidence()]
         return [(what, int(pid), float(at)) for what, pid, at in lines]
 
     def close(self) -> None:
