@@ -14,9 +14,9 @@ from convgraph.journal.listing import POSTGRES, Wanted, page_query
 from convgraph.journal.postgres_statements import LISTED, QUESTIONS, RUNNABLE
 
 
-def paged(wanted: Wanted, below: int | None = None) -> tuple[str, list[Any]]:
-    """What a page of 50 is asked for by."""
-    query, values = page_query(POSTGRES, "", wanted, 50, below, sealed=False)
+def paged(wanted: Wanted, below: int | None = None, size: int = 50) -> tuple[str, list[Any]]:
+    """What a page is asked for by."""
+    query, values = page_query(POSTGRES, "", wanted, size, below, sealed=False)
     return query.replace("?", "%s"), list(values)
 
 
@@ -27,8 +27,8 @@ ASKED: dict[str, tuple[str, list[Any]]] = {
     "of a graph": paged(Wanted(graph="graph-7")),
     "of a graph and a status": paged(Wanted(graph="graph-7", status="failed")),
     "of a parent": paged(Wanted(parent="copy-9")),
-    "of a label": paged(Wanted(label="kept")),
-    "the next of a label": paged(Wanted(label="kept"), 9_000),
+    "of a label": paged(Wanted(label="kept"), size=10),  # which one of fifty has
+    "the next of a label": paged(Wanted(label="kept"), 9_000, size=10),
     "of a label that nothing has": paged(Wanted(label="lost")),
     "one": (LISTED + " AND run_id=%s", ["", "copy-9"]),
     "an inbox": (QUESTIONS + " AND q.due IS NULL AND (%s::text IS NULL OR q.node=%s)", ["", None, None, "boss-1", "boss-1"]),
