@@ -132,11 +132,11 @@ class Ledger:
         return self.steps.get(path, [])
 
     def turns_inside(self, path: str) -> int:
-        """How many turns, at any depth, were made inside the attempt at `path`."""
+        """How many turns, at any depth, were made inside the attempt at `path`: those of items that are runs of their own as well."""
         inside = f"{path}/"
-        return sum(
-            1 for outer, steps in self.steps.items() if f"{outer}/".startswith(inside) for step in steps if isinstance(step, Stepped)
-        )
+        steps = (step for outer, made in self.steps.items() if f"{outer}/".startswith(inside) for step in made)
+        children = (event.result for event in self.finished.values() if event.effect == "child" and event.path.startswith(inside))
+        return sum(isinstance(step, Stepped) for step in steps) + sum(result["turns"] for result in children if result)
 
     def usage_under(self, path: str) -> Usage:
         """What the model calls recorded in this turn have cost, all attempts and everything nested included."""

@@ -239,3 +239,28 @@ def test_a_parent_that_is_lost_before_it_has_noted_that_it_waits_no_longer_goes_
         assert parent_status(store, run) == ("failed" if "bad" in texts else "finished")
         assert spread.replay(run, store=store).status == parent_status(store, run)
         assert asyncio.run(store.atimers(run)) == []
+
+
+def test_turns_of_children_count_as_well_when_their_branch_is_read_back(tmp_path: Path) -> None:
+    """One branch is over, with its children, when the run parks for the children of the other."""
+    graph = ConversationGraph("root", state={"items": {"type": "array", "default": ["x", "y"]}})
+    graph.add_node(ForEach(shelf(), over="state.items"), name="all")
+    graph.add_edge("all", END)
+    graph.set_start("all")
+    with open_store(tmp_path / "runs.db") as store:
+        run = graph.submit("go", store=store)
+
+        async def in_this_order() -> None:
+            worker = Worker([graph], store)
+            for branch in (1, 0):
+                await worker.advance(run)
+                for info in await store.aruns(parent=run):
+                    if f"/#{branch}/" in info.run_id:
+                        await worker.advance(info.run_id)
+            await worker.advance(run)
+
+        asyncio.run(in_this_order())
+
+        assert parent_status(store, run) == "finished"
+        assert [one.event.inner_turns for one in store.events(run) if isinstance(one.event, Stepped)][-1] == 2 * (3 + 2)
+        assert graph.replay(run, store=store).status == "finished"
