@@ -7,9 +7,12 @@ import time
 
 from convgraph import END, Context, ConversableAgent, ConversationGraph, ForEach, Limits, Retry, ScriptedModel, Usage
 from convgraph.protocols import ModelReply, ModelRequest
-from tests.evidence import witness
+from tests.engines.watching import until
+from tests.evidence import evidence, witness
 
 STEPS = 3
+TOGETHER = "CONVGRAPH_TEST_TOGETHER"
+"""The variable that says how many processes have to have looked at something before any goes on."""
 
 
 def _answer(request: ModelRequest) -> ModelReply:
@@ -21,6 +24,7 @@ async def look(ctx: Context) -> str:
 
     def work() -> int:
         witness(f"{ctx.run_id} {ctx.turn} {os.getpid()}")
+        until(lambda: len({line.split()[-1] for line in evidence()}) >= int(os.environ.get(TOGETHER, "0")))
         time.sleep(0.05)
         return ctx.turn
 

@@ -16,7 +16,7 @@ from convgraph.errors import DefinitionError, StoreUnavailable
 from convgraph.journal.events import Stepped
 from convgraph.journal.store import Store
 from tests.engines.conftest import Start
-from tests.engines.spread import STEPS, library, reading, spread
+from tests.engines.spread import STEPS, TOGETHER, library, reading, spread
 from tests.engines.watching import until
 from tests.evidence import evidence
 
@@ -45,7 +45,8 @@ def read_to_the_end(store: Store, graph: ConversationGraph, run: str) -> None:
     asyncio.run(work())
 
 
-def test_two_workers_share_the_items_and_the_parent_joins_them_in_order(url: str, start: Start) -> None:
+def test_two_workers_share_the_items_and_the_parent_joins_them_in_order(url: str, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOGETHER, "2")
     with open_store(url) as store:
         for _ in range(2):
             start("spread", options=("--concurrency", "2"))
