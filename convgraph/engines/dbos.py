@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.engines import wakes
@@ -98,32 +99,34 @@ class DbosEngine:
                 else:
                     await advance(run_id)
 
-        def over(task: asyncio.Task[None]) -> None:
+        def failing(task: asyncio.Task[None]) -> None:
             error = None if task.cancelled() else task.exception()
             if error is not None and not failed.done():
                 failed.set_exception(error)
 
+        def begin(run_id: str, over: Future[None]) -> None:
+            task = loop.create_task(take(run_id), name=f"convgraph-advance-{run_id}")
+            taken.add(task)
+            task.add_done_callback(taken.discard)
+            task.add_done_callback(failing)
+            task.add_done_callback(lambda _: over.set_result(None))  # well, whatever became of the run: that is for the journal to say
+
         async def on_wake_up(run_id: str) -> None:
             from dbos import DBOS
 
-            wake_up = DBOS.workflow_id or ""
+            wake_up, over = DBOS.workflow_id or "", Future[None]()
+            over.set_running_or_notify_cancel()  # it cannot be cancelled: what was begun goes on
             self._having.add(wake_up)
             try:
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(taking(run_id), loop))
+                loop.call_soon_threadsafe(begin, run_id, over)
+                await asyncio.wrap_future(over)
             finally:
                 self._having.discard(wake_up)
-
-        async def taking(run_id: str) -> None:
-            task = asyncio.create_task(take(run_id), name=f"convgraph-advance-{run_id}")
-            taken.add(task)
-            task.add_done_callback(over)
-            await asyncio.wait([task])  # a wake-up ends well, whatever became of the run: that is for the journal to say
-            taken.discard(task)
 
         await asyncio.to_thread(self._launch, on_wake_up, concurrency)
         stopped = asyncio.create_task(self._stopped.wait())
         caring = asyncio.create_task(self._care(), name="convgraph-care")
-        caring.add_done_callback(over)
+        caring.add_done_callback(failing)
         try:
             await asyncio.wait([stopped, failed], return_when=asyncio.FIRST_COMPLETED)
         finally:

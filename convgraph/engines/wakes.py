@@ -25,19 +25,21 @@ with a run, its journal says."""
 # A run that stops waiting for something looks, in the transaction in which it stops, for what has come meanwhile, and for the times
 # that it waits for. An answer locks the run's row before it wakes: so it is there when the run looks, or it comes after the run has
 # stopped. A timer's wake-up has one id however often the run stops; any other may be one too many, which costs a look.
-# Whoever may write to the store may wake, though DBOS's tables belong to another role.
+# Whoever may write to the store may wake, though DBOS's tables belong to another role. Functions are in PL/pgSQL, which keeps their
+# plans for as long as a connection lasts; those in SQL are planned anew with every wake-up.
 _INSTALLED: LiteralString = """
 CREATE TABLE IF NOT EXISTS rounds(queues TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL);
 CREATE OR REPLACE FUNCTION wake_queue(namespace TEXT, graph TEXT, queue TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE
     AS $$ SELECT replace(replace(namespace, '%', '%25'), '/', '%2F') || '/' || queue || '/' || graph $$;
-CREATE OR REPLACE FUNCTION wake(which BIGINT, wake_id TEXT, at DOUBLE PRECISION) RETURNS VOID LANGUAGE SQL VOLATILE SECURITY DEFINER
+CREATE OR REPLACE FUNCTION wake(which BIGINT, wake_id TEXT, at DOUBLE PRECISION) RETURNS VOID LANGUAGE plpgsql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
-    SELECT convgraph_dbos.enqueue_workflow(
+BEGIN
+    PERFORM convgraph_dbos.enqueue_workflow(
         'convgraph_advance', convgraph.wake_queue(namespace, graph, queue), ARRAY[to_json(run_id)],
         workflow_id => wake_id, app_version => '1', priority => runs.priority, queue_partition_key => run_id,
         delay_until_epoch_ms => CASE WHEN at > convgraph.unix_now() THEN (at * 1000)::bigint END, application_name => 'convgraph'
-    ) FROM convgraph.runs WHERE id = which
-$$;
+    ) FROM convgraph.runs WHERE id = which;
+END $$;
 CREATE OR REPLACE FUNCTION wake_for_run() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status <> 'waiting' OR EXISTS (
@@ -61,9 +63,9 @@ CREATE OR REPLACE TRIGGER wake_stopped AFTER UPDATE OF status, owner ON runs FOR
     WHEN (OLD.owner <> '' AND NEW.owner = '' AND NEW.status IN ('running', 'waiting')) EXECUTE FUNCTION wake_for_run();
 CREATE OR REPLACE TRIGGER wake_answered AFTER UPDATE OF answer ON questions FOR EACH ROW
     WHEN (OLD.answer IS NULL AND NEW.answer IS NOT NULL) EXECUTE FUNCTION wake_for_answer();
-COMMENT ON FUNCTION wake IS '1';
+COMMENT ON FUNCTION wake IS '2';
 """
-_NUMBER = 1
+_NUMBER = 2
 """Of the above, in its last statement too: raised with every change. Workers of different versions keep the newest."""
 
 # What nobody has woken: runs that were made before there was an engine, whose owner was no worker of it, whose wake-up came while a
