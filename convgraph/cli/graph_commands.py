@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -13,7 +14,7 @@ from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode
 from convgraph.cli.output import Output, is_terminal
 from convgraph.cli.session import existing, graph_of
-from convgraph.errors import InputError
+from convgraph.errors import InputError, MissingDependency
 
 if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph
@@ -220,19 +221,24 @@ def coverage(target: o.Target, *, store: o.StoreUrl = o.DEFAULT_STORE, allow: o.
 
 
 def export(
-    target: o.Target,
+    target: Annotated[str, typer.Argument(metavar="TARGET|RUN_ID", help="A graph; with --html, the id of a run.")],
     *,
+    html: Annotated[bool, typer.Option("--html", help="A run, as one page that plays it without a server.")] = False,
     out: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; .json gives JSON.")] = None,
+    store: o.StoreUrl = o.DEFAULT_STORE,
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Write a graph's definition as YAML.
+    """Write a graph's definition as YAML, or a run as a page.
 
-    Or as JSON, into a file of that suffix. Python callables stand in it by their import path, secrets never.
+    Or as JSON, into a file of that suffix. Python callables stand in it by their import path, secrets never. The page of a run
+    (--html) shows all that was said and done in it, and opens in any browser, offline.
     """
     import json
 
     output = Output(as_json=as_json)
+    if html:
+        return _export_page(target, store, out or Path(f"{_file_name(target)}.html"), output)
     graph = _load(target, allow)
     document = graph.program().document
     is_json = out is not None and out.suffix.lower() == ".json"
@@ -244,6 +250,24 @@ def export(
         output.line(f"written: {out}")
     output.result({"graph": graph.name, "fingerprint": graph.fingerprint, "document": document, "file": str(out) if out else None})
     return 0
+
+
+def _export_page(run_id: str, store: str, out: Path, output: Output) -> int:
+    try:
+        from convgraph.studio.player_page import player_page
+    except ModuleNotFoundError as error:
+        raise MissingDependency(f"the page of a run needs {error.name}: pip install 'convgraph[studio]'") from error
+    with existing(store) as opened:
+        page = asyncio.run(player_page(opened, run_id))
+    _write(out, page.encode())
+    output.line(f"written: {out}")
+    output.result({"run_id": run_id, "file": str(out)})
+    return 0
+
+
+def _file_name(run_id: str) -> str:
+    """A run's id as the name of a file in this folder, whatever characters it has."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", run_id)
 
 
 def _load(target: str, allow: list[str] | None) -> ConversationGraph:

@@ -60,7 +60,8 @@ def test_runs_come_a_page_at_a_time_the_newest_first(studio: Served) -> None:
     [
         ({"label": "ci"}, ["parrot-3"]),
         ({"text": "golden"}, ["parrot-3"]),
-        ({"text": "PARROT ci"}, ["parrot-3"]),
+        ({"text": "YOU SAID: HELLO", "graph": "parrot", "said": "true", "label": "ci"}, ["parrot-3"]),
+        ({"text": "You said"}, []),
         ({"text": "arrot-5"}, ["parrot-5"]),
         ({"text": "nowhere"}, []),
         ({"status": "waiting"}, ["waits"]),

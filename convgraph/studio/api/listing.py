@@ -6,15 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from convgraph.journal.store import RunInfo, RunStatus
+from convgraph.journal.store import RunStatus
 from convgraph.studio.rows import run_row, run_rows
 from convgraph.studio.schemas import Labels, RunPage, RunRow
 from convgraph.studio.studio import InStudio
-
-LOOKED_AT = 200
-"""How many runs are read together where a text is looked for."""
-MOST_LOOKED_AT = 5000
-"""How many are read for one page: where the text is found in few, the page may be short, and `before` leads on."""
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
@@ -26,24 +21,16 @@ async def runs(
     graph: Annotated[str | None, Query(max_length=200)] = None,
     label: Annotated[str | None, Query(max_length=64)] = None,
     text: Annotated[str, Query(max_length=200, description="in the id, the graph, the reason or a label")] = "",
+    said: Annotated[bool, Query(description="whether `text` is looked for in what was said as well, which takes longer")] = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[str | None, Query(max_length=200, description="only runs that are listed after this one")] = None,
 ) -> RunPage:
     """The runs that fit every filter, the newest first."""
-    words = text.lower().split()
-    found: list[RunInfo] = []
-    looked_at = 0
-    size = LOOKED_AT if words else limit + 1
-    while True:
-        some = await studio.store.aruns(status=status, graph=graph, label=label, limit=size, before=before)
-        found += [info for info in some if _holds(info, words)]
-        looked_at += len(some)
-        if len(some) < size or len(found) > limit or looked_at >= MOST_LOOKED_AT:
-            break
-        before = some[-1].run_id
+    found = await studio.store.aruns(
+        status=status, graph=graph, label=label, text=text.strip() or None, journals=said, limit=limit + 1, before=before
+    )
     shown = found[:limit]
-    further = shown[-1].run_id if len(found) > limit else some[-1].run_id if some and len(some) == size else None
-    return RunPage(runs=await run_rows(studio, shown), before=further)
+    return RunPage(runs=await run_rows(studio, shown), before=shown[-1].run_id if len(found) > limit else None)
 
 
 @router.patch("/{run_id}")
@@ -57,11 +44,3 @@ async def relabel(studio: InStudio, run_id: str, labels: Labels) -> RunRow:
 async def delete(studio: InStudio, run_id: str) -> None:
     """Delete a run. One that is running, or whose steps forks share, is refused."""
     await studio.store.adelete(run_id)
-
-
-def _holds(info: RunInfo, words: list[str]) -> bool:
-    """Whether every word is somewhere in what is listed of the run."""
-    if not words:
-        return True
-    told = "\n".join((info.run_id, info.graph, info.status, info.reason, info.parent, *info.labels)).lower()
-    return all(word in told for word in words)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 
 from convgraph.errors import InputError
+from convgraph.studio.player_page import player_page
 from convgraph.studio.rows import run_row
 from convgraph.studio.schemas import RunRow
 from convgraph.studio.studio import InStudio
@@ -24,6 +25,9 @@ async def export(
     studio: InStudio, run_id: str, format: Annotated[Literal["html", "json"], Query(description="a page that plays it, or its record")]
 ) -> Response:
     """A run as a file: a page that plays it without a server, or its record, which can be imported elsewhere."""
+    if format == "html":
+        page = await player_page(studio.store, run_id, studio.catalog)
+        return Response(page, media_type="text/html", headers=_attached(f"{run_id}.html"))
     text = to_text(await record_of(studio.store, run_id))
     return Response(text, media_type="application/json", headers=_attached(f"{run_id}.json"))
 

@@ -80,7 +80,7 @@ till = one("till", paying)
 parrot = one("parrot", echo)
 
 writer = AssistantAgent("writer", model=ScriptedModel([f"{FENCE}python\nprint(6 * 7)\n{FENCE}"]))
-runner = UserProxyAgent("runner", human_input_mode="NEVER", code_execution_config={"executor": "commandline-local", "approve": True})
+runner = UserProxyAgent("runner", human_input_mode="NEVER", code_execution_config={"use_docker": False, "approve": True})
 code = ConversationGraph("code")
 code.add_node(writer)
 code.add_node(runner)

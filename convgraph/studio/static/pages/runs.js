@@ -33,6 +33,7 @@ class Runs {
   constructor(query) {
     const soon = settled(() => this.filter());
     this.text = h("input", { type: "search", "aria-label": "Search runs", placeholder: "Search: id, graph, label, reason", ".value": query.get("text") ?? "", oninput: soon });
+    this.said = h("input", { type: "checkbox", ".checked": query.get("said") === "true", onchange: () => this.filter() });
     this.status = h("select", { "aria-label": "Status", onchange: () => this.filter() }, h("option", { value: "" }, "Any status"), STATUSES.map((name) => h("option", { value: name, selected: name === query.get("status") }, name)));
     this.graph = h("select", { "aria-label": "Graph", onchange: () => this.filter() });
     this.label = h("input", { type: "text", "aria-label": "Label", placeholder: "Label", class: "short", list: "labels", ".value": query.get("label") ?? "", oninput: soon });
@@ -50,7 +51,7 @@ class Runs {
       "section",
       { class: "stack" },
       h("div", { class: "row spread" }, h("h1", {}, "Runs"), h("div", { class: "row" }, h("button", { class: "main", onclick: () => beginRun().catch(complain) }, "Begin a run"), h("button", { onclick: () => this.file.click() }, "Import a run"), this.file)),
-      h("div", { class: "row filters", role: "search" }, this.text, this.status, this.graph, this.label, this.labels),
+      h("div", { class: "row filters", role: "search" }, this.text, h("label", { class: "check" }, this.said, h("span", {}, "also what was said")), this.status, this.graph, this.label, this.labels),
       this.picked,
       h("div", { class: "wide" }, this.table),
       this.blank,
@@ -60,7 +61,7 @@ class Runs {
   }
 
   get filters() {
-    return { status: this.status.value, graph: this.wanted, label: this.label.value.trim(), text: this.text.value.trim() };
+    return { status: this.status.value, graph: this.wanted, label: this.label.value.trim(), text: this.text.value.trim(), said: this.said.checked || null };
   }
 
   /** Ask anew, from the newest run on, and say in the address what is asked for. */
