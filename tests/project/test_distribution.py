@@ -42,9 +42,12 @@ def test_the_wheel_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFile) 
     assert "convgraph/py.typed" in wheel.namelist()
 
 
-def test_the_wheel_holds_every_module_and_nothing_but_the_package(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    """The studio's page and its gallery among them."""
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    written = {str(path.relative_to(ROOT)) for path in (ROOT / "convgraph").rglob("*.py")}
+    files = (path for path in (ROOT / "convgraph").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    written = {str(path.relative_to(ROOT)) for path in files}
+    assert "convgraph/studio/static/index.html" in written
     assert written <= shipped
     assert {name.split("/")[0] for name in shipped} == {"convgraph"}
 
