@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make help` lists it; CONTRIBUTING.md explains it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-long check format bench bench-setup clean
+.PHONY: help setup setup-dev demo test test-long check format docs bench bench-setup clean
 
 BIN := .venv/bin
 # Two workers, whatever the machine: counts and timeouts in the tests are made for two cores.
@@ -42,6 +42,9 @@ check: setup-dev ## format, lint, types, floors
 format: setup-dev ## put the code into its form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: setup-dev ## the documentation site, in build/site
+	@$(BIN)/python -m scripts.documentation
 
 bench: setup-dev bench-setup ## convgraph beside the bare work and other frameworks: a table and a plot
 	@$(BIN)/python -m benchmarks.run

@@ -26,12 +26,12 @@ class Block:
     printed: str | None
     """The `text` or `mermaid` block right below, if there is one: what this block prints."""
     title: str = ""
-    """What stands above it. Python with a title is somebody else's: it is shown, and not executed."""
+    """What stands above it. Python with another title than ours is somebody else's: it is shown, and not executed."""
 
     @property
     def is_ours(self) -> bool:
         """Whether it is Python to be executed here."""
-        return self.language == "python" and not self.title
+        return self.language == "python" and self.title in ("", "convgraph")
 
 
 def blocks(page: Path) -> Iterator[Block]:
