@@ -76,11 +76,14 @@ class Catalog:
         return self._current(path, None)
 
     def live(self, graph_id: str) -> ConversationGraph:
-        """The graph itself. Raises `InputError` where there is none, or it cannot be loaded."""
+        """The graph itself, a document's made anew: scripted replies begin at their beginning.
+
+        Raises `InputError` where there is none, or it cannot be loaded.
+        """
         known = self.find(graph_id)
         if known.graph is None:
             raise InputError(f"the graph at {known.target} cannot be used: {known.problem}")
-        return known.graph
+        return known.graph if known.kind == "python" else load_target(known.target, allow=self.allow)
 
     def of_run(self, info: RunInfo) -> Known | None:
         """The known graph that a run is of: the one it was started with, else one of the same definition, else one of its name."""

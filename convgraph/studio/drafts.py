@@ -17,7 +17,7 @@ from convgraph.graph.documents import dumps_yaml, from_document, loads_yaml, to_
 from convgraph.graph.documents.yaml_edits import place_of, rewritten
 from convgraph.loading import from_yaml
 from convgraph.studio.catalog import Known
-from convgraph.studio.pictures import findings_out, picture_out
+from convgraph.studio.pictures import closable, findings_out, picture_out
 from convgraph.studio.schemas import DraftOut, ProblemAt, SourceOut
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -39,8 +39,8 @@ def graph_of(text: str, allow: Collection[str]) -> ConversationGraph:
     return from_yaml(f"{text}\n", allow=allow)
 
 
-def checked(text: str, document: Mapping[str, Any] | None, allow: Collection[str]) -> DraftOut:
-    """What can be told of a draft. With `document`, the text is first changed to hold that.
+def checked(text: str, document: Mapping[str, Any] | None, allow: Collection[str], collapse: Collection[str] = ()) -> DraftOut:
+    """What can be told of a draft. With `document`, the text is first changed to hold that. `collapse`: what is drawn closed.
 
     Takes as long as Graphviz does: call it in a thread. Raises nothing for a draft that is wrong: that is what it tells.
     """
@@ -62,7 +62,7 @@ def checked(text: str, document: Mapping[str, Any] | None, allow: Collection[str
         canonical=dumps_yaml(to_document(from_document(read, allow=allow))),
         document=read,
         findings=findings,
-        picture=picture_out(definition),
+        picture=picture_out(definition, collapse=closable(definition).intersection(collapse)),
         state_schema=schema,
     )
 

@@ -36,6 +36,11 @@ def picture_out(definition: Definition, *, depth: int | None = None, collapse: C
     )
 
 
+def closable(definition: Definition) -> frozenset[str]:
+    """The ids of the sub-graphs and groups that can be drawn closed."""
+    return frozenset(cluster.id for cluster in picture_of(definition).clusters)
+
+
 def findings_out(definition: Definition, findings: Sequence[Finding]) -> list[FindingOut]:
     """What is wrong with a graph, and at which part of its picture that shows."""
     picture = picture_of(definition)

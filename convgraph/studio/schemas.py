@@ -474,10 +474,14 @@ class SourceOut(Out):
 
 
 class Draft(In):
-    """A draft as a text; with `document`, as that, which the text is changed to hold (comments and order stay)."""
+    """A draft as a text; with `document`, as that, which the text is changed to hold (comments and order stay).
+
+    `collapse` are the sub-graphs and groups that are to be drawn closed; those that are no longer there are passed over.
+    """
 
     yaml: str = Field(max_length=1_000_000)
     document: dict[str, Json] | None = None
+    collapse: list[str] = []
 
 
 class ProblemAt(Out):

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api", tags=["drafts"])
 @router.post("/drafts/check")
 async def check(studio: InStudio, draft: Draft) -> DraftOut:
     """What can be told of a draft as it stands: its findings and picture, or why it is no graph yet. Nothing is written."""
-    return await asyncio.to_thread(drafts.checked, draft.yaml, draft.document, studio.catalog.allow)
+    return await asyncio.to_thread(drafts.checked, draft.yaml, draft.document, studio.catalog.allow, draft.collapse)
 
 
 @router.put("/drafts/{name}", response_model=SavedOut, responses={409: {"model": Problem}})

@@ -11,11 +11,14 @@ const LIMITS = [
   ["usd", "US dollars", "any"],
 ];
 
-/** Ask what to begin, of the graph with this id where one is given, and begin it; then its page is shown. */
-export async function beginRun(graphId = null) {
-  const graphs = (await get("/api/graphs")).filter((graph) => !graph.problem && !graph.errors);
+/**
+ * Ask what to begin, of the graph with this id where one is given, and begin it; then its page is shown. A `draft` (`{name, yaml,
+ * state_schema}`) is begun as it stands, without being saved.
+ */
+export async function beginRun(graphId = null, draft = null) {
+  const graphs = draft ? [{ id: "", name: draft.name }] : (await get("/api/graphs")).filter((graph) => !graph.problem && !graph.errors);
   const dialog = h("dialog", { "aria-labelledby": "begin-title", onclose: () => dialog.remove() });
-  fill(dialog, graphs.length ? form(dialog, graphs, graphId) : nothing(dialog));
+  fill(dialog, graphs.length ? form(dialog, graphs, graphId, draft) : nothing(dialog));
   document.body.append(dialog);
   dialog.showModal();
 }
@@ -28,7 +31,7 @@ function nothing(dialog) {
   ];
 }
 
-function form(dialog, graphs, graphId) {
+function form(dialog, graphs, graphId, draft) {
   const graph = h("select", { onchange: () => show() }, graphs.map(({ id, name }) => h("option", { value: id, selected: id === graphId }, name)));
   const said = h("textarea", { rows: 3, placeholder: "What the user says first. May be empty where the graph needs no input." });
   const state = h("div", { class: "stack" });
@@ -43,7 +46,7 @@ function form(dialog, graphs, graphId) {
 
   async function show() {
     const chosen = graph.value;
-    const { state_schema: schema } = await get(path("api", "graphs", chosen));
+    const { state_schema: schema } = draft ?? (await get(path("api", "graphs", chosen)));
     if (chosen !== graph.value) return;
     fields = schema?.properties ? fieldFor({ ...schema, title: "State", required: [] }, { place: "" }) : null;
     fill(state, fields?.element ?? null);
@@ -55,7 +58,7 @@ function form(dialog, graphs, graphId) {
     const given = limits.filter(([, control]) => control.value !== "").map(([name, control]) => [name, Number(control.value)]);
     try {
       const row = await post("/api/runs", {
-        graph: graph.value,
+        ...(draft ? { document: draft.yaml } : { graph: graph.value }),
         input: said.value === "" ? null : said.value,
         state: fields?.read() ?? null,
         limits: given.length ? Object.fromEntries(given) : null,
@@ -78,7 +81,7 @@ function form(dialog, graphs, graphId) {
     "form",
     { class: "stack begin", onsubmit: send },
     h("h2", { id: "begin-title" }, "Begin a run"),
-    h("label", {}, "Graph", graph),
+    draft ? h("p", { class: "quiet" }, `${draft.name}, as it stands in the editor; it need not be saved.`) : h("label", {}, "Graph", graph),
     h("label", {}, "Input", said),
     state,
     h("details", {}, h("summary", {}, "Limits, labels"), h("div", { class: "stack" }, h("div", { class: "row" }, limits.map(([, control, words]) => h("label", {}, words, control))), h("label", {}, "Labels, with commas between", labels))),
