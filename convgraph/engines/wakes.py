@@ -24,7 +24,9 @@ with a run, its journal says."""
 
 # A run that stops waiting for something looks, in the transaction in which it stops, for what has come meanwhile, and for the times
 # that it waits for. An answer locks the run's row before it wakes: so it is there when the run looks, or it comes after the run has
-# stopped. A timer's wake-up has one id however often the run stops; any other may be one too many, which costs a look.
+# stopped. A timer's wake-up has one id however often the run stops; any other may be one too many, which costs a look. It comes early,
+# since DBOS looks once a second what is due: a worker stays with a run whose time is near (for a quarter of a second longer than that,
+# for clocks that are not quite the same), and the time is kept by the clock, not by the queue.
 # Whoever may write to the store may wake, though DBOS's tables belong to another role. Functions are in PL/pgSQL, which keeps their
 # plans for as long as a connection lasts; those in SQL are planned anew with every wake-up.
 _INSTALLED: LiteralString = """
@@ -47,7 +49,7 @@ BEGIN
     ) THEN
         PERFORM convgraph.wake(NEW.id, NULL, NULL);
     ELSE
-        PERFORM convgraph.wake(NEW.id, format('%s %s %s', NEW.id, id, due), due)
+        PERFORM convgraph.wake(NEW.id, format('%s %s %s', NEW.id, id, due), due - 1.25)
         FROM convgraph.questions WHERE run = NEW.id AND due IS NOT NULL;
     END IF;
     RETURN NULL;
@@ -63,9 +65,9 @@ CREATE OR REPLACE TRIGGER wake_stopped AFTER UPDATE OF status, owner ON runs FOR
     WHEN (OLD.owner <> '' AND NEW.owner = '' AND NEW.status IN ('running', 'waiting')) EXECUTE FUNCTION wake_for_run();
 CREATE OR REPLACE TRIGGER wake_answered AFTER UPDATE OF answer ON questions FOR EACH ROW
     WHEN (OLD.answer IS NULL AND NEW.answer IS NOT NULL) EXECUTE FUNCTION wake_for_answer();
-COMMENT ON FUNCTION wake IS '2';
+COMMENT ON FUNCTION wake IS '3';
 """
-_NUMBER = 2
+_NUMBER = 3
 """Of the above, in its last statement too: raised with every change. Workers of different versions keep the newest."""
 
 # What nobody has woken: runs that were made before there was an engine, whose owner was no worker of it, whose wake-up came while a

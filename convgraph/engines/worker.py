@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("convgraph.worker")
 
-STAYS_SECONDS = 1.0
-"""For how long a worker stays with a run that waits for the clock."""
+STAYS_SECONDS = 1.5
+"""For how long a worker stays with a run that waits for the clock: longer than an engine wakes it early."""
 
 MOST_TRIES = 10
 """How often a run is begun again that has not come forward since, before it is taken for one that kills its workers."""

@@ -30,7 +30,7 @@ def _digging() -> ConversationGraph:
 
 def _asking() -> ConversationGraph:
     async def ask(ctx: Context) -> str:
-        await ctx.sleep(1.5)
+        await ctx.sleep(2.5)
         return await ctx.ask("Well?", id="well")
 
     graph = ConversationGraph("asking")
@@ -85,7 +85,7 @@ def _wondering() -> ConversationGraph:
 
 def _napping() -> ConversationGraph:
     async def nap(ctx: Context) -> str:
-        await ctx.sleep(2.0)
+        await ctx.sleep(3.0)
         return "awake"
 
     graph = ConversationGraph("napping")
