@@ -44,8 +44,6 @@ def with_pictures(page: Path, name: str, pictures: Path) -> str:
             file.write_bytes(drawing)
             parts += [text[end : marker.start()], shown(file.name, marker[2], name.count("/"))]
             end = marker.end()
-        for block in pending:  # to the end: a page stops what it has started
-            execute(block, namespace, page)
     return "".join([*parts, text[end:]])
 
 
