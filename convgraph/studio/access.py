@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from convgraph.errors import InputError
+from convgraph.studio.problems import problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -112,7 +113,7 @@ class Guard:
 
         refused = self._refusal(asked)
         if refused is not None:
-            await _answer(sent, *refused)
+            await _answer(sent, asked.path, *refused)
         elif asked.method == "GET" and asked.path == "/" and "token" in asked.query:
             await self._enter(asked, sent)
         else:
@@ -153,9 +154,8 @@ class Guard:
         """Take the token out of the address, where it could be seen and shared, into a cookie."""
         access = self._access
         if not access.knows(asked.query["token"]):
-            await _answer(
-                send, 401, "Unauthorized", "that is not this studio's token; the terminal in which it was started shows the address"
-            )
+            message = "that is not this studio's token; the terminal in which it was started shows the address"
+            await _answer(send, asked.path, 401, "Unauthorized", message)
             return
         rest = urlencode({key: value for key, value in asked.query.items() if key != "token"})
         cookie = f"{access.cookie}={access.token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"
@@ -185,8 +185,8 @@ class _Asked:
         return cls(scope["method"], scope["path"], headers, query, cookies)
 
 
-async def _answer(send: Send, status: int, error: str, message: str) -> None:
-    body = json.dumps({"error": error, "message": message, "details": []}).encode()
+async def _answer(send: Send, path: str, status: int, error: str, message: str) -> None:
+    body = json.dumps(problem(path, status, error, message)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

@@ -34,6 +34,7 @@ from convgraph.studio.access import Access, Guard
 from convgraph.studio.catalog import Catalog
 from convgraph.studio.changes import Changes
 from convgraph.studio.live import Live
+from convgraph.studio.problems import problem
 from convgraph.studio.schemas import Problem
 from convgraph.studio.timelines import Timelines
 
@@ -116,27 +117,32 @@ async def _health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """An error as an answer that says what is wrong, in the words of the error."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), 422)
-    return _problem(code, type(error).__name__, str(error))
+    return _problem(request, code, type(error).__name__, str(error))
 
 
-async def _misfit(_: Request, error: Exception) -> Response:
+async def _misfit(request: Request, error: Exception) -> Response:
     faults: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()
     places = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
     details = [{"place": list(fault["loc"]), "message": fault["msg"]} for fault in faults]
-    return _problem(422, "InputError", f"the request does not fit: {places}", details)
+    return _problem(request, 422, "InputError", f"the request does not fit: {places}", details)
 
 
-async def _not_served(_: Request, error: Exception) -> Response:
+async def _not_served(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return _problem(error.status_code, "NotFound" if error.status_code == 404 else "Refused", str(error.detail), headers=error.headers)
+    kind = "NotFound" if error.status_code == 404 else "Refused"
+    return _problem(request, error.status_code, kind, str(error.detail), headers=error.headers)
 
 
-def _problem(code: int, error: str, message: str, details: list[dict[str, Any]] | None = None, headers: Any = None) -> Response:
-    return JSONResponse(Problem(error=error, message=message, details=details or []).model_dump(), code, headers)
+def _problem(
+    request: Request, code: int, error: str, message: str, details: Sequence[dict[str, Any]] = (), headers: Any = None
+) -> Response:
+    path = request.url.path
+    again = {"x-should-retry": "false"} if path.startswith("/v1/") else {}  # OpenAI's clients would ask again, and begin another run
+    return JSONResponse(problem(path, code, error, message, details), code, {**(headers or {}), **again})
 
 
 def _version() -> str:

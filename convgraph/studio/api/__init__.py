@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """Everything that is served under `/api` and `/v1`."""
-    from convgraph.studio.api import changes, drafts, graphs, listing, questions, records, run_verbs, runs, session
+    from convgraph.studio.api import changes, chat_completions, drafts, graphs, listing, questions, records, run_verbs, runs, session
 
     return [
         session.router,
@@ -19,4 +19,5 @@ def routers() -> list[APIRouter]:
         records.router,
         runs.router,
         run_verbs.router,
+        chat_completions.router,
     ]
