@@ -35,8 +35,40 @@ PARTS = (
     Part(
         "agents", "Agents and chats", "Who speaks, in AutoGen's words. See [coming from AutoGen](../from-autogen.md).", ("agents", "chat")
     ),
-    Part("models", "Models", "Clients of models and embedders. See [models](../models.md).", ("models",)),
-    Part("tools", "Tools", "Functions that a model may call. See [tools](../tools.md).", ("tools",)),
+    Part(
+        "models",
+        "Models",
+        "Clients of models and embedders, and what a client of your own has to do. See [models](../models.md).",
+        ("models",),
+        (),
+        (
+            "convgraph.protocols.Model",
+            "convgraph.protocols.ModelRequest",
+            "convgraph.protocols.ModelReply",
+            "convgraph.models.fallback.FallbackModel",
+            "convgraph.models.cached.with_cache",
+            "convgraph.models.client_model.register_model_client",
+            "convgraph.models.config.model_from_config",
+            "convgraph.models.costs.cost_document",
+            "convgraph.models.costs.usage_by_model",
+            "convgraph.models.costs.usage_summary",
+        ),
+    ),
+    Part(
+        "tools",
+        "Tools",
+        "Functions that a model may call. See [tools](../tools.md).",
+        ("tools",),
+        (),
+        (
+            "convgraph.tools.ToolSet",
+            "convgraph.tools.Injected",
+            "convgraph.tools.run_tool_calls",
+            "convgraph.tools.web.JsonSearch",
+            "convgraph.tools.web.SiteSearch",
+            "convgraph.tools.web.Unreadable",
+        ),
+    ),
     Part("knowledge", "Knowledge", "Documents to search, and facts that outlive a run. See [knowledge](../knowledge.md).", ("knowledge",)),
     Part(
         "evaluation",
@@ -67,7 +99,7 @@ PARTS = (
         "A scripted endpoint, scripted conversations, recorded runs. See [testing](../testing.md).",
         (),
         ("convgraph.testing",),
-        ("convgraph.testing.paths.follow", "convgraph.testing.records.replay_record"),
+        ("convgraph.testing.paths.follow", "convgraph.testing.records.replay_record", "convgraph.graph.paths.write_pytest"),
     ),
     Part("errors", "Errors", "Every error, and who has to act on it.", (), ("convgraph.errors",)),
 )
@@ -92,7 +124,7 @@ def public_names(module: str) -> list[str]:
     """The public names of a module: its `__all__`, else every class that it defines."""
     loaded = importlib.import_module(module)
     defined = [name for name, value in vars(loaded).items() if isinstance(value, type) and value.__module__ == module]
-    return sorted(getattr(loaded, "__all__", None) or [name for name in defined if not name.startswith("_")])
+    return list(getattr(loaded, "__all__", None) or [name for name in defined if not name.startswith("_")])
 
 
 def _where(name: str) -> str:

@@ -20,6 +20,7 @@ from scripts.documentation.reference import PARTS, write_reference
 
 ROOT = Path(__file__).parents[2]
 _OUTSIDE = re.compile(r"\]\((?:\.\./)+(README\.md|examples|CHANGELOG\.md|CONTRIBUTING\.md)(?:/([\w.]+))?(?:/[\w.]*)?(#[\w-]+)?\)")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _COMPLAINT = re.compile(r"warning|error|^(griffe|mkdocstrings|mkdocs_autorefs)\b", re.IGNORECASE | re.MULTILINE)
 _SCREENSHOT = re.compile(r"^<!-- screenshot: (\S+) \| (.+?) -->$", re.MULTILINE)
 
@@ -41,7 +42,7 @@ def build(folder: Path) -> Path:
     )
     said = done.stdout + done.stderr
     if done.returncode or _COMPLAINT.search(said):
-        raise DocumentationError(f"the site of {pages} was not built:\n{said}")
+        raise DocumentationError(f"the site of {pages} was not built:\n{_COLOUR.sub('', said)}")
     return folder / "site"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -143,6 +144,23 @@ def test_every_public_name_has_its_place_in_the_reference(site: Site) -> None:
     places = {name: {f"{module}.{name.rpartition('.')[2]}" for module in ("convgraph", "convgraph.errors")} for name in promised}
     assert sorted(name for name in promised if not {name, *places[name]} & shown) == []
     assert all(names_of(part) for part in PARTS)
+
+
+def test_what_the_pages_import_has_its_place_in_the_reference() -> None:
+    """Whoever copies a page's first line finds what it imports."""
+    shown = {name for part in PARTS for name in (*names_of(part), *part.modules)}
+    short = {name.rpartition(".")[2] for name in shown}
+    imported = {
+        f"{statement.module}.{alias.name}"
+        for page in DOCS.rglob("*.md")
+        for block in page_blocks.blocks(page)
+        if block.is_ours
+        for statement in ast.walk(ast.parse(block.text))
+        if isinstance(statement, ast.ImportFrom) and statement.module and statement.module.startswith("convgraph")
+        for alias in statement.names
+    }
+    assert len(imported) > 80
+    assert sorted(name for name in imported if name.rpartition(".")[2] not in short) == []
 
 
 def test_no_example_is_missing_in_the_gallery(site: Site) -> None:
