@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import groupby
 
 from fastapi.sse import ServerSentEvent
+from pydantic import TypeAdapter
 
 from convgraph.journal.events import Delta
 from convgraph.studio.live import Ear
@@ -20,6 +21,7 @@ from convgraph.studio.timeline import Timeline
 BATCH = 500
 """Rows in one event, for a page that has missed many."""
 _FEW = 20
+_ROWS = TypeAdapter(list[StepRow | EffectOut])
 _BETWEEN_SUMS = 0.25
 """Seconds between two events with the run's sums."""
 
@@ -107,4 +109,4 @@ def _news(timeline: Timeline, after: int) -> Iterator[ServerSentEvent]:
             continue
         for first in range(0, len(alike), BATCH):
             batch = alike[first : first + BATCH]
-            yield ServerSentEvent(data=[one for _, _, one in batch], event="steps", id=str(batch[-1][0]))
+            yield ServerSentEvent(raw_data=_ROWS.dump_json([row for _, _, row in batch]).decode(), event="steps", id=str(batch[-1][0]))

@@ -260,12 +260,13 @@ class Timeline:
         self.news.append((recorded.seq, len(self.rows)))
 
     def _row(self, recorded: Recorded, path: str, node: str, messages: Sequence[Message], longest: int | None = None) -> StepRow:
+        senders = {message.sender for message in messages}
         return StepRow(
             step=int(outermost(path).partition("+")[0]),
             seq=recorded.seq,
             path=path,
             node=node,
-            sender=messages[-1].sender if messages else node.rpartition("/")[2],
+            sender=senders.pop() if len(senders) == 1 else node.rpartition("/")[2],
             text=beginning(messages) if longest is None else beginning(messages, longest),
             target=None,
             edge=None,

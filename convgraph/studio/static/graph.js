@@ -46,7 +46,24 @@ export class GraphView {
     for (const node of picture.nodes) this.#part(node, "node", `${node.name}, ${node.shape}${node.description ? `: ${node.description}` : ""}`);
     for (const edge of picture.edges) this.#part(edge, "edge", edgeName(edge));
     for (const cluster of picture.clusters) this.#part(cluster, "cluster", `${cluster.name}, open`);
+    this.#reachable();
     this.zoom(this.scale || this.fitting());
+  }
+
+  /** One part is reached by Tab; arrow keys lead from there to the others. */
+  #reachable() {
+    const parts = [...this.parts.values()];
+    parts[0]?.setAttribute("tabindex", "0");
+    this.svg.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      const here = parts.indexOf(event.target.closest("[role=button]"));
+      if (!by || here < 0) return;
+      event.preventDefault();
+      parts[here].setAttribute("tabindex", "-1");
+      const next = parts[(here + by + parts.length) % parts.length];
+      next.setAttribute("tabindex", "0");
+      next.focus();
+    });
   }
 
   /** The scale at which the whole picture can be seen; never enlarged. */
@@ -67,6 +84,16 @@ export class GraphView {
     for (const [name, ids] of Object.entries(marks)) {
       const wanted = new Set(ids);
       for (const [id, element] of this.parts) element.classList.toggle(name, wanted.has(id));
+    }
+  }
+
+  /** Write beside nodes how often they have had the turn: a Map from ids to numbers. */
+  count(visits) {
+    for (const old of this.svg?.querySelectorAll(".count-mark") ?? []) if (visits.get(old.dataset.of) !== Number(old.dataset.times)) old.remove();
+    for (const [id, times] of visits) {
+      const part = this.parts.get(id);
+      if (!part || times < 1 || part.querySelector(":scope > .count-mark")) continue;
+      part.append(counter(part.getBBox(), id, times));
     }
   }
 
@@ -110,6 +137,27 @@ export class GraphView {
       }
     });
   }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** How often, on a small plate at the corner of a node. */
+function counter(box, id, times) {
+  const text = `×${times}`;
+  const width = 9 + 6.5 * text.length;
+  const group = document.createElementNS(SVG, "g");
+  group.setAttribute("class", "count-mark");
+  group.setAttribute("aria-hidden", "true");
+  group.dataset.of = id;
+  group.dataset.times = times;
+  group.setAttribute("transform", `translate(${box.x + box.width - width + 6} ${box.y - 7})`);
+  const plate = document.createElementNS(SVG, "rect");
+  for (const [name, value] of Object.entries({ width, height: 15, rx: 7.5 })) plate.setAttribute(name, value);
+  const words = document.createElementNS(SVG, "text");
+  for (const [name, value] of Object.entries({ x: width / 2, y: 11, "text-anchor": "middle" })) words.setAttribute(name, value);
+  words.textContent = text;
+  group.append(plate, words);
+  return group;
 }
 
 function edgeName(edge) {

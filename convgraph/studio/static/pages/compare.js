@@ -1,0 +1,119 @@
+// Two runs beside each other: what they share, where they first differ, and what differs at the end.
+
+import { get, path } from "../api.js";
+import { fill, h, perFrame } from "../dom.js";
+import { prose } from "../run/prose.js";
+import { hue } from "../run/colours.js";
+import { inShort } from "../run/tree.js";
+import { number, seconds, short, usd } from "../words.js";
+
+const GUESS = 84;
+const AROUND = 500;
+
+export async function show(main, [left, right]) {
+  const found = await get(path("api", "compare", { left, right }));
+  const { steps, common } = found;
+  const list = h("div", { class: "pairs", tabindex: 0, role: "feed", "aria-label": "The two transcripts" });
+  const jump = h("button", { disabled: common >= steps.length, onclick: () => pairs.reveal(common) }, "To the first difference");
+  fill(main, h("div", { class: "compare-page" },
+    h("header", { class: "run-head" },
+      h("div", { class: "row" }, h("h1", {}, "Two runs"), h("span", { class: "badge" }, found.left.graph === found.right.graph ? found.left.graph : `${found.left.graph} and ${found.right.graph}`),
+        h("span", { class: common < steps.length ? "badge warning" : "badge finished" }, common < steps.length ? `${common} steps alike, then they differ` : `all ${common} steps are alike`), jump)),
+    h("div", { class: "sides" }, side(found.left), side(found.right)),
+    found.state.length ? h("details", { class: "card", open: found.state.length < 6 }, h("summary", {}, h("h2", {}, `The state at the end differs at ${found.state.length} ${found.state.length === 1 ? "place" : "places"}`)), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Place"), h("th", {}, short(left)), h("th", {}, short(right)))), h("tbody", {}, found.state.map((change) => h("tr", {}, h("td", {}, h("code", {}, change.place || "all of it")), h("td", {}, h("code", {}, change.kind === "added" ? "" : inShort(change.before))), h("td", {}, h("code", {}, change.kind === "removed" ? "" : inShort(change.after)))))))) : h("p", { class: "quiet" }, "Their states at the end are the same."),
+    list));
+  const pairs = new Pairs(list, steps, common, left, right);
+  if (common < steps.length) pairs.reveal(common);
+  main.classList.add("whole");
+  return () => {
+    main.classList.remove("whole");
+    pairs.close();
+  };
+}
+
+function side(run) {
+  const tokens = run.usage.input_tokens + run.usage.output_tokens;
+  return h("div", { class: "card" }, h("h2", {}, h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` }, short(run.run_id)), " ", h("span", { class: `badge ${run.status}` }, run.status)),
+    h("p", { class: "quiet num" }, `${number(run.steps)} steps · ${number(run.usage.calls)} model calls · ${number(tokens)} tokens · ${usd(run.usage.usd)}`), run.parent ? h("p", { class: "quiet" }, `forked from ${short(run.parent)} at step ${run.parent_step}`) : null);
+}
+
+/** The pairs of steps, of which only those in sight are elements. */
+class Pairs {
+  constructor(container, steps, common, left, right) {
+    Object.assign(this, { container, steps, common, ids: [left, right], heights: [], tops: [], shown: new Map(), wanted: null });
+    this.window = h("div", { class: "window" });
+    this.space = h("div", { class: "space" }, this.window);
+    container.replaceChildren(this.space);
+    this.draw = perFrame(() => this.#draw());
+    this.seen = new ResizeObserver((entries) => this.#measured(entries));
+    this.room = new ResizeObserver(() => this.draw());
+    this.room.observe(container);
+    container.addEventListener("scroll", this.draw, { passive: true });
+    for (const name of ["wheel", "pointerdown", "keydown"]) container.addEventListener(name, () => (this.wanted = null), { passive: true });
+  }
+
+  close() {
+    this.seen.disconnect();
+    this.room.disconnect();
+  }
+
+  reveal(index) {
+    this.wanted = index;
+    this.draw();
+  }
+
+  #draw() {
+    let top = 0;
+    for (let index = 0; index < this.steps.length; index++) {
+      this.tops[index] = top;
+      top += this.heights[index] ?? GUESS;
+    }
+    this.space.style.height = `${top}px`;
+    const room = this.container.clientHeight;
+    if (this.wanted !== null) this.container.scrollTop = Math.max(0, (this.tops[this.wanted] ?? 0) - room / 4);
+    const from = this.container.scrollTop - AROUND;
+    const to = this.container.scrollTop + room + AROUND;
+    let first = this.tops.findIndex((one, index) => one + (this.heights[index] ?? GUESS) >= from);
+    if (first < 0) first = 0;
+    let last = first;
+    while (last < this.steps.length - 1 && this.tops[last] < to) last++;
+    for (const [index, element] of this.shown) if (index < first || index > last) {
+      this.seen.unobserve(element);
+      element.remove();
+      this.shown.delete(index);
+    }
+    let before = null;
+    for (let index = last; index >= first && this.steps.length; index--) {
+      let element = this.shown.get(index);
+      if (!element) {
+        element = this.#pair(index);
+        this.shown.set(index, element);
+        this.window.insertBefore(element, before);
+        this.seen.observe(element);
+      }
+      before = element;
+    }
+    this.window.style.transform = `translateY(${this.tops[first] ?? 0}px)`;
+  }
+
+  #measured(entries) {
+    for (const entry of entries) this.heights[Number(entry.target.dataset.index)] = entry.borderBoxSize[0].blockSize;
+    this.draw();
+  }
+
+  #pair(index) {
+    const pair = this.steps[index];
+    const first = index === this.common;
+    return h("article", { class: `compared ${pair.same ? "same" : "differs"}${first ? " first" : ""}`, "data-index": index, "aria-label": `Step ${pair.step}, ${pair.same ? "alike" : "different"}` },
+      first ? h("p", { class: "mark" }, "The first difference") : null,
+      h("div", { class: "sides" }, [pair.left, pair.right].map((row, which) => (row ? this.#row(row, which, which ? pair.left : pair.right) : h("div", { class: "speech none quiet" }, "no such step")))));
+  }
+
+  #row(row, which, other) {
+    const elsewhere = other && other.target !== row.target;
+    return h("div", { class: `speech who-${hue(row.node)}` },
+      h("header", {}, h("a", { class: "nth num", href: `#/run/${encodeURIComponent(this.ids[which])}/${row.step}`, "aria-label": `Step ${row.step} of its run` }, String(row.step)), h("span", { class: "who" }, row.node), row.edited ? h("span", { class: "badge warning" }, "edited") : null, h("span", { class: "sums num quiet" }, [row.seconds >= 0.001 ? seconds(row.seconds) : "", row.tokens ? `${number(row.tokens)} tokens` : ""].filter(Boolean).join(" · "))),
+      row.text ? prose(row.text) : h("p", { class: "quiet" }, "said nothing"), row.error ? h("p", { class: "error-line" }, row.error) : null,
+      h("footer", { class: elsewhere ? "elsewhere" : "quiet" }, row.target ? `→ ${row.target === "END" ? "the end" : row.target}` : "stopped here"));
+  }
+}
