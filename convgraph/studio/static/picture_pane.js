@@ -27,7 +27,7 @@ export class PicturePane {
       h("button", { title: "The whole graph", onclick: () => this.zoom(this.view.fitting()) }, "Fit"),
     );
     this.hint = h("p", { class: "quiet hint" }, "Click a node or an arrow; arrow keys move between nodes.");
-    this.element = h("section", { class: "picture-pane", "aria-label": "Picture" }, h("div", { class: "row tools" }, this.search, this.names, zooms, this.groups, this.hint), this.canvas);
+    this.element = h("section", { class: "picture-pane", "aria-label": "Picture" }, h("div", { class: "row picture-tools" }, this.search, this.names, zooms, this.groups, this.hint), this.canvas);
   }
 
   /** Draw a picture, with the findings on what they concern. */
