@@ -33,7 +33,12 @@ PARTS = (
     Part("runs", "Runs", "What a node is given, what a run gives back, what it asks, and where it is kept.", ("runtime", "journal")),
     Part("messages", "Messages", "What is said: texts, pictures, calls of tools, and what they cost.", ("messages", "content_parts")),
     Part(
-        "agents", "Agents and chats", "Who speaks, in AutoGen's words. See [coming from AutoGen](../from-autogen.md).", ("agents", "chat")
+        "agents",
+        "Agents and chats",
+        "Who speaks, in AutoGen's words. See [coming from AutoGen](../from-autogen.md).",
+        ("agents", "chat"),
+        (),
+        ("convgraph.chat.retrieval.retrieval_graph",),
     ),
     Part(
         "models",
