@@ -20,6 +20,8 @@ def looks_like_a_graph(path: Path) -> bool:
     text = _beginning(path)
     flow = text.lstrip().startswith("{")
     keys = set((_KEY if flow else _IN_BLOCKS).findall(text))
+    if flow and "version" not in keys:  # many JSON files hold nodes and edges of something else
+        return False
     return bool(keys & {"nodes", "edges"}) and len(keys) > 1
 
 
