@@ -7,15 +7,36 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
 from convgraph.drawing import render
 from convgraph.drawing.palette import CLUSTER_FILL, CLUSTER_LINE, EDGES, INK, NODES, SANS, TAKEN
+from scripts.documentation.pictures import shown
 from scripts.documentation.problems import DocumentationError
 
-FENCE = re.compile(r"^```mermaid\n(flowchart .*?)^```$", re.MULTILINE | re.DOTALL)
-_NODE = re.compile(r'(\w+)(\(\(|\(\[|\[|)(?:"([^"]*)")?(?:\)\)|\]\)|\]|)')
+_FENCE = re.compile(r"^```mermaid\n(flowchart .*?)^```$", re.MULTILINE | re.DOTALL)
+_NODE = re.compile(r'(\w+)(?:(\(\(|\(\[|\[)"([^"]*)"[\])]+)?')
 _ARROW = re.compile(r"\s*(-->|==>)\s*")
 _SHAPES = {"((": "circle", "([": "box", "[": "box"}
+
+
+def with_flowcharts(text: str, name: str, pictures: Path) -> str:
+    """A page's text with each flowchart replaced by its picture, which is drawn into the folder `pictures`.
+
+    A flowchart with a comment is what `to_mermaid` has printed, and stays text. Raises `DocumentationError` for what is not understood.
+    """
+    numbers = count(1)
+
+    def replaced(fence: re.Match[str]) -> str:
+        if "%%" in fence[1]:
+            return f"```text\n{fence[1]}```"
+        flowchart = _read(fence[1])
+        file = f"{name.replace('/', '-')}-flowchart-{next(numbers)}.svg"
+        (pictures / file).write_bytes(_drawn(flowchart))
+        return shown(file, f"A flowchart: {', '.join(flowchart.words)}", name.count("/"))
+
+    return _FENCE.sub(replaced, text)
 
 
 @dataclass
@@ -24,6 +45,7 @@ class _Flowchart:
 
     direction: str
     statements: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
 
     def add(self, line: str) -> None:
         if line.startswith("subgraph "):
@@ -51,17 +73,21 @@ class _Flowchart:
             raise DocumentationError(f"this line of a flowchart is not understood: {line!r}")
         name, bracket, words = found.groups()
         if words is not None:
+            self.words.append(words.replace("<br/>", " "))
             escaped = words.replace("\\", "\\\\").replace("<br/>", "\\n")
             self.statements.append(f'"{name}" [label="{escaped}", shape={_SHAPES[bracket]}]')
         return name
 
 
-def drawn(text: str) -> bytes:
-    """The flowchart as SVG. Raises `DocumentationError` for what is not understood."""
+def _read(text: str) -> _Flowchart:
     first, *lines = [line.strip() for line in text.strip().splitlines()]
     flowchart = _Flowchart(first.split()[1])
     for line in lines:
         flowchart.add(line)
+    return flowchart
+
+
+def _drawn(flowchart: _Flowchart) -> bytes:
     colours = NODES["agent"]
     look = f'fontname="{SANS}", fontsize=10, fontcolor="{INK}"'
     head = [

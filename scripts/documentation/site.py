@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from scripts.documentation.flowcharts import FENCE, drawn
+from scripts.documentation.flowcharts import with_flowcharts
 from scripts.documentation.gallery import Example, write_gallery
-from scripts.documentation.pictures import shown, with_pictures
+from scripts.documentation.pictures import with_pictures
 from scripts.documentation.problems import DocumentationError
 from scripts.documentation.reference import PARTS, write_reference
 
@@ -67,18 +67,9 @@ def stage(folder: Path) -> Path:
 def _page(source: Path, name: str, pages: Path) -> str:
     """A page of the site: pictures drawn, screenshots in their places, links to what lies outside of `docs/` led to the gallery."""
     depth = name.count("/")
-    text = with_pictures(source, name, pages / "pictures")
+    text = with_flowcharts(with_pictures(source, name, pages / "pictures"), name, pages / "pictures")
     text = _SCREENSHOT.sub(lambda match: _screenshot(match[1], match[2], pages, depth), text)
-    text = FENCE.sub(lambda match: _flowchart(match[1], name, pages, depth), text)
     return _OUTSIDE.sub(lambda match: f"]({'../' * depth}{_inside(match[1], match[2])})", text)
-
-
-def _flowchart(text: str, name: str, pages: Path, depth: int) -> str:
-    if "%%" in text:
-        return f"```text\n{text}```"  # what `to_mermaid` has printed, shown as it is
-    file = f"{name.replace('/', '-')}-flowchart.svg"
-    (pages / "pictures" / file).write_bytes(drawn(text))
-    return shown(file, "What the text around it says, drawn", depth)
 
 
 def _screenshot(file: str, words: str, pages: Path, depth: int) -> str:
