@@ -22,6 +22,7 @@ from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.people import Human
+from convgraph.runtime.redaction import Redactions
 from convgraph.runtime.result import RunResult
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ChatOptions:
     deps: Any = None
     silent: bool = False
     cache: Cache | None = None
+    redact: Redactions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Chat:
 
 async def have(chat: Chat, options: ChatOptions) -> ChatResult:
     """Have the chat. Inside a turn it is part of that turn's journal, and raises `NodeFailed` where it does not finish."""
+    redact = options.redact if options.redact is not None or chat.before is None else chat.before.redact
+    if redact is not None:
+        chat = replace(chat, graph=chat.graph.redacting(redact))
     turn = current_turn()
     if turn is not None:
         return await _inside(chat, turn)
@@ -231,7 +236,7 @@ def _result_inside(chat: Chat, state: State, run_id: str) -> ChatResult:
 
 def _remembered(chat: Chat, result: ChatResult, store: StoreLike | None) -> ChatResult:
     """The result, to which the agents of the chat now refer as their latest with each other."""
-    latest = LatestChat(chat.recipient, result.messages, result.run_id, store, chat.graph.fingerprint)
+    latest = LatestChat(chat.recipient, result.messages, result.run_id, store, chat.graph.fingerprint, chat.graph.program().redact)
     chat.initiator.remember(latest)
     for agent in chat.others:
         if agent is chat.initiator:

@@ -165,6 +165,7 @@ class ConversableAgent(RememberingAgent):
         limits: Any = None,
         human: Any = "console",
         deps: Any = None,
+        redact: Any = None,
         **context: Any,
     ) -> ChatResult:
         """Say something to another agent, and have the two talk until the chat ends.
@@ -175,7 +176,8 @@ class ConversableAgent(RememberingAgent):
         `clear_history=False`: the two go on from their latest chat. `silent`: nothing is printed.
 
         `store`, `run_id`, `limits`, `human`, `deps` and `cache` are those of `ConversationGraph.arun`. With the `run_id` of a chat
-        that has stopped before its end, or whose process has died, that chat goes on; `answers` are for what it waits for. One
+        that has stopped before its end, or whose process has died, that chat goes on; `answers` are for what it waits for. `redact`
+        is what is never recorded of the chat, nor of those that go on from it: as for a `ConversationGraph`. One
         that has come to its end is given back as stored; with `clear_history=False`, another message is its next one.
 
         Inside a conversation (in a tool, a reply function, a node) the chat is part of that conversation's run.
@@ -201,7 +203,7 @@ class ConversableAgent(RememberingAgent):
             recipient.chat_before(self, clear_history=clear_history),
             goes_on=not clear_history,
         )
-        return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent), cache))
+        return await have(chat, ChatOptions(store, run_id, limits, human, answers, deps, bool(silent), cache, redact))
 
     def send(self, message: Any, recipient: ConversableAgent, request_reply: bool | None = None, silent: bool | None = False) -> Any:
         """Say something to another agent in the latest chat with it. See `a_send`."""
@@ -220,9 +222,9 @@ class ConversableAgent(RememberingAgent):
         if request_reply or (request_reply is None and latest is not None and latest.run_id):
             return await self.a_initiate_chat(recipient, clear_history=False, silent=silent, message=message)
         said = await self.opening(recipient, with_pictures(message, (self, recipient)), {})
-        run_id = latest.run_id if latest is not None else ""
-        self.remember(LatestChat(recipient, (*self.messages_with(recipient), *said), run_id))
-        recipient.remember(LatestChat(self, (*recipient.messages_with(self), *said), run_id))
+        run_id, redact = (latest.run_id, latest.redact) if latest is not None else ("", None)
+        self.remember(LatestChat(recipient, (*self.messages_with(recipient), *said), run_id, redact=redact))
+        recipient.remember(LatestChat(self, (*recipient.messages_with(self), *said), run_id, redact=redact))
         if not silent:
             Console({self.name} if self.silent else ()).show(said, recipient.name)
         return None

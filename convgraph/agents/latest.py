@@ -10,13 +10,15 @@ from convgraph.agents.agent import Agent
 from convgraph.agents.message_mappings import from_mappings
 from convgraph.journal.store_url import StoreLike
 from convgraph.messages import Message
+from convgraph.runtime.redaction import Redact
 
 
 @dataclass(frozen=True, slots=True)
 class LatestChat:
     """An agent's latest chat with a peer: its messages, and the run (none where the chat was part of another's).
 
-    `store` is where the run is kept, as it was named: one that was opened for the chat is closed by now.
+    `store` is where the run is kept, as it was named: one that was opened for the chat is closed by now. `redact` is what it never
+    records; a chat that goes on from it does not either.
     """
 
     peer: Agent
@@ -24,6 +26,7 @@ class LatestChat:
     run_id: str = ""
     store: StoreLike | None = None
     fingerprint: str = ""
+    redact: Redact | None = None
 
 
 def earlier_chats(owner: str, chat_messages: Mapping[Agent, Sequence[Any]] | None) -> dict[str, LatestChat]:

@@ -63,7 +63,7 @@ class RememberingAgent(ReplyingAgent):
             if recipient is None or name == recipient.name:
                 kept = _last_whole(latest.messages, nr_messages_to_preserve or 0)
                 if kept:
-                    self._latest[name] = LatestChat(latest.peer, kept)
+                    self._latest[name] = LatestChat(latest.peer, kept, redact=latest.redact)
                 else:
                     del self._latest[name]
 

@@ -24,7 +24,7 @@ from convgraph.runtime.context import current_turn
 Shape: TypeAlias = Callable[[str, Sequence[ChatInSequence]], ConversationGraph]
 """How chats become a graph: one after another, or by their prerequisites."""
 
-_RUN_OPTIONS = ("store", "run_id", "limits", "human", "answers", "deps", "cache")
+_RUN_OPTIONS = ("store", "run_id", "limits", "human", "answers", "deps", "cache", "redact")
 
 
 def initiate_chats(chat_queue: Sequence[Mapping[str, Any]], **options: Any) -> list[ChatResult]:
@@ -37,7 +37,7 @@ async def a_initiate_chats_in_turn(chat_queue: Sequence[Mapping[str, Any]], **op
 
     Each is a mapping with `sender`, `recipient`, `message` and the other parameters of `initiate_chat`;
     `finished_chat_indexes_to_exclude_from_carryover` names those (from 0) whose summaries it does not take over. All are one
-    run: `store`, `run_id`, `limits`, `human`, `answers` and `deps` are for that, as in `initiate_chat`.
+    run: `store`, `run_id`, `limits`, `human`, `answers`, `deps` and `redact` are for that, as in `initiate_chat`.
     """
     asked = asked_chats(chat_queue)
     chats = in_turn(asked)
@@ -81,9 +81,14 @@ async def _have(
     turn = current_turn()
     if turn is not None:
         seen: dict[str, GuardView] = {}
-        graph = shape(queue_name(asked), [replace(chat, ended=partial(seen.__setitem__, chat.name)) for chat in chats])
+        graph = _shaped(shape, asked, [replace(chat, ended=partial(seen.__setitem__, chat.name)) for chat in chats], options)
         return _remembered(asked, results_inside(asked, await turn.converse(graph.program(), []), seen, turn.run_id))
-    return _remembered(asked, await _run(asked, chats, shape(queue_name(asked), chats), ChatOptions(**options)))
+    return _remembered(asked, await _run(asked, chats, _shaped(shape, asked, chats, options), ChatOptions(**options)))
+
+
+def _shaped(shape: Shape, asked: Sequence[AskedChat], chats: Sequence[ChatInSequence], options: Mapping[str, Any]) -> ConversationGraph:
+    graph, redact = shape(queue_name(asked), chats), options.get("redact")
+    return graph if redact is None else graph.redacting(redact)
 
 
 async def _run(

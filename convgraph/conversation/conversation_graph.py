@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from convgraph.journal.values import ValueCodec
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.program import GRAPH, Migration, Program, Selector
-from convgraph.runtime.redaction import Redact, as_redaction
+from convgraph.runtime.redaction import Redactions, as_redaction
 from convgraph.runtime.selector_prompt import SelectorPrompt
 
 
@@ -44,7 +43,7 @@ class ConversationGraph(GraphRuns):
         selector_model: Model | None = None,
         selector_prompt: SelectorPrompt | None = None,
         types: Iterable[type] = (),
-        redact: Redact | Mapping[str, str | re.Pattern[str]] | None = None,
+        redact: Redactions | None = None,
     ) -> None:
         """Begin a graph.
 
@@ -54,7 +53,7 @@ class ConversationGraph(GraphRuns):
         selector gives no usable answer. `limits`: what a run may cost. `selector_model`: the model for `auto`
         (default: the environment's), `selector_prompt` how it is asked. `types`: pydantic models and dataclasses that effects may return.
         `redact`: what is never to be recorded: regular expressions by name (`{"card": "[0-9]{16}"}`), or a function from text to
-        text; it is no part of the graph's document, so whoever builds the graph says it.
+        text.
         """
         super().__init__()
         self._builder = Builder(name)
@@ -176,7 +175,7 @@ class ConversationGraph(GraphRuns):
                 self._select,
                 self._fallback,
                 self._limits,
-                graph_detail(self._selectors, self._selector_model, self._selector_prompt, self._codec.types),
+                graph_detail(self._selectors, self._selector_model, self._selector_prompt, self._codec.types, self._redact),
             )
             self._program = Program(
                 definition,
@@ -205,6 +204,14 @@ class ConversationGraph(GraphRuns):
         twin = copy.copy(self)
         twin._running = {}
         twin._program = replace(program, speakers={**program.speakers, **live}, selector_model=selector_model or program.selector_model)
+        return twin
+
+    def redacting(self, redact: Redactions) -> ConversationGraph:
+        """The same graph, with `redact` for what is never to be recorded, instead of its own. Raises `DefinitionError`."""
+        twin = copy.copy(self)
+        twin._running = {}
+        twin._redact = as_redaction(redact, f"graph {self.name!r}")
+        twin._changed()
         return twin
 
     @classmethod

@@ -21,6 +21,7 @@ from convgraph.graph.views import View
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
 from convgraph.runtime.program import Program
+from convgraph.runtime.redaction import Redaction
 from convgraph.runtime.selector_prompt import SelectorPrompt
 
 if TYPE_CHECKING:
@@ -103,7 +104,11 @@ def models_of(speakers: Mapping[str, Speaker]) -> tuple[Model, ...]:
 
 
 def graph_detail(
-    selectors: Mapping[str, Callable[..., Any]], selector_model: Model | None, selector_prompt: SelectorPrompt, types: Iterable[type]
+    selectors: Mapping[str, Callable[..., Any]],
+    selector_model: Model | None,
+    selector_prompt: SelectorPrompt,
+    types: Iterable[type],
+    redact: Redaction | None,
 ) -> dict[str, Any]:
     """What a definition's `detail` says of the graph: callables and types by import path, the selecting model as it describes itself.
 
@@ -114,6 +119,7 @@ def graph_detail(
         "selector_model": dict(selector_model.describe()) if selector_model is not None else {},
         "selector_prompt": selector_prompt.describe(),
         "types": [import_path(kind) for kind in types],
+        "redact": redact.describe() if redact is not None else None,
     }
     return {key: value for key, value in detail.items() if value}
 

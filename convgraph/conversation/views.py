@@ -49,7 +49,9 @@ class GraphViews(ABC):
 
     def diff(self, other: GraphViews) -> list[Change]:
         """How `other` differs from this graph, in terms of nodes, transitions and prompts rather than lines."""
-        return other.program().changes_from(self.program().document)
+        from convgraph.graph.documents import difference
+
+        return difference(self.program().document, other.program().document)
 
     def draw(
         self,

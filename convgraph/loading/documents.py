@@ -19,6 +19,7 @@ from convgraph.loading.models import model_of
 from convgraph.loading.speakers import speaker_of
 from convgraph.protocols import Model, Speaker
 from convgraph.runtime.functions import FunctionSpeaker
+from convgraph.runtime.redaction import Redact
 from convgraph.runtime.selector_prompt import SelectorPrompt
 
 DOCUMENTS = (".yaml", ".yml", ".json")
@@ -110,6 +111,7 @@ class _Loader:
             selector_model=self._selector_model(definition, prefix, where),
             selector_prompt=self._selector_prompt(definition, where),
             types=self._types(definition, where),
+            redact=self._redact(definition, where),
         )
         for node in definition.nodes.values():
             graph.add_node(
@@ -174,6 +176,17 @@ class _Loader:
             except DefinitionError as error:
                 raise DefinitionError(f"{place}[{index}]: {error}") from error
         return found
+
+    def _redact(self, definition: Definition, where: str) -> Redact | dict[str, str] | None:
+        """What is never recorded."""
+        described, place = definition.detail.get("redact"), f"{where}, detail.redact"
+        if described is None or isinstance(described, Mapping):
+            return None if described is None else function_in(described, self.allowed, place)
+        patterns: list[Mapping[str, str]] = list(described)
+        by_name = {each["name"]: each["pattern"] for each in patterns}
+        if len(by_name) < len(patterns):
+            raise DefinitionError(f"{place}: two patterns have one name")
+        return by_name
 
     def _member(self, node: Node, place: str, kind: NodeKind) -> Any:
         """What is behind a node: given by the caller, or made from what the document says."""

@@ -56,17 +56,24 @@ class Program:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The definition as plain data: what a run stores of its graph."""
+        """The definition as plain data."""
         from convgraph.graph.documents import to_document
 
         return to_document(self.definition)
 
     @cached_property
+    def recorded_document(self) -> dict[str, Any]:
+        """What a run stores of its graph: not what is never to be recorded, which a pattern may say word for word."""
+        from convgraph.graph.documents import as_recorded
+
+        return as_recorded(self.document)
+
+    @cached_property
     def document_text(self) -> str:
-        """The document as canonical JSON."""
+        """The recorded document as canonical JSON."""
         from convgraph.graph.documents import canonical_json
 
-        return canonical_json(self.document)
+        return canonical_json(self.recorded_document)
 
     @cached_property
     def document_digest(self) -> str:
@@ -95,10 +102,10 @@ class Program:
             raise CheckFailed(f"graph {self.definition.name!r} cannot run:\n{lines}", errors)
 
     def changes_from(self, document: Mapping[str, Any]) -> list[Change]:
-        """How this graph differs from the one that `document` describes."""
+        """How this graph differs from the one that the recorded `document` describes."""
         from convgraph.graph.documents import difference
 
-        return difference(document, self.document)
+        return difference(document, self.recorded_document)
 
     @cached_property
     def has_opaque_guards(self) -> bool:

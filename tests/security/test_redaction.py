@@ -19,6 +19,7 @@ from convgraph import (
     ScriptedModel,
     ToolCall,
     UserProxyAgent,
+    initiate_chats,
     open_store,
 )
 from convgraph.errors import DefinitionError, InputError
@@ -198,3 +199,78 @@ def test_an_agent_that_is_asked_in_a_chat_is_shown_and_says_nothing_of_it(tmp_pa
     graph.add_edge("clerk", END)
     graph.set_start("clerk")
     assert had(graph, tmp_path, f"my card is {CARD}")[-1].text == "[redacted card]? TERMINATE"
+
+
+@pytest.mark.parametrize(
+    ("redact", "described"),
+    [
+        ({"api_key": "sk-[a-z]+"}, [{"name": "api_key", "pattern": "sk-[a-z]+"}]),
+        ({"card": re.compile("(?i)card .*", re.DOTALL)}, [{"name": "card", "pattern": "(?is)card .*"}]),
+        (of_digits, {"type": "function", "call": "tests.security.test_redaction:of_digits"}),
+    ],
+    ids=["patterns", "compiled", "function"],
+)
+def test_a_document_says_what_is_not_recorded(redact: Any, described: Any) -> None:
+    """Whoever loads a graph from its document gets one that redacts as the graph did that was written down; both are one graph."""
+    graph = one_node(AssistantAgent("clerk", model=ScriptedModel([])), redact=redact)
+    document = graph.to_yaml()
+    loaded = ConversationGraph.from_yaml(document, allow=["tests.security.test_redaction"])
+
+    assert loaded.program().document["detail"]["redact"] == described
+    assert loaded.to_yaml() == document
+    own, again = graph.program().redact, loaded.program().redact
+    assert own is not None
+    assert again is not None
+    for said in ("my sk-abc", f"CARD {CARD}\nthere", CARD, "nothing"):
+        assert own(said) == again(said)
+    assert loaded.fingerprint == graph.fingerprint == one_node(AssistantAgent("clerk", model=ScriptedModel([]))).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("redact", "said"),
+    [
+        ("[{name: card}]", "pattern"),
+        ("[{name: card, pattern: '('}]", "no pattern"),
+        ("[{name: card, pattern: a}, {name: card, pattern: b}]", "one name"),
+        ("{type: function, call: 'os:getcwd'}", "os"),
+        ("{call: 5}", "package.module:name"),
+        ("yes", "redact"),
+    ],
+)
+def test_a_document_that_cannot_redact_is_refused(redact: str, said: str) -> None:
+    """A graph that would record what it was to take out is never made."""
+    text = f"version: 1\nname: shop\ndetail: {{redact: {redact}}}\nnodes: [{{name: clerk, kind: function}}]\nstart: clerk\n"
+    with pytest.raises(DefinitionError, match=said):
+        ConversationGraph.from_yaml(text, speakers={"clerk": lambda _: "hello"})
+
+
+def test_a_chat_redacts_and_so_does_the_next_that_goes_on_from_it(tmp_path: Path) -> None:
+    """`initiate_chat(redact=…)`, and a `send` after it: what the two have said is in their journals without the cards."""
+    person = UserProxyAgent("person", human_input_mode="NEVER", code_execution_config=False)
+    clerk = AssistantAgent("clerk", model=ScriptedModel(lambda _: f"charged {CARD}"))
+    store = str(tmp_path / "runs.db")
+    chat = person.initiate_chat(clerk, message=f"charge {CARD}", max_turns=1, store=store, redact=CARDS, silent=True)
+    assert [message.text for message in chat.messages] == ["charge [redacted card]", "charged [redacted card]"]
+    person.send(f"again {CARD}", clerk, request_reply=True, silent=True)
+    [said, *_] = [message.text for message in person.messages_with(clerk)[2:]]
+    assert said == "again [redacted card]"
+
+    chats = [{"sender": person, "recipient": clerk, "message": f"charge {CARD}", "max_turns": 1, "silent": True}]
+    [result] = initiate_chats(chats, store=store, redact=CARDS)
+    assert result.summary == "charged [redacted card]"
+    assert b"1111" not in files_of(tmp_path / "runs.db")
+
+
+def test_a_pattern_that_is_the_word_itself_is_not_recorded_with_its_graph(tmp_path: Path) -> None:
+    """The document that a run stores says nothing of what is taken out, in a nested graph neither."""
+
+    async def says(ctx: Context) -> str:
+        return f"{CARD} it is"
+
+    inner = one_node(says, redact={"card": CARD})
+    assert had(one_node(inner), tmp_path)[-1].text == "[redacted card] it is"
+    outer = one_node(inner)
+    assert CARD in outer.to_yaml()
+    assert CARD not in outer.program().document_text
+    [change] = one_node(says).diff(inner)
+    assert change.compatible

@@ -90,6 +90,11 @@ def _graph_detail() -> dict[str, Any]:
             "type": "array",
             "items": _TEXT,
         },
+        "redact": {
+            "description": "What is never recorded: patterns, each with a name, or {type: function, call: package.module:name}.",
+            "type": ["array", "object"],
+            "items": _object("What is taken out of texts.", {"name": _TEXT, "pattern": _TEXT}, ["name", "pattern"]),
+        },
     }
 
 

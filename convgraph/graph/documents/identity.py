@@ -18,6 +18,26 @@ def identity(document: Mapping[str, Any]) -> dict[str, Any]:
     return essence
 
 
+def as_recorded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without what is never to be recorded: a pattern may be the very word that it is to find."""
+    kept = dict(document)
+    if detail := {key: value for key, value in document.get("detail", {}).items() if key != "redact"}:
+        kept["detail"] = detail
+    else:
+        kept.pop("detail", None)
+    kept["nodes"] = [_node_as_recorded(node) for node in document["nodes"]]
+    return kept
+
+
+def _node_as_recorded(node: Mapping[str, Any]) -> dict[str, Any]:
+    kept = dict(node)
+    if "graph" in node:
+        kept["graph"] = as_recorded(node["graph"])
+    if "branches" in node:
+        kept["branches"] = [_node_as_recorded(branch) for branch in node["branches"]]
+    return kept
+
+
 def guard_name(edge: Mapping[str, Any]) -> str:
     """The name of an edge's opaque guard, without its module; empty where it has none."""
     return str(edge.get("python", "")).partition(":")[2]
@@ -34,8 +54,8 @@ def of_speaker(detail: Any) -> Any:
 
 
 def of_graph(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """What a graph says of itself: selectors by name, the selecting model; not `types`, which say how values are read."""
-    kept = {key: value for key, value in of_speaker(detail).items() if key != "types"}
+    """What a graph says of itself: selectors by name, the selecting model; not how values are read, nor what is not recorded."""
+    kept = {key: value for key, value in of_speaker(detail).items() if key not in ("types", "redact")}
     if isinstance(paths := kept.get("selectors"), dict):
         kept["selectors"] = {node: str(path).partition(":")[2] for node, path in cast(dict[str, Any], paths).items()}
     return kept
