@@ -32,6 +32,8 @@ _WHERE = {
     "Question": "convgraph.journal.events",
     "Keyring": "convgraph.journal.keyring",
     "open_store": "convgraph.journal.store_url",
+    "export_run": "convgraph.journal.records",
+    "import_run": "convgraph.journal.records",
     "ReplayDivergence": "convgraph.errors",
     "RunBusy": "convgraph.errors",
     "Agent": "convgraph.agents.agent",
@@ -173,10 +175,12 @@ __all__ = [
     "config_list_from_json",
     "config_list_from_models",
     "evaluate",
+    "export_run",
     "filter_config",
     "gather_usage_summary",
     "get_config_list",
     "image",
+    "import_run",
     "initiate_chats",
     "initiate_swarm_chat",
     "langchain_tool",
@@ -235,6 +239,7 @@ if TYPE_CHECKING:
     from convgraph.graph.views import View
     from convgraph.journal.events import Question
     from convgraph.journal.keyring import Keyring
+    from convgraph.journal.records import export_run, import_run
     from convgraph.journal.store_url import open_store
     from convgraph.knowledge.collection import Collection
     from convgraph.knowledge.documents import read_documents

@@ -16,6 +16,7 @@ from convgraph.cli import (
     graph_commands,
     journal_commands,
     key_commands,
+    record_commands,
     run_commands,
     studio_command,
     worker_commands,
@@ -52,6 +53,7 @@ COMMANDS: Sequence[tuple[str, Callable[..., int]]] = (
     ("simulate", graph_commands.simulate),
     ("coverage", graph_commands.coverage),
     ("export", graph_commands.export),
+    ("import", record_commands.import_records),
     ("eval", eval_commands.evaluate),
     ("testcase", eval_commands.keep_as_test),
 )

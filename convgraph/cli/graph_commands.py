@@ -13,6 +13,7 @@ import typer
 from convgraph.cli import options as o
 from convgraph.cli.exit_codes import ExitCode
 from convgraph.cli.output import Output, is_terminal
+from convgraph.cli.record_commands import export_record
 from convgraph.cli.session import existing, graph_of
 from convgraph.errors import InputError, MissingDependency
 
@@ -221,22 +222,28 @@ def coverage(target: o.Target, *, store: o.StoreUrl = o.DEFAULT_STORE, allow: o.
 
 
 def export(
-    target: Annotated[str, typer.Argument(metavar="TARGET|RUN_ID", help="A graph; with --html, the id of a run.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET|RUN_ID", help="A graph; with --html or --record, the id of a run.")],
     *,
+    record: Annotated[bool, typer.Option("--record", help="A run's record, for `import` into any store.")] = False,
     html: Annotated[bool, typer.Option("--html", help="A run, as one page that plays it without a server.")] = False,
     out: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; .json gives JSON.")] = None,
     store: o.StoreUrl = o.DEFAULT_STORE,
     allow: o.Allow = None,
     as_json: o.AsJson = False,
 ) -> int:
-    """Write a graph's definition as YAML, or a run as a page.
+    """Write a graph's definition as YAML, or a run as a page or a record.
 
     Or as JSON, into a file of that suffix. Python callables stand in it by their import path, secrets never. The page of a run
-    (--html) shows all that was said and done in it, and opens in any browser, offline.
+    (--html) shows all that was said and done in it, and opens in any browser, offline. Its record (--record) holds all that the store
+    does of it, as plain text; `import` puts it into another store.
     """
     import json
 
     output = Output(as_json=as_json)
+    if html and record:
+        raise InputError("--html and --record are two files; ask for one")
+    if record:
+        return export_record(target, out, store, output)
     if html:
         return _export_page(target, store, out or Path(f"{_file_name(target)}.html"), output)
     graph = _load(target, allow)

@@ -149,7 +149,7 @@ def workers(*, store: o.StoreUrl = o.DEFAULT_STORE, as_json: o.AsJson = False) -
 
 def _queues(given: Sequence[str], engine: EngineName) -> dict[str, int | None]:
     """The queues that `--queue` names, each with its limit."""
-    from convgraph.runtime.inputs import check_queue
+    from convgraph.journal.naming import check_queue
 
     queues: dict[str, int | None] = {}
     for text in given:

@@ -15,9 +15,9 @@ from convgraph.evaluation.results import Attempt, CaseResult, Evaluation
 from convgraph.evaluation.trials import OnAttempt, Trial, attempted, trial_of
 from convgraph.evaluation.variants import Variant
 from convgraph.graph.coverage import Taken, coverage
+from convgraph.journal.naming import check_run_id
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.protocols import Model
-from convgraph.runtime.inputs import check_run_id
 from convgraph.runtime.program import Program
 from convgraph.sync import run_sync
 

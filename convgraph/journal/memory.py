@@ -12,6 +12,7 @@ from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Moved, Recorded, Stepped
 from convgraph.journal.labels import checked_labels
 from convgraph.journal.listing import Page, Wanted
+from convgraph.journal.rows import notable_at_once
 from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store, check_part, is_wanted
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo
@@ -41,7 +42,13 @@ class MemoryStore(Store):
         self._workers: dict[str, tuple[WorkerInfo, float]] = {}
 
     async def create(
-        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+        self,
+        run: NewRun,
+        events: Sequence[Event] = (),
+        contents: Mapping[str, str] | None = None,
+        *,
+        claim: bool = True,
+        times: Sequence[float] = (),
     ) -> Claim:
         if run.run_id in self._runs:
             raise RunExists(f"there is a run {run.run_id!r} already; resume it, or choose another run_id")
@@ -63,9 +70,11 @@ class MemoryStore(Store):
         )
         first = run.parent_seq + 1 if run.parent else 0
         made = self._runs[run.run_id] = _Run(info, run.parent_seq, first, next(self._keys), claimed=claim)
-        taken = Claim(run.run_id, made.key, 1, first)
-        await self.append(taken, events, contents)
-        return taken
+        made.events, made.times = list(events), list(times) or [now] * len(events)
+        self._contents.update(contents or {})
+        for event in notable_at_once(events):
+            self._note(made, event, now)
+        return Claim(run.run_id, made.key, 1, first + len(events))
 
     async def claim(self, run_id: str) -> Claim:
         run = self._run(run_id)

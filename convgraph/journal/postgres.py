@@ -39,7 +39,7 @@ from convgraph.journal.postgres_statements import (
 )
 from convgraph.journal.postgres_url import postgres_place, without_password
 from convgraph.journal.postgres_writes import PostgresWrites
-from convgraph.journal.rows import fenced, is_notable, new_row
+from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once
 from convgraph.journal.sealing import RunRow, answer_to
 from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, check_part
 from convgraph.journal.workers import WorkerInfo
@@ -76,7 +76,13 @@ class PostgresStore(Store):
         self.keys = keys
 
     async def create(
-        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+        self,
+        run: NewRun,
+        events: Sequence[Event] = (),
+        contents: Mapping[str, str] | None = None,
+        *,
+        claim: bool = True,
+        times: Sequence[float] = (),
     ) -> Claim:
         first = run.parent_seq + 1 if run.parent else 0
         made = uuid.uuid4().hex
@@ -85,7 +91,7 @@ class PostgresStore(Store):
         seal = sealing.new_run(new_row(run, status, first))
         bodies = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
         bodies = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in bodies]
-        notable = [event for event in events if is_notable(event)]
+        notable = notable_at_once(events)
         taken = Claim(run.run_id, 0, 1, first + len(bodies), seal=seal)
         row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
         kept = sealing.contents(contents or {})
@@ -120,8 +126,9 @@ class PostgresStore(Store):
             if made_by != made:
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.url}; resume it, or choose another run_id")
             cursor.executemany(
-                "INSERT INTO events(run, seq, epoch, at, kind, body) VALUES(%s,%s,1,unix_now(),%s,%s) ON CONFLICT DO NOTHING",
-                [(key, *body) for body in bodies],
+                "INSERT INTO events(run, seq, epoch, at, kind, body)"
+                " VALUES(%s,%s,1,coalesce(%s::float8, unix_now()),%s,%s) ON CONFLICT DO NOTHING",
+                [(key, seq, at, kind, body) for (seq, kind, body), at in zip(bodies, times or [None] * len(bodies), strict=True)],
             )
             taken.key = key
             index_labels(cursor, self._namespace, sealing, key, run.labels)

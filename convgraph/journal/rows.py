@@ -11,13 +11,32 @@ from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.labels import labels_in, labels_text
 from convgraph.journal.ownership import has_died
 from convgraph.journal.sealing import RunRow, RunSeal
-from convgraph.journal.store import Claim, NewRun, OpenQuestion, RunInfo
+from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo
 
 
 def is_notable(event: Event) -> bool:
     """Whether the listing or the open questions have to know of the event."""
     kind = type(event)
     return kind is Ended or ((kind is EffectStarted or kind is EffectFinished) and event.question is not None)  # type: ignore[union-attr]
+
+
+def open_questions(events: Sequence[Event]) -> dict[str, EffectStarted]:
+    """What these events have asked and not been answered, by the questions' ids."""
+    asked: dict[str, EffectStarted] = {}
+    for event in events:
+        if isinstance(event, EffectStarted) and event.question is not None:
+            asked[event.question.id] = event
+        elif isinstance(event, EffectFinished) and event.question is not None:
+            asked.pop(event.question, None)
+        elif isinstance(event, Ended) and event.status in ENDED:
+            asked.clear()
+    return asked
+
+
+def notable_at_once(events: Sequence[Event]) -> list[Event]:
+    """What the listing and the open questions have to know of events that are written together, of which any may be long past."""
+    last = events[-1] if events else None
+    return [*open_questions(events).values(), *([last] if isinstance(last, Ended) else [])]
 
 
 def run_info(row: RunRow, *, expired: bool) -> RunInfo:

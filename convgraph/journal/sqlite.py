@@ -26,7 +26,7 @@ from convgraph.journal.labels import checked_labels, labels_text
 from convgraph.journal.listing import SQLITE, Page, Wanted, page_query, saying_query
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
-from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, open_question, run_info
+from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, notable_at_once, open_question, run_info
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.searching import saying_of
 from convgraph.journal.sqlite_commits import Commits
@@ -97,7 +97,13 @@ class SqliteStore(Store):
         self._claims = HeldClaims(self.path, lease, lambda: self._transaction(self._extend_leases))
 
     async def create(
-        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+        self,
+        run: NewRun,
+        events: Sequence[Event] = (),
+        contents: Mapping[str, str] | None = None,
+        *,
+        claim: bool = True,
+        times: Sequence[float] = (),
     ) -> Claim:
         first = run.parent_seq + 1 if run.parent else 0
         status = "running" if claim else "ready"
@@ -106,7 +112,7 @@ class SqliteStore(Store):
         rows = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
         rows = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in rows]
         taken.next_seq = first + len(rows)
-        notable = [event for event in events if is_notable(event)]
+        notable = notable_at_once(events)
         row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
         kept = self._seal.contents(contents or {})
 
@@ -140,7 +146,8 @@ class SqliteStore(Store):
             except sqlite3.IntegrityError:
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
             taken.key = made.lastrowid or 0
-            db.executemany(_INSERT, [(taken.key, seq, 1, now, kind, body) for seq, kind, body in rows])
+            ats = times or [now] * len(rows)
+            db.executemany(_INSERT, [(taken.key, seq, 1, at, kind, body) for (seq, kind, body), at in zip(rows, ats, strict=True)])
             _index_labels(db, self._seal, taken.key, run.labels)
             _put(db, kept)
             _note(db, taken, first + len(rows) - 1, now, notable)

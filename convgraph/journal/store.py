@@ -134,9 +134,18 @@ class Store(ABC):
 
     @abstractmethod
     async def create(
-        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+        self,
+        run: NewRun,
+        events: Sequence[Event] = (),
+        contents: Mapping[str, str] | None = None,
+        *,
+        claim: bool = True,
+        times: Sequence[float] = (),
     ) -> Claim:
-        """Make a run with its first events, claimed by this process. Raises `RunExists`."""
+        """Make a run with its first events, claimed by this process. Raises `RunExists`.
+
+        `times` are when the events were first written, one for each, where that was elsewhere and before.
+        """
 
     @abstractmethod
     async def claim(self, run_id: str) -> Claim:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import math
-import re
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from convgraph.graph.machine import State, begin
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Question
 from convgraph.journal.labels import checked_labels
+from convgraph.journal.naming import check_run_id
 from convgraph.journal.store import OpenQuestion
 from convgraph.journal.writer import Durability, Listener, check_durability
 from convgraph.messages import Message, as_message, check_json
@@ -26,8 +26,6 @@ from convgraph.runtime.people import Human, check_human
 from convgraph.runtime.program import Program
 from convgraph.runtime.secrets import Secrets, secrets_in
 from convgraph.runtime.signals import Stop
-
-MOST_PRIORITY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,26 +127,6 @@ def check_state(program: Program, state: Any) -> None:
         )
     if schema is not None and isinstance(state, Mapping):
         schema.check_fields(cast("Mapping[str, Any]", state))
-
-
-def check_queue(queue: Any) -> str:
-    """Raise `InputError` unless this can be the name of a queue: a word of letters, digits, `-` and `_`."""
-    if not isinstance(queue, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", queue):
-        raise InputError(f"a queue is called by up to 40 letters, digits, - and _, not {queue!r:.100}")
-    return queue
-
-
-def check_priority(priority: Any) -> None:
-    """Raise `InputError` unless this can be a priority."""
-    if isinstance(priority, bool) or not isinstance(priority, int) or not -MOST_PRIORITY <= priority <= MOST_PRIORITY:
-        raise InputError(f"priority={priority!r:.100} is not a whole number from {-MOST_PRIORITY} to {MOST_PRIORITY}")
-
-
-def check_run_id(run_id: Any) -> str:
-    """Raise `InputError` unless this can be a run's id."""
-    if not isinstance(run_id, str) or not run_id or len(run_id) > 200 or not run_id.isprintable():
-        raise InputError(f"run_id={run_id!r:.100} cannot be a run's id; use 1 to 200 printable characters")
-    return run_id
 
 
 def check_prices(program: Program, limits: Limits) -> None:

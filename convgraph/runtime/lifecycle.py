@@ -13,6 +13,7 @@ from convgraph.errors import ConvgraphError, InputError, InternalError, RunBusy,
 from convgraph.graph.definition import START, Limits
 from convgraph.graph.machine import End, ErrorInfo, State, advance, resumed
 from convgraph.journal.events import Edited, Ended, Resumed, RunStarted, Stepped
+from convgraph.journal.naming import check_priority, check_queue, check_run_id
 from convgraph.journal.store import ENDED, Claim, NewRun, Store
 from convgraph.journal.writer import Journal
 from convgraph.messages import as_message
@@ -26,9 +27,6 @@ from convgraph.runtime.inputs import (
     check_no_secrets,
     check_options,
     check_prices,
-    check_priority,
-    check_queue,
-    check_run_id,
     check_step,
     said_to,
     secrets_of,
