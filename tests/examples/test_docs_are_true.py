@@ -1,9 +1,10 @@
 """README.md and the pages in docs/ do what they say: their Python runs, prints what is printed below it, and their commands work.
 
 Blocks of a page share one namespace and one directory. A Python block that begins with `# name.py` is that file. A `text`
-(or `mermaid`) block right below a Python block is what it prints; `…` stands for anything. In a `console` block, commands that begin with
-`python` or `convgraph` are run; `Killed` below one means that it dies by SIGKILL, `[N]` that it exits with N. Python with a title
-(```` ```python title="LangGraph" ````) is somebody else's: it has to be Python, and is not run.
+(or `mermaid`) block right below a Python block is what it prints; `…` stands for anything. In a `console` block, commands that
+begin with `python` or `convgraph` are run (one that serves, until it has answered); `Killed` below one means that it dies by
+SIGKILL, `[N]` that it exits with N. Python with a title (```` ```python title="LangGraph" ````) is somebody else's: it has to be
+Python, and is not run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from scripts.documentation.blocks import Block, blocks, execute
@@ -116,6 +118,9 @@ def _run_command(command: str, printed: str, page: Path) -> None:
         return
     program = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "convgraph"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if words[:2] == ["convgraph", "studio"]:
+        _run_server([*program, *words[1:]], {**environment, "BROWSER": "true"})
+        return
     done = subprocess.run([*program, *words[1:]], env=environment, capture_output=True, text=True, timeout=60, check=False)
     code = re.search(r"^\[(\d+)\]$", printed, re.MULTILINE)
     expected = -signal.SIGKILL if printed.endswith("Killed") else int(code[1]) if code else 0
@@ -123,6 +128,19 @@ def _run_command(command: str, printed: str, page: Path) -> None:
     lines = re.sub(r"^(Killed|\[\d+\])$", "", printed, flags=re.MULTILINE).strip()
     if lines:
         _compare(done.stdout, lines, f"{page.name}: $ {command}")
+
+
+def _run_server(command: list[str], environment: dict[str, str]) -> None:
+    """Start what serves a page at the address that it prints, ask for that page, and stop it as a person does."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[-1]
+            with httpx2.Client(follow_redirects=True, timeout=30) as client:
+                assert client.get(address).raise_for_status().headers["content-type"].startswith("text/html")
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
 
 
 def _compare(actual: str, expected: str, where: str) -> None:
