@@ -36,6 +36,7 @@ from convgraph.studio.changes import Changes
 from convgraph.studio.live import Live
 from convgraph.studio.problems import problem
 from convgraph.studio.schemas import Problem
+from convgraph.studio.slashes import Slashes, with_slashes
 from convgraph.studio.timelines import Timelines
 
 STATIC = Path(__file__).parent / "static"
@@ -94,8 +95,10 @@ def bare_application(studio: Studio) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         max_body_size=LARGEST_BODY,
+        dependencies=[Depends(with_slashes)],
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
+    app.add_middleware(Slashes)
     app.state.studio = studio
     app.state.changes = Changes(studio.store)
     app.add_exception_handler(ConvgraphError, _refused)

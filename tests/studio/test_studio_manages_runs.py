@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -93,6 +94,19 @@ def test_a_run_gets_other_labels_and_bad_ones_change_nothing(studio: Served) -> 
     assert studio.api.patch("/api/runs/parrot-1", json={"labels": ["a,b"]}).status_code == 422
     assert studio.api.get("/api/runs", params={"text": "parrot-1"}).json()["runs"][0]["labels"] == ["a", "b"]
     assert studio.api.patch("/api/runs/nobody", json={"labels": []}).status_code == 404
+
+
+@pytest.mark.parametrize("run_id", ["parent.12/#0", "a/b/../c", "50%2F50", "..", "what?&=#"])
+def test_whatever_a_run_is_called_it_is_reached_by_its_id(studio: Served, store: Path, run_id: str) -> None:
+    begin(store, "named", run_id)
+    place = f"/api/runs/{quote(run_id, safe='')}".replace("/..", "/%2E%2E")
+    assert studio.api.get(place).json()["run_id"] == run_id
+    assert studio.api.patch(place, json={"labels": ["x"]}).json()["labels"] == ["x"]
+    assert studio.api.get(f"{place}/steps").json()["total"] == 0
+    assert studio.api.post(f"{place}/answers/name", json={"value": "Ada"}).json()["resumed"]
+    assert status_of(studio, run_id) == "finished"
+    assert studio.api.get(f"{place}/export", params={"format": "json"}).json()["run_id"] == run_id
+    assert studio.api.delete(place).status_code == 204
 
 
 def test_a_deleted_run_is_gone(studio: Served, store: Path) -> None:
