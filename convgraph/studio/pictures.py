@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from convgraph.drawing.dot import dom_id, to_dot
 from convgraph.drawing.layout import render
@@ -23,7 +24,7 @@ def picture_out(definition: Definition, *, depth: int | None = None, collapse: C
     picture = picture_of(definition, depth=depth, collapse=collapse)
     svg, problem = "", ""
     try:
-        svg = render(to_dot(picture), "svg").decode()
+        svg = _drawn(to_dot(picture))
     except DrawingError as error:
         problem = str(error)
     return PictureOut(
@@ -45,6 +46,12 @@ def findings_out(definition: Definition, findings: Sequence[Finding]) -> list[Fi
     """What is wrong with a graph, and at which part of its picture that shows."""
     picture = picture_of(definition)
     return [_finding(finding, picture) for finding in findings]
+
+
+@lru_cache(maxsize=64)
+def _drawn(dot: str) -> str:
+    """Graphviz's SVG, kept for a while: lists show many pictures, and who writes a graph goes back and forth between a few."""
+    return render(dot, "svg").decode()
 
 
 def _node(node: PictureNode) -> PictureNodeOut:
