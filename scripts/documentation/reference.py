@@ -30,7 +30,14 @@ PARTS = (
         "Defining a conversation, and the verbs that run it, look at it and draw it.",
         ("conversation", "graph"),
     ),
-    Part("runs", "Runs", "What a node is given, what a run gives back, what it asks, and where it is kept.", ("runtime", "journal")),
+    Part(
+        "runs",
+        "Runs",
+        "What a node is given, what a run gives back, what it asks, and where it is kept.",
+        ("runtime", "journal"),
+        (),
+        ("convgraph.journal.store.Store", "convgraph.journal.store.RunInfo"),
+    ),
     Part("messages", "Messages", "What is said: texts, pictures, calls of tools, and what they cost.", ("messages", "content_parts")),
     Part(
         "agents",
@@ -138,7 +145,12 @@ def _where(name: str) -> str:
 
 def _page(part: Part) -> str:
     about = [f"::: {module}\n    options:\n      members: false\n      show_root_heading: false" for module in part.modules]
-    return "\n\n".join([f"# {part.title}", part.about, *about, *(f"::: {name}" for name in names_of(part))]) + "\n"
+    return "\n\n".join([f"# {part.title}", part.about, *about, *(_entry(name) for name in names_of(part))]) + "\n"
+
+
+def _entry(name: str) -> str:
+    """A name with what it has of its own; the graph also with its verbs, which are parts of it in files of their own."""
+    return f"::: {name}" + ("\n    options:\n      inherited_members: true" if name == "convgraph.ConversationGraph" else "")
 
 
 def _index() -> str:
