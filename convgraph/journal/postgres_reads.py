@@ -1,11 +1,15 @@
-"""What is read from PostgreSQL: over one connection, in threads; and how the namespace is sealed, which is looked up first."""
+"""What is read from PostgreSQL: over a few connections, in threads; and how the namespace is sealed, which is looked up first.
+
+One connection is enough as long as one read comes after the other. Where many runs want to read at once, more are made, and kept.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.errors import StoreUnavailable
@@ -21,20 +25,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CONNECTIONS = 4
+"""How many there are at most: reads beyond that wait for one."""
 SEARCHED = 20
 """How many journals are searched together: whoever else wants to read waits for no more."""
 
 
 class PostgresReads:
-    """The connection that reads. One that was lost is made again, for as long as `writes` are patient."""
+    """The connections that read. One that was lost is made again, for as long as `writes` are patient."""
 
     def __init__(self, url: str, writes: PostgresWrites, keys: Keyring | None, namespace: str) -> None:
         self._url = url
         self._writes = writes
         self._keys = keys
         self._namespace = namespace
-        self._connection: Connection[Any] | None = None
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
         self._lock = threading.Lock()
+        self._idle: list[Connection[Any]] = []
+        self._closed = False
         self._seal_known = False
         self.seal = PLAIN
         """How the namespace is sealed; known once anything was read (see `sealing`)."""
@@ -59,21 +67,20 @@ class PostgresReads:
         return found
 
     def close(self) -> None:
-        """Close the connection. Closing twice is allowed."""
-        with self._lock:
-            self._disconnect()
+        """Close the connections, those in use as soon as they are not. Closing twice is allowed."""
+        self._closed = True
+        self._close_idle()
 
     def _do(self, query: Callable[[Cursor[Any]], T]) -> T:
         import psycopg
 
         place, deadline = self._writes.place, time.monotonic() + self._writes.patience
-        with self._lock:
+        with self._free:
             while True:
                 try:
-                    with self._connected().cursor() as cursor:
+                    with self._lent() as connection, connection.cursor() as cursor:
                         return query(cursor)
                 except psycopg.Error as error:
-                    self._disconnect()
                     passes = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate != "28P01"
                     if not passes:
                         raise StoreUnavailable(f"{place}: {str(error).strip()}") from error
@@ -82,22 +89,43 @@ class PostgresReads:
                         raise StoreUnavailable(f"{place}: cannot be reached for {patience:g} s: {str(error).strip()}") from error
                     time.sleep(0.1)
 
-    def _connected(self) -> Connection[Any]:
-        if self._connection is None:
-            connection = connected(self._url)
-            try:
-                prepare(connection, self._writes.place)
-                self._find_seal(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-            self._writes.reached()
-        return self._connection
+    @contextmanager
+    def _lent(self) -> Generator[Connection[Any]]:
+        """A connection that nobody else uses: the one used last, or a new one. After an error it is closed, and so are the idle ones."""
+        import psycopg
 
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = self._connected()
+        try:
+            yield connection
+        except psycopg.Error:
+            connection.close()
+            self._close_idle()
+            raise
+        finally:
+            with self._lock:
+                if not connection.closed:
+                    self._idle.append(connection)
+            if self._closed:
+                self._close_idle()
+
+    def _connected(self) -> Connection[Any]:
+        connection = connected(self._url)
+        try:
+            prepare(connection, self._writes.place)
+            self._find_seal(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._writes.reached()
+        return connection
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
             connection.close()
 
     def _find_seal(self, connection: Connection[Any]) -> None:
@@ -108,6 +136,6 @@ class PostgresReads:
         if self._seal_known:
             return
         with connection.transaction():
-            connection.execute("LOCK TABLE sealing IN SHARE ROW EXCLUSIVE MODE")
+            connection.execute("LOCK TABLE sealing IN SHARE ROW EXCLUSIVE MODE")  # which one of several that come first waits for
             self.seal = seal_of(execute, self._keys, self._writes.place, self._namespace)
         self._seal_known = True

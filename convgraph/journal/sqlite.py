@@ -13,26 +13,25 @@ import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreError
 from convgraph.journal.codec import decode_event, encode_event, row_kind
-from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Recorded
+from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
 from convgraph.journal.labels import checked_labels, labels_text
 from convgraph.journal.listing import SQLITE, Page, Wanted, page_query, saying_query
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
-from convgraph.journal.rows import asked_of, fenced, is_notable, new_row, notable_at_once, open_question, run_info
+from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once, open_question, run_info
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.searching import saying_of
 from convgraph.journal.sqlite_commits import Commits
 from convgraph.journal.sqlite_schema import opened
+from convgraph.journal.sqlite_statements import INSERT, Append, index_labels, note, put
 from convgraph.journal.store import (
-    ENDED,
     LEASE_SECONDS,
     Claim,
     NewRun,
@@ -45,12 +44,10 @@ from convgraph.journal.store import (
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 T = TypeVar("T")
-Row: TypeAlias = tuple[int, int, int, float, str, str]
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
 log = logging.getLogger("convgraph")
 
-_INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 _LIST = f"SELECT {RUN_COLUMNS}, lease FROM runs"  # noqa: S608  # constants
 _QUESTION = "q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due"
 _QUESTIONS = (
@@ -147,10 +144,10 @@ class SqliteStore(Store):
                 raise RunExists(f"there is a run {run.run_id!r} already in {self.path}; resume it, or choose another run_id") from None
             taken.key = made.lastrowid or 0
             ats = times or [now] * len(rows)
-            db.executemany(_INSERT, [(taken.key, seq, 1, at, kind, body) for (seq, kind, body), at in zip(rows, ats, strict=True)])
-            _index_labels(db, self._seal, taken.key, run.labels)
-            _put(db, kept)
-            _note(db, taken, first + len(rows) - 1, now, notable)
+            db.executemany(INSERT, [(taken.key, seq, 1, at, kind, body) for (seq, kind, body), at in zip(rows, ats, strict=True)])
+            index_labels(db, self._seal, taken.key, run.labels)
+            put(db, kept)
+            note(db, taken, first + len(rows) - 1, now, notable)
 
         await self._transaction(work)
         if claim:
@@ -192,7 +189,7 @@ class SqliteStore(Store):
         claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
         del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
-            await self._transaction(_Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None))
+            await self._transaction(Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None))
         except Fenced:
             self._claims.drop(claim)
             raise
@@ -263,7 +260,7 @@ class SqliteStore(Store):
             sealed = self._seal.run(RunRow(*columns)).labels(labels_text(wanted))
             db.execute("UPDATE runs SET labels=? WHERE id=?", (sealed, key))
             db.execute("DELETE FROM labelled WHERE run=?", (key,))
-            _index_labels(db, self._seal, key, wanted)
+            index_labels(db, self._seal, key, wanted)
 
         await self._transaction(work)
 
@@ -397,63 +394,6 @@ class SqliteStore(Store):
 
     def _not_found(self, run_id: str) -> RunNotFound:
         return RunNotFound(f"no run {run_id!r} in {self.path}")
-
-
-@dataclass(slots=True)
-class _Append:
-    """What one append writes. An object, not a closure: a thousand of them wait for one commit."""
-
-    claim: Claim
-    rows: list[Row]
-    now: float
-    notable: list[Event]
-    contents: list[tuple[str, str]] | None
-
-    def __call__(self, db: sqlite3.Connection) -> None:
-        try:
-            db.executemany(_INSERT, self.rows)
-        except sqlite3.IntegrityError as error:
-            if "fenced" not in str(error):
-                raise
-            raise fenced(self.claim) from None
-        if self.contents:
-            _put(db, self.contents)
-        if self.notable:
-            _note(db, self.claim, self.rows[-1][1], self.now, self.notable)
-
-
-def _index_labels(db: sqlite3.Connection, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:
-    """Have a run found by its labels; where they are sealed, they are looked for row by row."""
-    if not seal.encrypted:
-        db.executemany("INSERT INTO labelled VALUES('', ?, ?)", [(label, key) for label in labels])
-
-
-def _put(db: sqlite3.Connection, contents: Sequence[tuple[str, str]]) -> None:
-    """Keep texts that events refer to by their digests, each once."""
-    if contents:
-        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", contents)
-
-
-def _note(db: sqlite3.Connection, claim: Claim, last: int, now: float, events: Sequence[Event]) -> None:
-    """Keep open questions and the listing in step with what is appended, whose last number is `last`. A run that ended has no owner."""
-    key, seal = claim.key, claim.seal
-    for event in events:
-        if isinstance(event, EffectStarted) and event.question is not None:
-            question = event.question
-            db.execute(
-                "INSERT OR REPLACE INTO questions(run, id, prompt, schema, node, path, asked, due) VALUES(?,?,?,?,?,?,?,?)",
-                (key, question.id, *asked_of(seal, question), event.name, event.path, now, question.due),
-            )
-        elif isinstance(event, EffectFinished) and event.question is not None:
-            db.execute("DELETE FROM questions WHERE run=? AND id=?", (key, event.question))
-        elif isinstance(event, Ended):
-            row_seal = seal.row_seal(event.status, event.reason, claim.epoch, last)
-            db.execute(
-                "UPDATE runs SET status=?, reason=?, updated=?, owner='', lease=0, seal=? WHERE id=?",
-                (event.status, seal.shown(event.reason), now, row_seal, key),
-            )
-            if event.status in ENDED:
-                db.execute("DELETE FROM questions WHERE run=?", (key,))
 
 
 def _sealing(db: sqlite3.Connection, keys: Keyring | None, path: str) -> StoreSeal:

@@ -1,0 +1,75 @@
+"""What a store writes to its tables in SQLite besides the rows of runs: events, contents, open questions, labels."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
+from convgraph.journal.rows import asked_of, fenced
+from convgraph.journal.sealing import StoreSeal
+from convgraph.journal.store import ENDED, Claim
+
+Row: TypeAlias = tuple[int, int, int, float, str, str]
+"""The columns of an event."""
+
+INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
+
+
+@dataclass(slots=True)
+class Append:
+    """What one append writes. An object, not a closure: a thousand of them wait for one commit."""
+
+    claim: Claim
+    rows: list[Row]
+    now: float
+    notable: list[Event]
+    contents: list[tuple[str, str]] | None
+
+    def __call__(self, db: sqlite3.Connection) -> None:
+        try:
+            db.executemany(INSERT, self.rows)
+        except sqlite3.IntegrityError as error:
+            if "fenced" not in str(error):
+                raise
+            raise fenced(self.claim) from None
+        if self.contents:
+            put(db, self.contents)
+        if self.notable:
+            note(db, self.claim, self.rows[-1][1], self.now, self.notable)
+
+
+def index_labels(db: sqlite3.Connection, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:
+    """Have a run found by its labels; where they are sealed, they are looked for row by row."""
+    if not seal.encrypted:
+        db.executemany("INSERT INTO labelled VALUES('', ?, ?)", [(label, key) for label in labels])
+
+
+def put(db: sqlite3.Connection, contents: Sequence[tuple[str, str]]) -> None:
+    """Keep texts that events refer to by their digests, each once."""
+    if contents:
+        db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", contents)
+
+
+def note(db: sqlite3.Connection, claim: Claim, last: int, now: float, events: Sequence[Event]) -> None:
+    """Keep open questions and the listing in step with what is appended, whose last number is `last`. A run that ended has no owner."""
+    key, seal = claim.key, claim.seal
+    for event in events:
+        if isinstance(event, EffectStarted) and event.question is not None:
+            question = event.question
+            db.execute(
+                "INSERT OR REPLACE INTO questions(run, id, prompt, schema, node, path, asked, due) VALUES(?,?,?,?,?,?,?,?)",
+                (key, question.id, *asked_of(seal, question), event.name, event.path, now, question.due),
+            )
+        elif isinstance(event, EffectFinished) and event.question is not None:
+            db.execute("DELETE FROM questions WHERE run=? AND id=?", (key, event.question))
+        elif isinstance(event, Ended):
+            row_seal = seal.row_seal(event.status, event.reason, claim.epoch, last)
+            db.execute(
+                "UPDATE runs SET status=?, reason=?, updated=?, owner='', lease=0, seal=? WHERE id=?",
+                (event.status, seal.shown(event.reason), now, row_seal, key),
+            )
+            if event.status in ENDED:
+                db.execute("DELETE FROM questions WHERE run=?", (key,))
