@@ -49,18 +49,13 @@ class Commits:
         while the commit is under way takes effect after it.
         """
         loop = asyncio.get_running_loop()
-        waiting = self._waiting.get(loop)
-        if alone and waiting is None:
+        if alone and loop not in self._waiting:
             try:
                 return _result(self._attempt([work])[0])
             except _Locked:
                 pass  # another process writes at the moment: wait in turn, and let the loop do other work
         item = _Waiting(work, loop.create_future())
-        if waiting is None:
-            self._waiting[loop] = [item]
-            loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
-        else:
-            waiting.append(item)
+        self._queue(item, loop)
         try:
             return await item.done
         except asyncio.CancelledError:
@@ -100,6 +95,15 @@ class Commits:
                 self._db = None
             if self._thread is not None:
                 self._thread.shutdown(wait=False)
+
+    def _queue(self, item: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the work done with the next commit. Whoever waits for it holds its own item, not the list of all that wait."""
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            self._waiting[loop] = [item]
+            loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
+        else:
+            waiting.append(item)
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         """Commit what waits. Whoever comes from now on waits for the commit after this one."""

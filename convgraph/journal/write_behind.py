@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
+
+
+class Behind(Protocol):
+    """Somebody who may have something to write."""
+
+    def write_behind(self) -> None:
+        """Begin with the writing."""
 
 
 class WriteBehind:
@@ -12,17 +19,17 @@ class WriteBehind:
     __slots__ = ("_due",)
 
     def __init__(self) -> None:
-        self._due: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+        self._due: dict[asyncio.AbstractEventLoop, list[Behind]] = {}
 
-    def soon(self, loop: asyncio.AbstractEventLoop, write: Callable[[], None]) -> None:
-        """Call `write` in the next turn of `loop`, which is the running one."""
+    def soon(self, loop: asyncio.AbstractEventLoop, writer: Behind) -> None:
+        """Call `writer.write_behind()` in the next turn of `loop`, which is the running one."""
         due = self._due.get(loop)
         if due is None:
-            self._due[loop] = [write]
+            self._due[loop] = [writer]
             loop.call_soon(self._begin, loop)
         else:
-            due.append(write)
+            due.append(writer)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        for write in self._due.pop(loop):
-            write()
+        for writer in self._due.pop(loop):
+            writer.write_behind()

@@ -34,7 +34,8 @@ class Journal:
         self._contents: dict[str, str] = {}
         self._known: set[str] = set()
         self._due = False
-        self._writing: asyncio.Future[None] | None = None
+        self._writing = False
+        self._written: asyncio.Future[None] | None = None
         self._behind: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
 
@@ -56,7 +57,7 @@ class Journal:
         self.record(event)
         if self._durability == "step" and not self._due and (loop := _running_loop()) is not None:
             self._due = True
-            self.store.write_behind.soon(loop, self._write_behind)
+            self.store.write_behind.soon(loop, self)
 
     def content(self, digest: str, text: str) -> None:
         """Keep a text that events refer to by digest: each is written once."""
@@ -86,24 +87,29 @@ class Journal:
 
         One append at a time, and none after one that has failed: else the journal could have a hole.
         """
-        while self._writing is not None:
-            await seen_through(self._writing)
+        while self._writing:  # whoever comes meanwhile waits, and what they have recorded goes into one append
+            await seen_through(self._end_of_append())
         if self._failure is not None:
             raise self._failure
-        if self._waiting:
-            await self._append()
-
-    async def _append(self) -> None:
-        """Append what waits. Who comes meanwhile waits until it is over, and what they have recorded goes into one append."""
-        over = self._writing = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            return
+        self._writing = True
         try:
             await self.store.append(self.claim, *self._taken())
         except Exception as error:
             self._failure = error
             raise
         finally:
-            self._writing = None
-            over.set_result(None)
+            self._writing = False
+            if self._written is not None:
+                self._written.set_result(None)
+                self._written = None
+
+    def _end_of_append(self) -> asyncio.Future[None]:
+        """Done when the append that is under way is over. Made for who asks: most appends are waited for by nobody else."""
+        if self._written is None:
+            self._written = asyncio.get_running_loop().create_future()
+        return self._written
 
     def _taken(self) -> tuple[list[Event], dict[str, str]]:
         """What waits, handed over: it is the store's from here on."""
@@ -111,7 +117,8 @@ class Journal:
         contents, self._contents = self._contents, {}
         return events, contents
 
-    def _write_behind(self) -> None:
+    def write_behind(self) -> None:
+        """Begin to write what was recorded and nobody has committed meanwhile."""
         self._due = False
         if self._waiting and self._behind is None:
             self._behind = asyncio.get_running_loop().create_task(self._write(), name="convgraph-journal")
