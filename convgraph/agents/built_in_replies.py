@@ -111,7 +111,7 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
         if reply.misfit:
             reply = await _corrected(agent, exchange, model, said, reply)
         message = agent.answer_of_model(reply, messages)
-        if not reply.tool_calls or any(agent.leaves_to_others(call.name) for call in reply.tool_calls):
+        if not reply.tool_calls or _for_others(agent, reply.tool_calls):
             return True, message if not said else Reply([*said, message], update or None)
         from convgraph.tools import run_tool_calls
         from convgraph.tools.calls import joined_updates
@@ -122,6 +122,10 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
         if outcome.handoff is not None:
             return True, Reply(said, update or None, goto=outcome.handoff.target)
     raise ModelOutputError(f"agent {agent.name!r}: the model still calls tools after {TOOL_ROUNDS} rounds in one turn")
+
+
+def _for_others(agent: ReplyingAgent, calls: tuple[ToolCall, ...]) -> bool:
+    return any(agent.leaves_to_others(call.name) for call in calls)
 
 
 async def _corrected(agent: ReplyingAgent, exchange: Exchange, model: Model, said: tuple[Message, ...], reply: ModelReply) -> ModelReply:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,10 @@ class ReplyingAgent(DefinedAgent):
     @cached_property
     def _reply_functions(self) -> tuple[ReplyFunction, ...]:
         return self._own_reply_functions()
+
+    @cached_property
+    def _asked_functions(self) -> tuple[ReplyFunction, ...]:
+        return _asked(self._reply_functions)
 
     @cached_property
     def _hooks(self) -> dict[str, list[hooks.Hook]]:
@@ -118,7 +122,7 @@ class ReplyingAgent(DefinedAgent):
             with entered(ctx):
                 seen = await hooks.seen(self._hooks, self._name, seen)
         exchange = Exchange(self._name, ctx, hears, limit, since, seen)
-        for function in self._reply_functions:
+        for function in self._asked_functions:
             pending = function.asked(self, exchange, exclude)
             if pending is None:
                 continue
@@ -134,9 +138,9 @@ class ReplyingAgent(DefinedAgent):
                 return await self._hooked_reply(reply, said_to or exchange.sender, silent)
         return reply
 
-    async def ask_model(self, ctx: Context, model: Model, messages: Sequence[Message]) -> ModelReply:
+    def ask_model(self, ctx: Context, model: Model, messages: Sequence[Message]) -> Coroutine[Any, Any, ModelReply]:
         """What the agent's model says to the messages. For subclasses that ask in another way."""
-        return await ctx.call_model(model, self.request(messages))
+        return ctx.call_model(model, self.request(messages))
 
     def answer_of_model(self, reply: ModelReply, messages: Sequence[Message]) -> Message:  # noqa: ARG002  # subclasses note what was answered
         """What the agent says, where its model has said this to the messages."""
@@ -199,12 +203,12 @@ class ReplyingAgent(DefinedAgent):
         if unknown:
             raise DefinitionError(f"{where}: register_reply() takes no {', '.join(unknown)}")
         function = ReplyFunction(check_trigger(trigger, where), reply_func, config, idempotent=idempotent)
-        self._reply_functions = _inserted(() if remove_other_reply_funcs else self._reply_functions, position, function)
+        self._go_by(_inserted(() if remove_other_reply_funcs else self._reply_functions, position, function))
 
     def add_reply(self, trigger: Any, made: BuiltIn, position: int) -> None:
         """Have a reply made by what has effects and conversations of its own, rather than being one effect as a whole."""
         function = ReplyFunction(check_trigger(trigger, f"agent {self.name!r}"), made, made=made)
-        self._reply_functions = _inserted(self._reply_functions, position, function)
+        self._go_by(_inserted(self._reply_functions, position, function))
 
     def add_before_model(self, made: BuiltIn) -> None:
         """Have something done when the agent's model is about to answer: it says that its own answer is not final.
@@ -221,9 +225,11 @@ class ReplyingAgent(DefinedAgent):
         """Ask another function in place of one that is asked now. Raises `DefinitionError` where that is not asked."""
         if not any(same_function(function.fn, old_reply_func) for function in self._reply_functions):
             raise DefinitionError(f"agent {self.name!r}: {old_reply_func!r:.100} is none of its reply functions")
-        self._reply_functions = tuple(
-            ReplyFunction(function.trigger, new_reply_func, function.config) if same_function(function.fn, old_reply_func) else function
-            for function in self._reply_functions
+        self._go_by(
+            tuple(
+                ReplyFunction(function.trigger, new_reply_func, function.config) if same_function(function.fn, old_reply_func) else function
+                for function in self._reply_functions
+            )
         )
 
     def register_hook(self, hookable_method: str, hook: Callable[..., Any]) -> None:
@@ -231,6 +237,10 @@ class ReplyingAgent(DefinedAgent):
         name = hookable_method.removeprefix("a_")
         known = self._hooks.get(name, [])
         self._hooks[hooks.check_hook(hookable_method, hook, known)] = [*known, hook]
+
+    def _go_by(self, functions: tuple[ReplyFunction, ...]) -> None:
+        self._reply_functions = functions
+        self._asked_functions = _asked(functions)
 
     def _asked_names(self, functions: Sequence[ReplyFunction]) -> list[str]:
         return [function.name for function in functions if not function.silent]
@@ -245,6 +255,10 @@ class ReplyingAgent(DefinedAgent):
                 continue
             own.append(ReplyFunction(ANYONE, getattr(self, name), made=made, silent=made is None))
         return tuple(own)
+
+
+def _asked(functions: Sequence[ReplyFunction]) -> tuple[ReplyFunction, ...]:
+    return tuple(function for function in functions if not function.silent)
 
 
 def _inserted(functions: Sequence[ReplyFunction], position: int, function: ReplyFunction) -> tuple[ReplyFunction, ...]:

@@ -76,11 +76,11 @@ class ScriptedModel:
             line = await line
         if isinstance(line, Exception):
             raise line
+        if on_delta is None and self._latency:
+            await asyncio.sleep(self._latency)
         reply = self._reply(line)
         if on_delta is not None:
             await self._stream(reply.content, on_delta)
-        elif self._latency:
-            await asyncio.sleep(self._latency)
         return with_data(reply, request) if request.schema is not None and reply.data is None else reply
 
     def _reply(self, line: Line) -> ModelReply:

@@ -37,25 +37,31 @@ async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
         return cut
     if run.watch is not None:
         run.watch.turn_begins(path, node.name, node.kind)
-    attempts = Attempts(scope, node, path, speak)
-    outcome = await attempts.once() if node.retry is None else await _retried(node.retry, attempts, run)
-    turning = attempts.turning
+    started = run.clock()
+    turning = scope.turning(path, started)
+    if node.retry is None and run.replaying is None and not run.ledger:  # one attempt, of which nothing is known yet: so most turns are
+        outcome = await _attempt(scope, node, turning, speak)
+        if isinstance(outcome, Failure):
+            _record_failure(run, path, 1, outcome, started)
+    else:
+        attempts = Attempts(scope, node, path, turning, speak)
+        outcome = await (attempts.once() if node.retry is None else _retried(node.retry, attempts, run))
+        turning = attempts.turning
     if isinstance(outcome, Failure):
         outcome = Turn(node.name, error=outcome.error, asked=turning.asked)
-    return outcome.booked(turning.usage, run.elapsed(path, attempts.started), turning.turns)
+    return outcome.booked(turning.usage, run.elapsed(path, started), turning.turns)
 
 
 class Attempts:
     """The attempts at one turn: where they stand, and the books of the latest."""
 
-    __slots__ = ("_number", "_speak", "failures", "node", "path", "scope", "started", "turning")
+    __slots__ = ("_number", "_speak", "failures", "node", "path", "scope", "turning")
 
-    def __init__(self, scope: Scope, node: Node, path: str, speak: Speak) -> None:
+    def __init__(self, scope: Scope, node: Node, path: str, turning: Turning, speak: Speak) -> None:
         self.scope = scope
         self.node = node
         self.path = path
-        self.started = scope.run.clock()
-        self.turning = scope.turning(path, self.started)
+        self.turning = turning
         self.failures: Sequence[AttemptFailed] = scope.run.attempts(path)
         self._number = len(self.failures) + 1
         self._speak = speak
@@ -77,7 +83,7 @@ class Attempts:
                 outcome = await _attempt(self.scope, self.node, self.turning, self._speak)
                 if isinstance(outcome, Turn):
                     return outcome
-            run.attempt_failed(self.path, self._number, outcome.error, outcome.cause, round(run.clock() - self.started, 6))
+            _record_failure(run, self.path, self._number, outcome, self.turning.started)
             self._number += 1
             if outcome.cause != "redo":
                 return outcome
@@ -113,6 +119,10 @@ async def _retried(retry: Retry, attempts: Attempts, run: Run) -> Turn | Failure
         sleep=run.sleep,
     )
     return await retrying(attempts.once)
+
+
+def _record_failure(run: Run, path: str, number: int, failure: Failure, started: float) -> None:
+    run.attempt_failed(path, number, failure.error, failure.cause, round(run.clock() - started, 6))
 
 
 def _attempt(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Awaitable[Turn | Failure]:

@@ -95,7 +95,6 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     started = run.clock()
     turning.check_limits(started)
     on_delta = _teller(run, turning, node) if run.journal.streaming else None
-    asked: JsonObject = {"messages": len(request.messages)}
     await run.journal.confirm()  # no intent is written before a model call, so nothing else would stop a late owner
     if run.watch is not None:
         run.watch.model_asked(turning.path, ordinal, model, request)
@@ -108,7 +107,7 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
         if misfit is None:
             info, usage = error_info(error, model.name, run.secrets), _paid_for(error)
             turning.spend(usage)
-            seconds = _since(run, started)
+            seconds, asked = _since(run, started), _size(request)
             run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, None, info, usage, seconds, asked))
             raise EffectFailed(model.name, info.type, info.message) from error
         reply = misfit
@@ -116,9 +115,14 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
         reply = run.secrets.in_reply(reply)
     turning.spend(reply.usage)
     result = _reply_document(run, reply)
-    seconds = _since(run, started)
+    seconds, asked = _since(run, started), _size(request)
     run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
     return reply
+
+
+def _size(request: ModelRequest) -> JsonObject:
+    """What a journal says of a request besides its digest."""
+    return {"messages": len(request.messages)}
 
 
 def _paid_for(error: BaseException) -> Usage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import InputError
@@ -99,7 +98,7 @@ class Turning:
 class Scope:
     """One conversation: its program, the prefix of its paths, its limits, and the state as it stands."""
 
-    __slots__ = ("evaluate", "limits", "opaque", "outer", "prefix", "program", "requests", "run", "state")
+    __slots__ = ("limits", "opaque", "outer", "prefix", "program", "requests", "run", "state")
 
     def __init__(
         self, run: Run, program: Program, state: State, *, prefix: str = "", outer: Turning | None = None, limits: Limits | None = None
@@ -112,9 +111,9 @@ class Scope:
         self.limits = program.definition.limits if limits is None else limits
         self.opaque: dict[str, bool] | None = {} if program.has_opaque_guards else None
         self.requests: dict[tuple[str, tuple[str, ...]], ModelRequest] = {}
-        self.evaluate: Callable[[Edge, State], bool] = self._evaluate_and_note
 
-    def _evaluate_and_note(self, edge: Edge, state: State) -> bool:
+    def evaluate(self, edge: Edge, state: State) -> bool:
+        """The value of the edge's guard, noted where a replay could not tell it. Raises `GuardError`."""
         guard = edge.guard
         if guard is None:
             return True
