@@ -249,6 +249,30 @@ def test_a_server_that_takes_its_time_does_not_hold_up_the_loop(database: str) -
     assert seen == [0, 1, 2, 3]
 
 
+def test_a_read_that_takes_its_time_holds_up_no_other(database: str) -> None:
+    """Reads have a few connections between them; those that are in use when the store is closed are closed after it."""
+
+    async def scenario() -> tuple[str, str | None]:
+        store = open_store(database)
+        await store.create(NewRun("run", "chat", "print"), [STARTED], {"d": "a text"})
+        with psycopg.connect(database) as other:
+            other.execute("LOCK TABLE convgraph.contents")
+            reading = asyncio.create_task(store.content("d"))
+            await asyncio.sleep(0.05)
+            listed = await asyncio.wait_for(asyncio.gather(*(store.info("run") for _ in range(10))), 10)
+            assert not reading.done()
+            await store.aclose()
+        return listed[0].run_id, await reading
+
+    assert asyncio.run(scenario()) == ("run", "a text")
+    left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'convgraph'"
+    with psycopg.connect(database, autocommit=True) as connection:
+        deadline = time.monotonic() + 5
+        while connection.execute(left).fetchone() != (0,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
 def test_a_cancellation_while_the_server_takes_its_time_loses_nothing(database: str) -> None:
     """It takes effect when it is known that the events are there, and the connection serves whoever comes next."""
 
