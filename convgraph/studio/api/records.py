@@ -8,11 +8,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 
 from convgraph.errors import InputError
+from convgraph.journal.records import aexport_run, aimport_run
 from convgraph.studio.player_page import player_page
 from convgraph.studio.rows import run_row
 from convgraph.studio.schemas import RunRow
 from convgraph.studio.studio import InStudio
-from convgraph.testing.records import from_text, kept, record_of, to_text
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
@@ -28,7 +28,7 @@ async def export(
     if format == "html":
         page = await player_page(studio.store, run_id, studio.catalog)
         return Response(page, media_type="text/html", headers=_attached(f"{run_id}.html"))
-    text = to_text(await record_of(studio.store, run_id))
+    text = await aexport_run(run_id, store=studio.store)
     return Response(text, media_type="application/json", headers=_attached(f"{run_id}.json"))
 
 
@@ -39,7 +39,7 @@ async def import_record(studio: InStudio, request: Request) -> RunRow:
         text = (await request.body()).decode()
     except UnicodeDecodeError as error:
         raise InputError(f"the record is no text in UTF-8: {error}") from error
-    info = await kept(from_text(text, "the record"), studio.store)
+    info = await aimport_run(text, store=studio.store)
     return await run_row(studio, info.run_id)
 
 
