@@ -43,7 +43,7 @@ class Runs {
     this.body = h("tbody", {});
     this.all = h("input", { type: "checkbox", "aria-label": "Select all runs shown", onchange: () => this.selectAll() });
     this.table = h("table", { class: "runs" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, this.all), ["Run", "Status", "Graph", "Labels", "Changed"].map((title) => h("th", { scope: "col" }, title)))), this.body);
-    this.more = h("button", { onclick: () => this.further() }, "More");
+    this.more = h("button", { hidden: true, onclick: () => this.further() }, "More");
     this.picked = h("div", { class: "row picked", role: "group", "aria-label": "Selected runs" });
     this.blank = h("div", {});
     this.file = h("input", { type: "file", accept: ".json,application/json", hidden: true, "aria-label": "Record to import", onchange: () => this.import() });
