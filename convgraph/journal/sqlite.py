@@ -12,7 +12,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -28,9 +28,9 @@ from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once, open_question, run_info
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.searching import saying_of
-from convgraph.journal.sqlite_commits import Commits
+from convgraph.journal.sqlite_commits import Commits, Work
 from convgraph.journal.sqlite_schema import opened
-from convgraph.journal.sqlite_statements import INSERT, Append, index_labels, note, put
+from convgraph.journal.sqlite_statements import INSERT, Append, index_labels, note, put, rows_of
 from convgraph.journal.store import (
     LEASE_SECONDS,
     Claim,
@@ -113,7 +113,7 @@ class SqliteStore(Store):
         row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
         kept = self._seal.contents(contents or {})
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Cursor) -> None:
             now = time.time()
             try:
                 made = db.execute(
@@ -155,7 +155,7 @@ class SqliteStore(Store):
         return taken
 
     async def claim(self, run_id: str) -> Claim:
-        def work(db: sqlite3.Connection) -> Claim:
+        def work(db: sqlite3.Cursor) -> Claim:
             now = time.time()
             row = db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchone()
             if row is None:
@@ -181,12 +181,10 @@ class SqliteStore(Store):
         return claim
 
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
-        now, seq, key, epoch = time.time(), claim.next_seq, claim.key, claim.epoch
-        rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
-        if claim.seal.encrypted:
-            rows = [(*row[:5], claim.seal.event(row[1], epoch, row[4], row[5])) for row in rows]
-        notable = [event for event in events if is_notable(event)]
-        claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
+        now = time.time()
+        rows = rows_of(claim, events, now)
+        notable = tuple(filter(is_notable, events))
+        claim.next_seq += len(rows)  # taken before anything is awaited: branches of a run append at the same time
         del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
             await self._transaction(Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None))
@@ -252,7 +250,7 @@ class SqliteStore(Store):
     async def alabel(self, run_id: str, labels: Collection[str]) -> None:
         wanted = checked_labels(labels)
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Cursor) -> None:
             row = db.execute(f"SELECT {RUN_COLUMNS}, id FROM runs WHERE run_id=?", (run_id,)).fetchone()  # noqa: S608  # constants
             if row is None:
                 raise self._not_found(run_id)
@@ -291,7 +289,7 @@ class SqliteStore(Store):
     async def deliver(self, run_id: str, question_id: str, value: Any) -> None:
         text = json.dumps(value)
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Cursor) -> None:
             asked = f"{_QUESTIONS} WHERE r.run_id=? AND q.id=? AND q.answer IS NULL"
             row = db.execute(asked, (run_id, question_id)).fetchone()
             if row is None:
@@ -306,7 +304,7 @@ class SqliteStore(Store):
         await self._transaction(work)
 
     async def abeat(self, worker: WorkerInfo) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Cursor) -> None:
             now = time.time()
             db.execute(
                 "INSERT INTO workers VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?10) ON CONFLICT(id) DO UPDATE SET under_way=?9, beat=?10",
@@ -326,7 +324,7 @@ class SqliteStore(Store):
         return [worker_info(row) for row in self._commits.read(lambda db: db.execute(asked, (time.time(),)).fetchall())]
 
     async def adelete(self, run_id: str) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Cursor) -> None:
             row = db.execute(_LIST + " WHERE run_id=?", (run_id,)).fetchone()
             if row is None:
                 raise self._not_found(run_id)
@@ -347,7 +345,7 @@ class SqliteStore(Store):
             await self.release(claim)
         self._commits.close()
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+    def _transaction(self, work: Work[T]) -> Awaitable[T]:
         return self._commits.transaction(work, alone=len(self._claims) <= 1)
 
     def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool, after: int | None) -> list[Recorded]:
@@ -386,7 +384,7 @@ class SqliteStore(Store):
         seal = self._seal.run(stored)
         return open_question(seal.opened_question((stored.run_id, *row[len(RunRow._fields) :])))
 
-    def _extend_leases(self, db: sqlite3.Connection) -> None:
+    def _extend_leases(self, db: sqlite3.Cursor) -> None:
         until, now = time.time() + self._lease, time.monotonic()
         for claim in self._claims:
             if db.execute("UPDATE runs SET lease=? WHERE id=? AND epoch=?", (until, claim.key, claim.epoch)).rowcount:

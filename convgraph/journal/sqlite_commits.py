@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+Work = Callable[[sqlite3.Cursor], T]
+"""What is done in a transaction. All that share one share a cursor: it is nobody's once the work is done."""
+Query = Callable[[sqlite3.Connection], T]
+"""What is read outside of transactions."""
 
 LOCKED_SECONDS = 30.0
 MANY = 16
@@ -61,7 +64,7 @@ class Commits:
         except asyncio.CancelledError:
             return await _seen_through(item, loop)
 
-    def read(self, query: Work[T]) -> T:
+    def read(self, query: Query[T]) -> T:
         """Do `query` outside any transaction of ours."""
         deadline = time.monotonic() + LOCKED_SECONDS
         while True:
@@ -76,7 +79,7 @@ class Commits:
                 raise self._locked_for_too_long()
             time.sleep(0.002)  # readers meet a lock only while another process switches the file to WAL or recovers it
 
-    def read_apart(self, query: Work[T]) -> T:
+    def read_apart(self, query: Query[T]) -> T:
         """Do `query` over a connection of its own: in another thread, it keeps nobody from writing, however long it takes."""
         with self._lock:
             self._connection()
@@ -245,11 +248,12 @@ class _Locked(Exception):
 
 def _begun(works: Sequence[Work[Any]], db: sqlite3.Connection) -> list[Any]:
     """Open a transaction and do `works` in it: what each gave, or the error of ours that it raised."""
-    db.execute("BEGIN IMMEDIATE")
-    return [_outcome(work, db) for work in works]
+    cursor = db.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    return [_outcome(work, cursor) for work in works]
 
 
-def _outcome(work: Work[Any], db: sqlite3.Connection) -> Any:
+def _outcome(work: Work[Any], db: sqlite3.Cursor) -> Any:
     try:
         return work(db)
     except ConvgraphError as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from convgraph.journal.codec import encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.rows import asked_of, fenced
 from convgraph.journal.sealing import StoreSeal
@@ -25,10 +26,10 @@ class Append:
     claim: Claim
     rows: list[Row]
     now: float
-    notable: list[Event]
+    notable: Sequence[Event]
     contents: list[tuple[str, str]] | None
 
-    def __call__(self, db: sqlite3.Connection) -> None:
+    def __call__(self, db: sqlite3.Cursor) -> None:
         try:
             db.executemany(INSERT, self.rows)
         except sqlite3.IntegrityError as error:
@@ -41,19 +42,28 @@ class Append:
             note(db, self.claim, self.rows[-1][1], self.now, self.notable)
 
 
-def index_labels(db: sqlite3.Connection, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:
+def rows_of(claim: Claim, events: Sequence[Event], now: float) -> list[Row]:
+    """The rows of events that come next. Raises `NotEncodable`."""
+    key, seq, epoch, seal = claim.key, claim.next_seq, claim.epoch, claim.seal
+    rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+    if seal.encrypted:
+        return [(*row[:5], seal.event(row[1], epoch, row[4], row[5])) for row in rows]
+    return rows
+
+
+def index_labels(db: sqlite3.Cursor, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:
     """Have a run found by its labels; where they are sealed, they are looked for row by row."""
     if not seal.encrypted:
         db.executemany("INSERT INTO labelled VALUES('', ?, ?)", [(label, key) for label in labels])
 
 
-def put(db: sqlite3.Connection, contents: Sequence[tuple[str, str]]) -> None:
+def put(db: sqlite3.Cursor, contents: Sequence[tuple[str, str]]) -> None:
     """Keep texts that events refer to by their digests, each once."""
     if contents:
         db.executemany("INSERT OR IGNORE INTO contents VALUES(?,?)", contents)
 
 
-def note(db: sqlite3.Connection, claim: Claim, last: int, now: float, events: Sequence[Event]) -> None:
+def note(db: sqlite3.Cursor, claim: Claim, last: int, now: float, events: Sequence[Event]) -> None:
     """Keep open questions and the listing in step with what is appended, whose last number is `last`. A run that ended has no owner."""
     key, seal = claim.key, claim.seal
     for event in events:
