@@ -186,6 +186,8 @@ def _checked(check: Callable[[Any], Any], value: Any, where: str) -> Any:
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is a text")
+    if "\0" in value:
+        raise ValueError(f"{name} holds a NUL character")
     value.encode()
     return value
 

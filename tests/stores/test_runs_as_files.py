@@ -158,6 +158,8 @@ DAMAGED: dict[str, tuple[Change, type[ConvgraphError], str]] = {
     "an id that is none": (lambda r: r.update(run_id="a\x1b[31m"), InputError, "run's id"),
     "an id that is no text": (lambda r: r.update(run_id=["a"]), InputError, "run's id"),
     "a graph that is no text": (lambda r: r.update(graph=7), InputError, "graph is a text"),
+    "a graph with a NUL": (lambda r: r.update(graph="a\0b"), InputError, "NUL"),
+    "a graph with half a character": (lambda r: r.update(graph="\ud800"), InputError, "damaged"),
     "no events": (lambda r: r.update(events=[]), InputError, "start of a run"),
     "events that are none": (lambda r: r.update(events={"a": 1}), InputError, "damaged"),
     "an unknown kind": (lambda r: r["events"].append(["exploded", {}]), StoreFormat, "unknown kind 'exploded'"),
