@@ -66,6 +66,11 @@ def test_an_unchanged_document_leaves_the_text_as_it_is() -> None:
         (lambda d: d["nodes"][0].update(name="author"), {"- name: writer"}, {"- name: author"}),
         (lambda d: d["edges"].pop(0), {"- {from: writer, to: critic}"}, set()),
         (lambda d: d["edges"][2].update(priority=2), {"- {from: critic, to: writer}"}, {"- {from: critic, to: writer, priority: 2}"}),
+        (
+            lambda d: d["edges"][1].update({"from": "judge"}),
+            {"- {from: critic, to: END, when: 'last.content.contains(\"APPROVED\")', label: approved}"},
+            {"- {from: judge, to: END, when: 'last.content.contains(\"APPROVED\")', label: approved}"},
+        ),
         (lambda d: d["nodes"].append({"name": "judge", "kind": "agent"}), set(), {"- name: judge", "  kind: agent"}),
         (lambda d: d.update(fallback="critic"), set(), {"fallback: critic"}),
     ],

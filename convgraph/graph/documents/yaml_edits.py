@@ -153,11 +153,30 @@ class _Editor:
                 return ""
             if _is_block(node):
                 return head + self.collection(node, old, new, entry.limit)
-            return head + yaml_text.dumps_flow(new) + tail
+            return head + (self._spliced(node, old, new) or yaml_text.dumps_flow(new)) + tail
         if isinstance(new, dict | list) or node.start_mark.index == node.end_mark.index or getattr(node, "style", None) in ("|", ">"):
             return ""
         said = yaml_text.dumps_flow(new)
         return "" if "\n" in (new if isinstance(new, str) else "") or name_ends > node.start_mark.index else head + said + tail
+
+    def _spliced(self, node: yaml.Node, old: Any, new: Any) -> str | None:
+        """What is written in a line, with other values in the same places; None where the places are others."""
+        if _same(old, new):
+            return self.text[node.start_mark.index : node.end_mark.index]
+        if not isinstance(node, yaml.CollectionNode):
+            return None if isinstance(new, dict | list) else yaml_text.dumps_flow(new)
+        if type(old) is not type(new) or (list(old) != list(new) if isinstance(old, dict) else len(old) != len(new)):
+            return None
+        values = [value[1] if isinstance(value, tuple) else value for value in node.value]
+        pairs = zip(old.values(), new.values(), strict=True) if isinstance(old, dict) else zip(old, new, strict=True)
+        made, place = "", node.start_mark.index
+        for value, (before, after) in zip(values, pairs, strict=True):
+            part = self._spliced(value, before, after)
+            if part is None:
+                return None
+            made += self.text[place : value.start_mark.index] + part
+            place = value.end_mark.index
+        return made + self.text[place : node.end_mark.index]
 
 
 def _is_block(node: yaml.Node) -> bool:

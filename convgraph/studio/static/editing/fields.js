@@ -6,11 +6,14 @@ let ids = 0;
 
 /** A labelled control. `path` is where its value stands in the document, `hint` a line below it. */
 export function field(label, control, { path = "", hint = "", wide = false } = {}) {
-  const fault = h("span", { class: "fault", id: `fault-${++ids}`, hidden: true });
+  const id = ++ids;
+  const fault = h("span", { class: "fault", id: `fault-${id}`, hidden: true });
   control.dataset.path = path;
   control.dataset.focus = path || label;
-  control.setAttribute("aria-describedby", fault.id);
-  return h("label", { class: `edit-field${wide ? " wide-field" : ""}` }, h("span", { class: "field-name" }, label), control, hint ? h("span", { class: "quiet hint" }, hint) : null, fault);
+  const about = hint ? h("span", { class: "quiet hint", id: `hint-${id}` }, hint) : null;
+  control.setAttribute("aria-labelledby", `label-${id}`);
+  control.setAttribute("aria-describedby", [about?.id, fault.id].filter(Boolean).join(" "));
+  return h("label", { class: `edit-field${wide ? " wide-field" : ""}` }, h("span", { class: "field-name", id: `label-${id}` }, label), control, about, fault);
 }
 
 /** A line of text; `change(value)` is told while it is typed. */

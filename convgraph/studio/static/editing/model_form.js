@@ -28,12 +28,12 @@ const FIRST = { standard: undefined, none: null, endpoint: "", scripted: { type:
 /** The form. `change(model, again)` is told the new description; with `again` the form has another shape. `standard` names that model. */
 export function modelForm(model, change, { path, standard, allowNone = true, name }) {
   const kind = kindOf(model);
+  let now = model;
+  const take = (next, again) => change((now = next), again);
   const kinds = KINDS.filter(([one]) => allowNone || one !== "none").map(([one, words]) => [one, one === "standard" ? `${words} (${standard})` : words]);
-  const chosen = field("Model", choice(kind, kinds, (next) => change(next === "endpoint" ? standard : FIRST[next], true)), { path });
-  return h("fieldset", { class: "stack tight" }, h("legend", {}, name ?? "Model"), chosen, SHAPES[kind](model, change, path), kind === "none" ? null : trial(() => currentOf(model, standard)));
+  const chosen = field("Model", choice(kind, kinds, (next) => take(next === "endpoint" ? standard : FIRST[next], true)), { path });
+  return h("fieldset", { class: "stack tight" }, h("legend", {}, name ?? "Model"), chosen, SHAPES[kind](model, take, path), kind === "none" ? null : trial(() => (now === undefined ? standard : now)));
 }
-
-const currentOf = (model, standard) => (model === undefined ? standard : model);
 
 const SHAPES = {
   standard: () => h("p", { class: "quiet hint" }, "Which one that is, and its key, is said by the environment of the studio: CONVGRAPH_MODEL, OPENAI_API_KEY."),

@@ -289,7 +289,9 @@ class Editor {
   }
 
   async turnTo(tab) {
+    this.yaml.text.readOnly = true; // what forms have changed is to be in the text before somebody types there
     await this.draft.settle();
+    this.yaml.text.readOnly = false;
     if (tab === "yaml") this.yaml.refresh();
     if (tab === "changes") this.#tellChanges();
   }
