@@ -23,7 +23,7 @@ STEP_SECONDS = 0.00025
 LOOK_SECONDS = 0.001
 """What a look for runs that can go on takes of one of the server's cores."""
 CONNECTIONS = 2
-"""Of a process: one reads, one writes."""
+"""Of a process: one reads, one writes. Up to three more read where many runs begin at once."""
 POLL_SECONDS = 0.25
 
 

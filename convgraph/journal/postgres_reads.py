@@ -1,6 +1,7 @@
 """What is read from PostgreSQL: over a few connections, in threads; and how the namespace is sealed, which is looked up first.
 
-One connection is enough as long as one read comes after the other. Where many runs want to read at once, more are made, and kept.
+One connection is enough as long as one read comes after the other. Where many runs want to read at once, more are made, and kept for
+as long as they are of use.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 CONNECTIONS = 4
 """How many there are at most: reads beyond that wait for one."""
+UNUSED_SECONDS = 30.0
+"""After how long one is closed that nobody has needed."""
 SEARCHED = 20
 """How many journals are searched together: whoever else wants to read waits for no more."""
 
@@ -41,7 +44,7 @@ class PostgresReads:
         self._namespace = namespace
         self._free = threading.BoundedSemaphore(CONNECTIONS)
         self._lock = threading.Lock()
-        self._idle: list[Connection[Any]] = []
+        self._idle: list[tuple[float, Connection[Any]]] = []  # the one used last is at the end, and is the next to be used
         self._closed = False
         self._seal_known = False
         self.seal = PLAIN
@@ -69,7 +72,7 @@ class PostgresReads:
     def close(self) -> None:
         """Close the connections, those in use as soon as they are not. Closing twice is allowed."""
         self._closed = True
-        self._close_idle()
+        self._close_idle(0.0)
 
     def _do(self, query: Callable[[Cursor[Any]], T]) -> T:
         import psycopg
@@ -91,25 +94,23 @@ class PostgresReads:
 
     @contextmanager
     def _lent(self) -> Generator[Connection[Any]]:
-        """A connection that nobody else uses: the one used last, or a new one. After an error it is closed, and so are the idle ones."""
+        """A connection that nobody else uses: an idle one, or a new one. After an error it is closed, and so are the idle ones."""
         import psycopg
 
         with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = self._connected()
+            found = self._idle.pop() if self._idle else None
+        connection = found[1] if found is not None else self._connected()
         try:
             yield connection
         except psycopg.Error:
             connection.close()
-            self._close_idle()
+            self._close_idle(0.0)
             raise
         finally:
             with self._lock:
                 if not connection.closed:
-                    self._idle.append(connection)
-            if self._closed:
-                self._close_idle()
+                    self._idle.append((time.monotonic(), connection))
+            self._close_idle(0.0 if self._closed else UNUSED_SECONDS)
 
     def _connected(self) -> Connection[Any]:
         connection = connected(self._url)
@@ -122,10 +123,13 @@ class PostgresReads:
         self._writes.reached()
         return connection
 
-    def _close_idle(self) -> None:
+    def _close_idle(self, seconds: float) -> None:
+        """Close those that have been idle for so long."""
+        now = time.monotonic()
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
+            unused = [connection for since, connection in self._idle if now - since >= seconds]
+            self._idle = [one for one in self._idle if now - one[0] < seconds]
+        for connection in unused:
             connection.close()
 
     def _find_seal(self, connection: Connection[Any]) -> None:
