@@ -145,9 +145,8 @@ def _place(event: EffectStarted | EffectFinished) -> _Place:
 
 def _calls(event: EffectFinished) -> list[list[str]]:
     """The tools that a model's answer calls: id, name and arguments."""
-    if event.effect != "model" or not isinstance(event.result, dict):
-        return []
-    return cast("dict[str, Any]", event.result).get("tool_calls", [])
+    answer: Any = event.result if event.effect == "model" else None
+    return cast("dict[str, Any]", answer).get("tool_calls", []) if isinstance(answer, dict) else []
 
 
 def _failure(event: AttemptFailed) -> str:

@@ -150,14 +150,14 @@ def test_a_run_is_followed_as_it_goes_on(tmp_path: Path, page: Page, monkeypatch
     monkeypatch.setenv("NEWSROOM_PACE", "0.25")
     with studio_at(tmp_path / "runs.db", f"{GRAPHS}:news", cwd=tmp_path) as served:
         opened(page, served, begun(served, "newsroom"))
-        expect(page.locator(".running .caret").first).to_be_visible()
+        expect(page.locator(".speech.running .caret").first).to_be_visible()
         expect(page.locator(".link")).to_have_text("live")
         expect(page.get_by_label("Graph of the run").locator(".current").first).to_be_visible()
-        expect(page.locator(".running .text").first).to_contain_text("The")
+        expect(page.locator(".speech.running .text").first).to_contain_text("The")
         expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
         expect(page.locator(".run-head .badge.finished")).to_be_visible(timeout=20_000)
         expect(turn(page, 10)).to_be_in_viewport()
-        expect(page.locator(".running")).to_have_count(0)
+        expect(page.locator(".speech.running")).to_have_count(0)
         page.goto("about:blank")
 
 
@@ -175,7 +175,7 @@ def test_who_looks_back_is_not_carried_away(tmp_path: Path, page: Page, monkeypa
         page.goto("about:blank")
 
 
-def test_a_run_is_forked_from_a_step(studio: Served, news: str, page: Page) -> None:
+def test_a_run_is_forked_from_a_step(studio: Served, news: str, page: Any) -> None:
     opened(page, studio, news, 5)
     page.get_by_role("button", name="Fork from here").click()
     dialog = page.get_by_role("dialog", name="Fork from step 5")
@@ -188,6 +188,8 @@ def test_a_run_is_forked_from_a_step(studio: Served, news: str, page: Page) -> N
     state.fill(right.replace("0.45", '"high"'))
     dialog.get_by_role("button", name="Fork").click()
     expect(dialog.get_by_role("alert")).to_contain_text("score")
+    assert ["422" in complaint for complaint in page.complaints] == [True]  # the browser tells of what is refused
+    page.complaints.clear()
     state.fill(right.replace("0.45", "0.97"))
     dialog.get_by_label("What judge said").fill("Splendid.")
     dialog.get_by_role("button", name="Fork").click()
@@ -305,3 +307,28 @@ def test_the_page_outlives_the_studio(tmp_path: Path, browser: Any, monkeypatch:
             assert steps == list(range(min(steps), 11))
     finally:
         context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(studio: Served, news: str, browser: Any, scheme: str) -> None:
+    """axe-core finds nothing serious: in a run, in the dialog that forks it, in two runs beside each other."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    forked = studio.api.post(f"/api/runs/{news}/fork", json={"at": 5, "message": "Splendid.", "state": {"score": 0.97}}).json()["run_id"]
+    ended(studio, forked)
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    try:
+        opened(page, studio, news, 1)
+        expect(turn(page, 3).locator(".inner")).to_have_count(3)
+        found = [Axe().run(page)]
+        page.get_by_role("button", name="Fork from here").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        found.append(Axe().run(page))
+        page.goto(f"{studio.origin}/#/compare/{news}/{forked}")
+        expect(page.locator(".compared.first")).to_be_visible()
+        found.append(Axe().run(page))
+    finally:
+        context.close()
+    serious = [one for result in found for one in result.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert not serious, [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in serious]

@@ -77,7 +77,7 @@ def test_a_run_has_its_sums_and_its_beginning(studio: Served, news: str) -> None
     run = studio.api.get(f"/api/runs/{news}").json()
     assert (run["status"], run["steps"], run["labels"], run["current"], run["problem"]) == ("finished", 10, ["nightly"], None, "")
     assert run["usage"]["calls"] == 14
-    assert {(limit["name"], limit["used"], limit["limit"]) for limit in run["limits"]} == {("turns", 14, 80), ("tokens", 0, 50_000)}
+    assert {(limit["name"], limit["used"], limit["limit"]) for limit in run["limits"]} == {("turns", 14, 80), ("tokens", 14 * 352, 50_000)}
     assert run["opening"][0]["parts"] == [{"kind": "text", "text": "Write about the bridge.", "image": ""}]
 
 
@@ -245,7 +245,7 @@ def test_a_fork_has_other_words_and_another_state(studio: Served, news: str) -> 
     assert (rows[4]["text"], rows[4]["edited"], rows[4]["target"], run["status"]) == ("Splendid.", True, "artist", "finished")
     step = studio.api.get(f"/api/runs/{forked['run_id']}/steps/5").json()
     assert step["state"]["score"] == 0.95
-    assert [(guard["target"], guard["value"], guard["taken"]) for guard in step["choice"]["guards"]][0] == ("artist", "true", True)
+    assert next((guard["target"], guard["value"], guard["taken"]) for guard in step["choice"]["guards"]) == ("artist", "true", True)
     compared = studio.api.get("/api/compare", params={"left": news, "right": forked["run_id"]}).json()
     assert (compared["common"], compared["steps"][4]["same"], len(compared["steps"])) == (4, False, 10)
     assert compared["steps"][9]["right"] is None
@@ -322,7 +322,11 @@ def test_a_run_of_a_graph_that_nobody_knows_can_be_looked_at(tmp_path: Path, new
         assert f"convgraph studio {GRAPHS}:news" in run["problem"]
         step = served.api.get(f"/api/runs/{news}/steps/9").json()
         assert step["problem"] == ""
-        assert [(guard["guard"], guard["value"], guard["taken"]) for guard in step["choice"]["guards"]][0] == ("good_enough()", "true", True)
+        assert next((guard["guard"], guard["value"], guard["taken"]) for guard in step["choice"]["guards"]) == (
+            "good_enough()",
+            "true",
+            True,
+        )
         assert (step["state"]["score"], step["state"]["plan"]) == (0.9, {"title": "Bridges", "sections": ["why", "how"]})
         assert any(node["id"] == "review/checker" for node in served.api.get(f"/api/runs/{news}/picture").json()["nodes"])
         for verb, asked in (("resume", {}), ("continue", {"input": "x"}), ("fork", {"at": 1}), ("replay", {})):

@@ -12,13 +12,15 @@ from pydantic import BaseModel
 
 from convgraph import END, AssistantAgent, ConversationGraph, Limits, Parallel, ScriptedModel, ToolCall
 from convgraph.graph.schema import Reducer
-from convgraph.messages import Message, Reply
-from convgraph.protocols import ModelReply
+from convgraph.messages import Message, Reply, Usage
+from convgraph.protocols import ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 from convgraph.tools import tool
 
 PACE = float(os.environ.get("NEWSROOM_PACE", "0"))
 """Seconds that each answer of a model takes to be said."""
+PAID = Usage(calls=1, input_tokens=310, output_tokens=42, usd=0.0009)
+"""What each answer costs."""
 
 
 def together(old: list[str], new: list[str]) -> list[str]:
@@ -54,12 +56,16 @@ def square(shade: int) -> str:
 
 def said(*lines: Any, name: str) -> ScriptedModel:
     """A model that says these lines, at the newsroom's pace, and the last one again."""
-    return ScriptedModel(list(lines), name=name, latency=PACE, repeat=True)
+    return ScriptedModel(list(lines), name=name, latency=PACE, usage=PAID, repeat=True)
 
 
 def by_turn(draft: str, name: str) -> ScriptedModel:
     """A model that writes one draft after the other, as often as it is asked, whoever else asks."""
-    return ScriptedModel(lambda request: f"{draft} {sum(m.sender == 'writer' for m in request.messages) + 1}.", name=name, latency=PACE)
+
+    def write(request: ModelRequest) -> str:
+        return f"{draft} {sum(message.sender == 'writer' for message in request.messages) + 1}."
+
+    return ScriptedModel(write, name=name, latency=PACE, usage=PAID)
 
 
 async def judge(ctx: Context) -> Reply:

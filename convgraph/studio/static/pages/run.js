@@ -23,7 +23,7 @@ export async function show(main, [id, step]) {
   const head = h("header", { class: "run-head" });
   const graph = h("section", { class: "graph-pane", "aria-label": "Graph" });
   const turns = h("div", { class: "turns", tabindex: 0, role: "feed", "aria-label": "Transcript" });
-  const asked = h("div", { class: "asked", "aria-label": "Questions of this run" });
+  const asked = h("div", { class: "asked", role: "group", "aria-label": "Questions of this run" });
   const detail = h("section", { class: "step-pane", "aria-label": "The step that is looked at", tabindex: 0 });
   const select = (to, follow = false) => model.select(to, follow);
   const timeline = new Timeline(model, select);

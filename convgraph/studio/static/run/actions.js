@@ -91,14 +91,14 @@ async function fork(model) {
   const last = detail.messages.at(-1);
   const before = last ? last.parts.filter((part) => part.kind === "text").map((part) => part.text).join("\n") : "";
   const plain = last && last.parts.every((part) => part.kind === "text");
-  const said = h("textarea", { rows: 6, "aria-label": "The message", ".value": before, disabled: !plain });
-  const state = detail.state && Object.keys(detail.state).length ? h("textarea", { rows: 8, class: "mono", spellcheck: "false", "aria-label": "The state, in JSON", ".value": JSON.stringify(detail.state, null, 2) }) : null;
+  const said = h("textarea", { rows: 6, ".value": before, disabled: !plain });
+  const state = detail.state && Object.keys(detail.state).length ? h("textarea", { rows: 8, class: "mono", spellcheck: "false", ".value": JSON.stringify(detail.state, null, 2) }) : null;
   const fault = h("p", { class: "fault", role: "status" });
   const begin = h("input", { type: "checkbox", checked: true });
   const opened = dialog(`Fork from step ${step}`, [
     h("p", { class: "quiet" }, `A new run that shares steps 1 to ${step} with this one. Change what ${last?.sender ?? detail.node} said, or the state, and see what becomes of it; who comes next is then chosen anew.`),
     h("label", {}, `What ${last?.sender ?? detail.node} said`, said),
-    state ? h("label", {}, "The state (JSON)", state, fault) : null,
+    state ? [h("label", {}, "The state (JSON)", state), fault] : null,
     h("label", { class: "check" }, begin, "Begin it at once"),
   ], "Fork", async () => {
     const row = await post(at(run.run_id, "fork"), { at: step, message: said.value !== before ? said.value : null, state: state ? changedFields(detail.state, read(state)) : null, begin: begin.checked });

@@ -156,7 +156,7 @@ export class GraphPane {
     const took = model.rows.filter((row) => row.edge && edge.stands_for.includes(row.edge)).map((row) => row.step);
     const after = took.find((step) => step > model.selected) ?? took[0];
     return [
-      h("strong", {}, `${edge.source} → ${edge.target === "END" ? "the end" : edge.target}`), edge.label ? h("span", { class: "via" }, edge.label) : null,
+      h("strong", {}, `${edge.source} → ${edge.target === "END" ? "the end" : edge.target}`), " ", edge.label ? h("span", { class: "via" }, edge.label) : null,
       h("p", {}, edge.guard ? ["when ", h("code", {}, edge.guard)] : h("span", { class: "quiet" }, "no guard: always open"), edge.on !== "reply" && edge.on !== "flow" ? h("span", { class: "tag" }, `on ${edge.on}`) : null, edge.priority ? h("span", { class: "quiet" }, ` priority ${edge.priority}`) : null),
       said.map((guard) => h("p", { class: guard.taken ? "good" : "quiet" }, `After step ${model.selected}: ${guard.value}, ${guard.why}.`)),
       h("div", { class: "row" }, h("span", { class: "quiet num" }, `taken ${took.length} ${took.length === 1 ? "time" : "times"}`), took.length ? h("button", { class: "plain", onclick: () => this.go(after) }, `to step ${after}`) : null),

@@ -59,7 +59,7 @@ function head(row) {
 
 function foot(row, edge) {
   const label = row.edge ? edge(row.edge) : "";
-  return h("footer", { class: "quiet" }, row.target ? [h("span", { class: "arrow", "aria-hidden": "true" }, "→ "), h("span", {}, row.target === "END" ? "the end" : row.target), label ? h("span", { class: "via" }, label) : null] : "stopped here");
+  return h("footer", { class: "quiet" }, row.target ? [h("span", { class: "arrow", "aria-hidden": "true" }, "→ "), h("span", {}, row.target === "END" ? "the end" : row.target), " ", label ? h("span", { class: "via" }, label) : null] : "stopped here");
 }
 
 function* whole(row, detail) {
@@ -104,14 +104,14 @@ function folded(body, size) {
 export function nested(rows) {
   const top = Math.min(...rows.map((row) => row.path.split("/").length));
   const outer = rows.filter((row) => row.path.split("/").length === top);
-  const named = outer.length > 1 && outer.every((row) => !/^\d/.test(row.path.split("/").at(-1)));
+  const named = outer.every((row) => !/^\d/.test(row.path.split("/").at(-1)));
   return h("div", { class: named ? "side-by-side" : "within" }, outer.map((row) => innerTurn(row, rows.filter((one) => one !== row && one.path.startsWith(`${row.path}/`)))),
     rows.filter((row) => row.path.split("/").length > top && !outer.some((one) => row.path.startsWith(`${one.path}/`))).map((row) => innerTurn(row, [])));
 }
 
 function innerTurn(row, inside) {
   const where = row.node.split("/").at(-1);
-  return h("section", { class: `inner who-${hue(row.node.split("/").at(-1))}`, "aria-label": `${where}, inside step ${row.step}` },
+  return h("div", { class: `inner who-${hue(row.node.split("/").at(-1))}`, role: "group", "aria-label": `${where}, inside step ${row.step}` },
     h("header", {}, h("span", { class: "who" }, where), row.target ? h("span", { class: "quiet" }, row.target === "END" ? "→ the end" : `→ ${row.target}`) : null),
     inside.length ? h("details", { class: "inside" }, h("summary", {}, `${inside.length} turns inside`), nested(inside)) : null,
     row.streams ? streamed(row.text) : folded(prose(row.text), row.text.length),
