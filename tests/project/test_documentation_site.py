@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -24,6 +30,8 @@ from scripts.documentation.reference import PARTS, names_of, public_names
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PUBLIC_MODULES = ("convgraph.coding", "convgraph.errors", "convgraph.evaluation", "convgraph.telemetry", "convgraph.testing")
+CHROMIUM = "/usr/bin/chromium"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("video", "src"), ("object", "data")}
 LANGUAGES = {"", "python", "text", "mermaid", "console", "sh", "yaml", "toml", "json", "jinja", "sql", "html", "csv"}
 
@@ -66,13 +74,37 @@ class Site:
         return {name: Page(path) for name, path in built.items() if name != "404.html"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    folder = tmp_path_factory.mktemp("site") / "documentation"
-    command = [sys.executable, "-m", "scripts.documentation", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Site(folder / "site", done.stdout + done.stderr)
+    """Built once, whichever of the processes that run the tests comes first."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, said = shared / "documentation", shared / "documentation-said"
+    with (shared / "documentation-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            command = [sys.executable, "-m", "scripts.documentation", str(folder)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+            said.write_text(done.stdout + done.stderr, encoding="utf-8")
+    assert (folder / "site" / "index.html").exists(), said.read_text(encoding="utf-8")
+    return Site(folder / "site", said.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def address(site: Site) -> Iterator[str]:
+    """Where the site is served."""
+    handler = partial(_Quiet, directory=str(site.folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
 
 
 def test_it_is_built_without_a_word(site: Site) -> None:
@@ -176,6 +208,34 @@ def test_no_example_is_missing_in_the_gallery(site: Site) -> None:
         assert any(str(picture["src"]).endswith(f"pictures/example-{name}.svg") for picture in page.pictures)
         text = page.path.read_text(encoding="utf-8")
         assert f"{name}.py" in text
+
+
+def test_in_a_browser_pages_load_from_their_own_host_and_fit_wide_and_narrow_screens(address: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    asked: list[str] = []
+    complaints: list[str] = []
+    names = ["index", "concepts", "cli", "from-crewai", "how-to/budgets", "gallery/index", "gallery/three_teams", "reference/graphs"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        for width in (1400, 420):
+            page.set_viewport_size({"width": width, "height": 900})
+            for name in names:
+                page.goto(f"{address}/{name}.html")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than {width}"
+        page.set_viewport_size({"width": 1400, "height": 900})
+        page.wait_for_load_state("networkidle")  # until then the keys are nobody's
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Search").fill("critics in parallel")
+        page.locator("a[href$='/how-to/parallel-critics.html']:visible").first.wait_for(timeout=20_000)
+        browser.close()
+    assert len(asked) > 50
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    assert complaints == []
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.relative_to(DOCS).as_posix())
