@@ -10,9 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from convgraph.messages import Usage
 from convgraph.studio.exchange import Outcome
-from convgraph.studio.schemas import In, Json, LimitsIn
+from convgraph.studio.schemas import In, Json, LimitsIn, Out
 
 Finish: TypeAlias = Literal["stop", "length"]
+
+
+class OpenAIError(Out):
+    """Why a request was refused. `code` is the name of a class in `convgraph.errors`, or `run_failed`."""
+
+    message: str
+    type: str
+    param: None
+    code: str
+
+
+class OpenAIProblem(BaseModel):
+    """An error as OpenAI's clients read it."""
+
+    error: OpenAIError
 
 
 class ChatMessageIn(BaseModel):

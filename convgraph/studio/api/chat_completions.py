@@ -16,11 +16,23 @@ from convgraph.journal.answers import parse_answer
 from convgraph.messages import Message
 from convgraph.studio.catalog import Known
 from convgraph.studio.exchange import Exchange, Outcome, Piece
-from convgraph.studio.openai_shapes import ChatIn, ChatMessageIn, chunk, completion, content_of, finish_of, run_field, usage_chunk
+from convgraph.studio.openai_shapes import (
+    ChatIn,
+    ChatMessageIn,
+    OpenAIProblem,
+    chunk,
+    completion,
+    content_of,
+    finish_of,
+    run_field,
+    usage_chunk,
+)
 from convgraph.studio.problems import openai_problem
 from convgraph.studio.studio import InStudio, Studio
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+_PROBLEMS: dict[int | str, Any] = {"4XX": {"model": OpenAIProblem}, "5XX": {"model": OpenAIProblem}}
+
+router = APIRouter(prefix="/v1", tags=["openai"], responses=_PROBLEMS)
 
 _JSON = {"type": "object"}
 _ANSWERS: dict[int | str, Any] = {
