@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.errors import InputError
-from convgraph.journal.codec import decode_event
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,
@@ -59,6 +58,8 @@ def saying_of(rows: Iterable[tuple[str, int, str, str | bytes]], text: str) -> s
 
     Raises `StoreCorrupt` for an event that cannot be read.
     """
+    from convgraph.journal.codec import decode_event  # builds its readers when it is loaded, and every store knows this module
+
     found: set[str] = set()
     for run_id, seq, kind, body in rows:
         if run_id not in found and says(decode_event(kind, body, run_id, seq), text):
