@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph
     from convgraph.models.cache import Cache
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.agents")
 
 _AT_END = "reached END: "
 

@@ -13,7 +13,7 @@ from convgraph.messages import Joined, Message
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.agents")
 
 CORRECTIONS = 2
 """How often the model is shown that its answer does not fit, before nothing is learnt."""

@@ -26,7 +26,7 @@ from convgraph.runtime.context import Context, entered
 from convgraph.tools import Tool, tool
 from convgraph.tools.definition import Approval
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.agents")
 
 DEFAULT_SYSTEM_MESSAGE = (
     "You are a helpful assistant who can be taught. What people have taught you in earlier conversations comes as notes, with the message "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sqlite3
 import time
 from collections.abc import Awaitable, Collection, Mapping, Sequence
@@ -46,7 +45,6 @@ from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
-log = logging.getLogger("convgraph")
 
 _LIST = f"SELECT {RUN_COLUMNS}, lease FROM runs"  # noqa: S608  # constants
 _QUESTION = "q.id, q.prompt, q.schema, q.node, q.path, q.asked, q.answer, q.due"

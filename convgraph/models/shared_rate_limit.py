@@ -15,7 +15,7 @@ from convgraph.models.rate_limit import MINUTE, Admission, RateLimit, wait_for_t
 if TYPE_CHECKING:
     from psycopg import Connection
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.models.shared_rate_limit")
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from convgraph.runtime.signals import Parked
 if TYPE_CHECKING:
     from convgraph.runtime.program import Program
 
-log = logging.getLogger("convgraph")
+log = logging.getLogger("convgraph.worker")
 
 CHILDREN = "(children)"
 """Whose question it is."""
@@ -168,7 +168,7 @@ async def _make(scope: Scope, node: Node, item: Item) -> None:
     try:
         await children.store.create(new, [started], {program.document_digest: program.document_text}, claim=False)
     except RunExists:
-        log.debug("run %s: %s has been made before", run.run_id, new.run_id)
+        log.debug("run %s: %s has been made before", run.run_id, new.run_id, extra={"run_id": run.run_id})
 
 
 async def _ended(scope: Scope, items: Sequence[Item]) -> Mapping[str, RunInfo] | None:
@@ -242,7 +242,7 @@ async def tell_parent(store: Store, child: RunInfo) -> None:
         try:
             await store.deliver(child.parent, question_of(path), None)
         except AnswerError:
-            log.debug("run %s: its parent does not wait for it any more, or not yet", child.run_id)
+            log.debug("run %s: its parent does not wait for it any more, or not yet", child.run_id, extra={"run_id": child.run_id})
 
 
 def question_of(path: str) -> str:
