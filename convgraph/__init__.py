@@ -73,6 +73,7 @@ _WHERE = {
     "langchain_tool": "convgraph.tools.langchain",
     "mcp_tools": "convgraph.tools.mcp",
     "tool": "convgraph.tools.definition",
+    "watch": "convgraph.drawing.watching",
     "Cache": "convgraph.models.cache",
     "Case": "convgraph.evaluation.cases",
     "Variant": "convgraph.evaluation.variants",
@@ -194,6 +195,7 @@ __all__ = [
     "swarm_graph",
     "tool",
     "visualize_speaker_transitions_dict",
+    "watch",
     "web_tools",
 ]
 
@@ -227,6 +229,7 @@ if TYPE_CHECKING:
     from convgraph.chat.result import ChatResult
     from convgraph.content_parts import image, message_parts
     from convgraph.conversation import ConversationGraph, ForEach, Nested, Parallel
+    from convgraph.drawing.watching import watch
     from convgraph.errors import ReplayDivergence, RunBusy
     from convgraph.evaluation.cases import Case
     from convgraph.evaluation.comparing import compare

@@ -108,7 +108,7 @@ class GraphRuns(GraphViews):
         Takes the options of `arun`. Returns an async iterator of events; when it is through, its `result` is the
         `RunResult`.
         """
-        return RunStream(lambda listener: self.arun(input, listener=listener, **options))
+        return RunStream(lambda listener: self.arun(input, listener=listener, **options), self.definition)
 
     def resume(self, run_id: str, **options: Any) -> RunResult:
         """Go on with a run that has stopped or whose process has died. See `aresume` for the options."""

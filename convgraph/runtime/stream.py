@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from convgraph.errors import InputError
+from convgraph.graph.definition import Definition
 from convgraph.journal.events import Delta, Event, Said
 from convgraph.journal.writer import Listener
 from convgraph.runtime.result import RunResult
@@ -22,7 +23,8 @@ class RunStream:
     from starting is raised by the iteration.
     """
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Begin, definition: Definition) -> None:
+        self.definition = definition
         self._begin = begin
         self._events: asyncio.Queue[Event | Delta | Said | None] = asyncio.Queue()
         self._task: asyncio.Task[RunResult] | None = None

@@ -100,6 +100,7 @@ PUBLIC = [
     "swarm_graph",
     "tool",
     "visualize_speaker_transitions_dict",
+    "watch",
     "web_tools",
 ]
 HEAVY = {"cel", "dbos", "docker", "fastapi", "graphviz", "mcp", "networkx", "openai", "psycopg", "rich", "starlette", "typer", "yaml"}
