@@ -54,6 +54,7 @@ PARTS = (
         ("models",),
         (),
         (
+            "convgraph.models.openai_model.OpenAIModel",
             "convgraph.protocols.Model",
             "convgraph.protocols.ModelRequest",
             "convgraph.protocols.ModelReply",
