@@ -122,7 +122,7 @@ export class GraphView {
     element.classList.add(`${kind}-part`);
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "-1");
-    element.setAttribute("aria-label", name);
+    element.setAttribute("aria-label", named(name, element));
     const chosen = (event) => {
       event.stopPropagation();
       if (event.type === "dblclick" || event.altKey) this.toggle?.(part.id, kind);
@@ -150,7 +150,7 @@ function counter(box, id, times) {
   group.setAttribute("aria-hidden", "true");
   group.dataset.of = id;
   group.dataset.times = times;
-  group.setAttribute("transform", `translate(${box.x + box.width - width + 6} ${box.y - 7})`);
+  group.setAttribute("transform", `translate(${box.x + box.width - Math.min(width - 6, 14)} ${box.y - 9})`);
   const plate = document.createElementNS(SVG, "rect");
   for (const [name, value] of Object.entries({ width, height: 15, rx: 7.5 })) plate.setAttribute(name, value);
   const words = document.createElementNS(SVG, "text");
@@ -158,6 +158,12 @@ function counter(box, id, times) {
   words.textContent = text;
   group.append(plate, words);
   return group;
+}
+
+/** A part's name: it holds what is to be seen of the part, so that who speaks to the machine can say what he sees. */
+function named(name, element) {
+  const seen = [...element.querySelectorAll("text")].map((text) => text.textContent.trim()).filter(Boolean).join(" ");
+  return name.includes(seen) ? name : `${name.split(": ")[0]}. ${seen}`;
 }
 
 function edgeName(edge) {

@@ -3,6 +3,8 @@
 const count = new Intl.NumberFormat("en");
 
 export const number = (value) => count.format(value);
+/** A count with its noun: `plural(1, "step")`, `plural(2, "turn inside", "turns inside")`. */
+export const plural = (times, one, many = `${one}s`) => `${number(times)} ${times === 1 ? one : many}`;
 export const usd = (value) => (value === 0 ? "$0" : value < 0.01 ? `$${value.toFixed(5)}` : `$${value.toFixed(value < 1 ? 4 : 2)}`);
 
 export function seconds(value) {

@@ -5,7 +5,7 @@ import { fill, h, perFrame } from "../dom.js";
 import { prose } from "../run/prose.js";
 import { hue } from "../run/colours.js";
 import { inShort } from "../run/tree.js";
-import { number, seconds, short, usd } from "../words.js";
+import { number, plural, seconds, short, usd } from "../words.js";
 
 const GUESS = 84;
 const AROUND = 500;
@@ -18,9 +18,9 @@ export async function show(main, [left, right]) {
   fill(main, h("div", { class: "compare-page" },
     h("header", { class: "run-head" },
       h("div", { class: "row" }, h("h1", {}, "Two runs"), h("span", { class: "badge" }, found.left.graph === found.right.graph ? found.left.graph : `${found.left.graph} and ${found.right.graph}`),
-        h("span", { class: common < steps.length ? "badge warning" : "badge finished" }, common < steps.length ? `${common} steps alike, then they differ` : `all ${common} steps are alike`), jump)),
+        h("span", { class: common < steps.length ? "badge warning" : "badge finished" }, common < steps.length ? `${plural(common, "step")} alike, then they differ` : `all ${common} steps are alike`), jump)),
     h("div", { class: "sides" }, side(found.left), side(found.right)),
-    found.state.length ? h("details", { class: "card", open: found.state.length < 6 }, h("summary", {}, h("h2", {}, `The state at the end differs at ${found.state.length} ${found.state.length === 1 ? "place" : "places"}`)), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Place"), h("th", {}, short(left)), h("th", {}, short(right)))), h("tbody", {}, found.state.map((change) => h("tr", {}, h("td", {}, h("code", {}, change.place || "all of it")), h("td", {}, h("code", {}, change.kind === "added" ? "" : inShort(change.before))), h("td", {}, h("code", {}, change.kind === "removed" ? "" : inShort(change.after)))))))) : h("p", { class: "quiet" }, "Their states at the end are the same."),
+    found.state.length ? h("details", { class: "card", open: found.state.length < 6 }, h("summary", {}, h("h2", {}, `The state at the end differs at ${plural(found.state.length, "place")}`)), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Place"), h("th", {}, short(left)), h("th", {}, short(right)))), h("tbody", {}, found.state.map((change) => h("tr", {}, h("td", {}, h("code", {}, change.place || "all of it")), h("td", {}, h("code", {}, change.kind === "added" ? "" : inShort(change.before))), h("td", {}, h("code", {}, change.kind === "removed" ? "" : inShort(change.after)))))))) : h("p", { class: "quiet" }, "Their states at the end are the same."),
     list));
   const pairs = new Pairs(list, steps, common, left, right);
   if (common < steps.length) pairs.reveal(common);
@@ -34,7 +34,7 @@ export async function show(main, [left, right]) {
 function side(run) {
   const tokens = run.usage.input_tokens + run.usage.output_tokens;
   return h("div", { class: "card" }, h("h2", {}, h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` }, short(run.run_id)), " ", h("span", { class: `badge ${run.status}` }, run.status)),
-    h("p", { class: "quiet num" }, `${number(run.steps)} steps · ${number(run.usage.calls)} model calls · ${number(tokens)} tokens · ${usd(run.usage.usd)}`), run.parent ? h("p", { class: "quiet" }, `forked from ${short(run.parent)} at step ${run.parent_step}`) : null);
+    h("p", { class: "quiet num" }, `${plural(run.steps, "step")} · ${plural(run.usage.calls, "model call")} · ${plural(tokens, "token")} · ${usd(run.usage.usd)}`), run.parent ? h("p", { class: "quiet" }, `forked from ${short(run.parent)} at step ${run.parent_step}`) : null);
 }
 
 /** The pairs of steps, of which only those in sight are elements. */

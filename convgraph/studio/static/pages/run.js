@@ -11,7 +11,7 @@ import { RunModel } from "../run/model.js";
 import { limitBars, StepPane } from "../run/step.js";
 import { Timeline } from "../run/timeline.js";
 import { Transcript } from "../run/transcript.js";
-import { ago, at, number, short, usd } from "../words.js";
+import { ago, at, number, plural, short, usd } from "../words.js";
 
 export async function show(main, [id, step]) {
   const run = await get(path("api", "runs", id));
@@ -96,7 +96,7 @@ export async function show(main, [id, step]) {
         h("span", { class: `link ${lost ? "lost" : "found"}`, role: "status" }, lost ? "connection lost, trying again…" : now.status === "running" ? "live" : "")),
       h("div", { class: "row verbs" }, actions(model, replayed)),
       h("div", { class: "run-facts quiet num" },
-        h("span", {}, `${number(model.total || now.steps)} steps`), h("span", {}, `${number(now.usage.calls)} model calls`), h("span", {}, `${number(now.usage.input_tokens + now.usage.output_tokens)} tokens`), h("span", {}, usd(now.usage.usd)), h("span", { title: at(now.created) }, `begun ${ago(now.created)}`),
+        h("span", {}, plural(model.total || now.steps, "step")), h("span", {}, plural(now.usage.calls, "model call")), h("span", {}, `${number(now.usage.input_tokens + now.usage.output_tokens)} tokens`), h("span", {}, usd(now.usage.usd)), h("span", { title: at(now.created) }, `begun ${ago(now.created)}`),
         now.reason && now.status !== "finished" ? h("span", { class: now.status === "failed" ? "problem" : "" }, now.reason) : null,
         limitBars(now.limits.filter((limit) => !limit.of))),
       now.problem ? h("p", { class: "note quiet" }, now.problem) : null);

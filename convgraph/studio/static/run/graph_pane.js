@@ -4,6 +4,7 @@ import { get, path } from "../api.js";
 import { fill, h } from "../dom.js";
 import { GraphView } from "../graph.js";
 import { complain } from "../notices.js";
+import { plural } from "../words.js";
 
 /**
  * Shows a RunModel on its graph in `container`. `go(step)` is told which step to look at, `only(node)` whose turns are wanted (null:
@@ -74,7 +75,7 @@ export class GraphPane {
     }
     for (const inner of detail?.nested ?? []) if (inner.edge) taken.add(view.arrowOf(inner.edge));
     for (const [node, times] of Object.entries(detail?.visits ?? {})) visits.set(node, times);
-    const going = model.follow && model.goesOn && model.run.current;
+    const going = model.follow && model.run.status !== "finished" && model.run.current;
     const current = view.seenAs(going ? model.run.current : row ? row.node : "START");
     const refused = (detail?.choice?.guards ?? []).filter((guard) => !guard.taken && guard.value !== "true").map((guard) => view.arrowOf(guard.edge));
     const just = row?.edge ? view.arrowOf(row.edge) : detail?.choice?.edge ? view.arrowOf(detail.choice.edge) : null;
@@ -141,7 +142,7 @@ export class GraphPane {
     return [
       h("strong", {}, node.name), node.description ? h("p", { class: "quiet" }, node.description) : null,
       h("div", { class: "row" },
-        h("span", { class: "quiet num" }, `${turns.length} ${turns.length === 1 ? "turn" : "turns"}${inside ? ` of ${nodeOf(id)}` : ""}`),
+        h("span", { class: "quiet num" }, `${plural(turns.length, "turn")}${inside ? ` of ${nodeOf(id)}` : ""}`),
         h("button", { class: "plain", disabled: before === undefined, onclick: () => this.go(before) }, "‹ earlier"),
         h("button", { class: "plain", disabled: after === undefined, onclick: () => this.go(after) }, "later ›"),
         h("label", { class: "check" }, wanted, "only these"),
@@ -159,7 +160,7 @@ export class GraphPane {
       h("strong", {}, `${edge.source} → ${edge.target === "END" ? "the end" : edge.target}`), " ", edge.label ? h("span", { class: "via" }, edge.label) : null,
       h("p", {}, edge.guard ? ["when ", h("code", {}, edge.guard)] : h("span", { class: "quiet" }, "no guard: always open"), edge.on !== "reply" && edge.on !== "flow" ? h("span", { class: "tag" }, `on ${edge.on}`) : null, edge.priority ? h("span", { class: "quiet" }, ` priority ${edge.priority}`) : null),
       said.map((guard) => h("p", { class: guard.taken ? "good" : "quiet" }, `After step ${model.selected}: ${guard.value}, ${guard.why}.`)),
-      h("div", { class: "row" }, h("span", { class: "quiet num" }, `taken ${took.length} ${took.length === 1 ? "time" : "times"}`), took.length ? h("button", { class: "plain", onclick: () => this.go(after) }, `to step ${after}`) : null),
+      h("div", { class: "row" }, h("span", { class: "quiet num" }, `taken ${plural(took.length, "time")}`), took.length ? h("button", { class: "plain", onclick: () => this.go(after) }, `to step ${after}`) : null),
     ];
   }
 

@@ -1,11 +1,11 @@
 // The step that is looked at: why the next one came, the state and what it changed, what was done, and what it cost.
 
 import { fill, h } from "../dom.js";
-import { number, seconds, usd } from "../words.js";
+import { number, plural, seconds, usd } from "../words.js";
 import { counted, output, pretty } from "./turn.js";
 import { inShort, tree } from "./tree.js";
 
-const CHOSEN = { first: "the first way out that was open", only: "there being one way only", limit: "the limit that was reached", round_robin: "whoever was next in turn", random: "chance", auto: "a model", manual: "a person", callable: "a function", goto: "the node itself, which handed over" };
+const CHOSEN = { first: "the first way out that was open", only: "nobody: one way was open", limit: "the limit that was reached", round_robin: "whoever was next in turn", random: "chance", auto: "a model", manual: "a person", callable: "a function", goto: "the node itself, which handed over" };
 
 /** Shows a step in full in `container`; `open` remembers which parts are open. `choose(edge)` is told of an edge that is clicked. */
 export class StepPane {
@@ -99,7 +99,7 @@ function costOf(detail, row, run) {
   return [
     h("dl", { class: "sums" },
       row ? [line("This step", [row.seconds ? seconds(row.seconds) : "", `${number(row.tokens)} tokens`, usd(row.usd)].filter(Boolean).join(" · "))] : null,
-      line("So far", `${number(detail.usage.calls)} model calls · ${number(detail.usage.input_tokens + detail.usage.output_tokens)} tokens · ${usd(detail.usage.usd)}`),
+      line("So far", `${plural(detail.usage.calls, "model call")} · ${number(detail.usage.input_tokens + detail.usage.output_tokens)} tokens · ${usd(detail.usage.usd)}`),
       row ? line("Written", new Date(row.at * 1000).toLocaleString()) : null),
     limitBars(detail.limits.length ? detail.limits : []),
     run?.problem ? h("p", { class: "quiet" }, run.problem) : null,

@@ -103,7 +103,7 @@ export class Timeline {
   #go(step, keepPlaying = false) {
     if (!keepPlaying) this.pause();
     const to = Math.min(Math.max(0, step), this.model.total);
-    this.select(to, to === this.model.total && this.model.goesOn);
+    this.select(to, to === this.model.total && this.model.run.status !== "finished");
   }
 
   #part(step) {

@@ -1,7 +1,7 @@
 // The transcript: of thousands of turns only those in sight are elements. Heights are guessed until they have been seen.
 
 import { h, perFrame } from "../dom.js";
-import { openingTurn, runningTurn, turn } from "./turn.js";
+import { lastTurn, openingTurn, turn } from "./turn.js";
 
 const GUESS = 92;
 const AROUND = 600; // pixels above and below what is in sight that are ready
@@ -49,9 +49,9 @@ export class Transcript {
     this.room.disconnect();
   }
 
-  /** How many items there are: the beginning, the turns, and the one that goes on. */
+  /** How many items there are: the beginning, the turns, and the one that goes on or how it has ended. */
   get size() {
-    return 1 + this.model.total + (this.model.goesOn || this.model.speaking.size ? 1 : 0);
+    return 2 + this.model.total;
   }
 
   /** Make these items anew (all, without a list): what they show has changed. */
@@ -90,9 +90,9 @@ export class Transcript {
   #item(number) {
     const { model } = this;
     const element =
-      number === 0 ? openingTurn(model.run?.opening ?? [])
+      number === 0 ? openingTurn(model.run.opening)
       : number <= model.total ? turn(model.row(number), model.row(number).more ? model.detail(number) : null, { edge: this.edge, divergence: model.divergence })
-      : runningTurn(number, model.run?.current?.split("/")[0] ?? model.row(model.total)?.target ?? "", model.speaking, model.doing, model.inner);
+      : lastTurn(number, model.run, model.speaking, model.doing, model.inner);
     this.#marked(element, number);
     return element;
   }

@@ -1,7 +1,7 @@
 // One turn of the transcript: who spoke, what was said and done, what went on inside it, and where it led.
 
 import { h } from "../dom.js";
-import { number, seconds, usd } from "../words.js";
+import { number, plural, seconds, usd } from "../words.js";
 import { hue } from "./colours.js";
 import { code, prose } from "./prose.js";
 import { inShort } from "./tree.js";
@@ -30,10 +30,23 @@ export function turn(row, detail, { edge = () => "", divergence = null } = {}) {
   return element;
 }
 
+const STOPPED = { waiting: "waits", failed: "failed", cancelled: "was stopped", interrupted: "was interrupted", ready: "comes next" };
+
+/** How a run has ended, or where it has stopped: after a turn, or in one of which this was done. */
+export function lastTurn(step, run, speaking, doing, inner) {
+  const node = run.current?.split("/")[0] ?? "";
+  if (run.status === "running") return runningTurn(step, node, speaking, doing, inner);
+  if (!(run.status in STOPPED) || !node) return h("article", { class: `speech ending ${run.status}`, "data-step": step, "aria-label": `The run is ${run.status}` }, h("span", { class: `badge ${run.status}` }, run.status), " ", h("span", { class: "quiet" }, run.reason));
+  const element = runningTurn(step, node, new Map(), doing, inner, STOPPED[run.status]);
+  element.classList.add(run.status);
+  element.append(h("p", { class: run.status === "failed" ? "error-line" : "quiet" }, run.reason));
+  return element;
+}
+
 /** The turn that goes on: what is being said, and done, in it and in what is nested in it. */
-export function runningTurn(step, node, speaking, doing, inner) {
-  const element = h("article", { class: `speech running who-${hue(node)}`, "data-step": step, "aria-label": `Step ${step}, ${node}, goes on`, "aria-live": "off" },
-    h("header", {}, h("span", { class: "nth num" }, String(step)), h("span", { class: "who" }, node), h("span", { class: "pulse" }, "at work")));
+function runningTurn(step, node, speaking, doing, inner, stopped = "") {
+  const element = h("article", { class: `speech ${stopped ? "stopped" : "running"} who-${hue(node)}`, "data-step": step, "aria-label": `Step ${step}, ${node}, ${stopped || "goes on"}`, "aria-live": "off" },
+    h("header", {}, h("span", { class: "nth num" }, String(step)), h("span", { class: "who" }, node), stopped ? h("span", { class: "quiet" }, stopped) : h("span", { class: "pulse" }, "at work")));
   const places = [...new Set([...inner.map((row) => row.path), ...speaking.keys()])].filter((place) => place.includes("/"));
   const own = speaking.get(String(step)) ?? [...speaking.entries()].find(([place]) => !place.includes("/"))?.[1];
   const tools = [...doing.values()].filter((effect) => effect.kind !== "model");
@@ -43,7 +56,7 @@ export function runningTurn(step, node, speaking, doing, inner) {
     element.append(nested(rows));
   }
   if (own) element.append(streamed(own.text));
-  if (!own && !places.length && !tools.length) element.append(h("p", { class: "quiet" }, h("span", { class: "caret" })));
+  if (!own && !places.length && !tools.length && !stopped) element.append(h("p", { class: "quiet" }, h("span", { class: "caret" })));
   return element;
 }
 
@@ -66,7 +79,7 @@ function* whole(row, detail) {
   if (detail.attempts.length) yield h("div", { class: "attempts" }, detail.attempts.map((text) => h("p", { class: "error-line" }, text)));
   const groups = detail.nested.length ? nested(detail.nested) : null;
   const branches = groups?.classList.contains("side-by-side");
-  if (groups) yield branches ? groups : h("details", { class: "inside", open: true }, h("summary", {}, `${detail.nested.length} turns inside`), groups);
+  if (groups) yield branches ? groups : h("details", { class: "inside", open: true }, h("summary", {}, plural(detail.nested.length, "turn inside", "turns inside")), groups);
   const done = detail.done.filter((effect) => effect.kind === "code" || effect.kind === "human");
   if (done.length) yield h("div", { class: "done" }, done.map(doneLine));
   if (branches) return; // what the branches said is what the group said
@@ -113,7 +126,7 @@ function innerTurn(row, inside) {
   const where = row.node.split("/").at(-1);
   return h("div", { class: `inner who-${hue(row.node.split("/").at(-1))}`, role: "group", "aria-label": `${where}, inside step ${row.step}` },
     h("header", {}, h("span", { class: "who" }, where), row.target ? h("span", { class: "quiet" }, row.target === "END" ? "→ the end" : `→ ${row.target}`) : null),
-    inside.length ? h("details", { class: "inside" }, h("summary", {}, `${inside.length} turns inside`), nested(inside)) : null,
+    inside.length ? h("details", { class: "inside" }, h("summary", {}, plural(inside.length, "turn inside", "turns inside")), nested(inside)) : null,
     row.streams ? streamed(row.text) : folded(prose(row.text), row.text.length),
     row.error ? h("p", { class: "error-line" }, row.error) : null);
 }
@@ -168,4 +181,4 @@ function parsed(value) {
 }
 
 /** What was done, counted in words. */
-export const counted = (effects) => Object.entries(effects).map(([kind, times]) => `${times} ${DONE[kind] ?? kind}${times === 1 ? "" : "s"}`);
+export const counted = (effects) => Object.entries(effects).map(([kind, times]) => plural(times, DONE[kind] ?? kind));
