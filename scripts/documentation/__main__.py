@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from convgraph.errors import ConvgraphError
 from scripts.documentation.problems import DocumentationError
 from scripts.documentation.site import ROOT, build
 
@@ -14,7 +15,7 @@ def main() -> int:
     """Build the site; the exit code says whether it was built."""
     try:
         built = build(Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else ROOT / "build" / "documentation")
-    except DocumentationError as problem:
+    except (DocumentationError, ConvgraphError) as problem:
         print(problem, file=sys.stderr)
         return 1
     if len(sys.argv) == 1:
