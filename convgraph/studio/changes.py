@@ -35,9 +35,10 @@ class Changes:
         self._listeners = 0
         self._changed = asyncio.Condition()
         self._looking: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def follow(self) -> AsyncGenerator[Lists]:
-        """The lists as they are, and again whenever they have changed."""
+        """The lists as they are, and again whenever they have changed, until the studio ends."""
         self._listeners += 1
         try:
             await self._look()
@@ -46,14 +47,22 @@ class Changes:
             told = None
             while True:
                 async with self._changed:
-                    await self._changed.wait_for(lambda told=told: self._now != told)
+                    await self._changed.wait_for(lambda told=told: self._closed or self._now != told)
                     told = self._now
+                if self._closed:
+                    return
                 yield told
         finally:
             self._listeners -= 1
             if self._listeners == 0 and self._looking is not None:
                 self._looking.cancel()
                 self._looking = None
+
+    async def close(self) -> None:
+        """Have all who follow come to an end."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     async def _go_on_looking(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from convgraph.errors import InputError
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.studio.access import Access
 from convgraph.studio.catalog import Catalog
+from convgraph.studio.changes import Changes
 from convgraph.studio.live import Live
 from convgraph.studio.studio import GALLERY, Studio, application
 from convgraph.studio.timelines import Timelines
@@ -55,7 +56,7 @@ async def served(store: StoreLike, settings: Settings) -> AsyncGenerator[Studio]
         async with as_store(store) as opened:
             catalog = Catalog(settings.targets, folder=folder, gallery=GALLERY if settings.gallery else None, allow=settings.allow)
             live = Live(opened, deps=settings.deps)
-            studio = Studio(opened, catalog, live, access, Timelines(opened, catalog, live))
+            studio = Studio(opened, catalog, live, access, Timelines(opened, catalog, live), Changes(opened))
             server = _Server(uvicorn.Config(application(studio), log_config=None, access_log=False, timeout_graceful_shutdown=1))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="convgraph-studio")
             try:
@@ -63,6 +64,7 @@ async def served(store: StoreLike, settings: Settings) -> AsyncGenerator[Studio]
             finally:
                 server.should_exit = True
                 studio.timelines.close()
+                await studio.changes.close()
                 await studio.live.close()
                 await serving
 

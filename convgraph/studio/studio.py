@@ -61,13 +61,17 @@ _CODES: Sequence[tuple[type[ConvgraphError], int]] = (
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """All that the studio works on. `access` is who may use it, `timelines` the runs that are looked at."""
+    """All that the studio works on.
+
+    `access` is who may use it, `timelines` the runs that are looked at, `changes` what pages with lists are told.
+    """
 
     store: Store
     catalog: Catalog
     live: Live
     access: Access
     timelines: Timelines
+    changes: Changes
 
 
 def studio_of(request: Request) -> Studio:
@@ -100,7 +104,6 @@ def bare_application(studio: Studio) -> FastAPI:
     )
     app.add_middleware(Slashes)
     app.state.studio = studio
-    app.state.changes = Changes(studio.store)
     app.add_exception_handler(ConvgraphError, _refused)
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(HTTPException, _not_served)

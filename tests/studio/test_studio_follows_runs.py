@@ -381,3 +381,17 @@ def test_pages_on_one_run_share_one_look(studio: Served) -> None:
     for page in pages:
         page.join(20)
     assert found == [list(range(1, 201))] * 4
+
+
+def test_streams_end_in_good_order_when_the_studio_is_stopped(tmp_path: Path) -> None:
+    """Whoever listens is not cut off in the middle of an event, and the studio does not wait for those who listen."""
+    with studio_at(tmp_path / "runs.db", f"{GRAPHS}:moody", cwd=tmp_path) as served:
+        run_id = begun(served, "fickle")
+        ended(served, run_id)
+        with served.api.stream("GET", f"/api/runs/{run_id}/events") as run, served.api.stream("GET", "/api/changes") as lists:
+            of_run, of_lists = run.iter_lines(), lists.iter_lines()
+            assert next(of_run).startswith("event: ")
+            assert next(of_lists).startswith("event: ")
+            served.process.terminate()
+            assert [list(of_run)[-1], list(of_lists)[-1]] == ["", ""]  # or reading them would raise
+        assert served.process.wait(10) == 0
