@@ -24,6 +24,7 @@ export class GraphView {
     this.picture = null;
     this.scale = 0;
     this.parts = new Map();
+    this.names = new Map();
   }
 
   /** Draw another picture, keeping the zoom. */
@@ -89,11 +90,16 @@ export class GraphView {
 
   /** Write beside nodes how often they have had the turn: a Map from ids to numbers. */
   count(visits) {
-    for (const old of this.svg?.querySelectorAll(".count-mark") ?? []) if (visits.get(old.dataset.of) !== Number(old.dataset.times)) old.remove();
+    for (const old of this.svg?.querySelectorAll(".count-mark") ?? []) {
+      if (visits.get(old.dataset.of) === Number(old.dataset.times)) continue;
+      old.remove();
+      this.#name(old.dataset.of);
+    }
     for (const [id, times] of visits) {
       const part = this.parts.get(id);
       if (!part || times < 1 || part.querySelector(":scope > .count-mark")) continue;
       part.append(counter(part.getBBox(), id, times));
+      this.#name(id);
     }
   }
 
@@ -115,6 +121,11 @@ export class GraphView {
     this.parts.get(id)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
+  #name(id) {
+    const part = this.parts.get(id);
+    part?.setAttribute("aria-label", named(this.names.get(id), part));
+  }
+
   #part(part, kind, name) {
     const element = this.svg.querySelector(`#${CSS.escape(part.dom)}`);
     if (!element) return;
@@ -122,7 +133,8 @@ export class GraphView {
     element.classList.add(`${kind}-part`);
     element.setAttribute("role", "button");
     element.setAttribute("tabindex", "-1");
-    element.setAttribute("aria-label", named(name, element));
+    this.names.set(part.id, name);
+    this.#name(part.id);
     const chosen = (event) => {
       event.stopPropagation();
       if (event.type === "dblclick" || event.altKey) this.toggle?.(part.id, kind);

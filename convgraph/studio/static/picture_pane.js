@@ -16,7 +16,7 @@ export class PicturePane {
     this.view = new GraphView(this.canvas, { select: (id, kind) => this.choose(id, kind), toggle: (id) => this.#toggle(id) });
     this.names = h("datalist", { id: "node-names" });
     this.search = h("input", { type: "search", list: "node-names", "aria-label": "Find a node", placeholder: "Find a node", onchange: () => this.#find(), onkeydown: (event) => event.key === "Enter" && this.#find() });
-    this.scale = h("button", { class: "num", title: "Full size", "aria-label": "Full size", onclick: () => this.zoom(1) }, "100 %");
+    this.scale = h("button", { class: "num", title: "Full size", "aria-label": "100 %: Full size", onclick: () => this.zoom(1) }, "100 %");
     this.groups = h("button", { hidden: true, onclick: () => this.#all() });
     const zooms = h(
       "div",
@@ -27,6 +27,7 @@ export class PicturePane {
       h("button", { title: "The whole graph", onclick: () => this.zoom(this.view.fitting()) }, "Fit"),
     );
     this.hint = h("p", { class: "quiet hint" }, "Click a node or an arrow; arrow keys move between nodes.");
+    new ResizeObserver(() => this.fitted && this.zoom(this.view.fitting())).observe(this.canvas);
     this.element = h("section", { class: "picture-pane", "aria-label": "Picture" }, h("div", { class: "row picture-tools" }, this.search, this.names, zooms, this.groups, this.hint), this.canvas);
   }
 
@@ -35,6 +36,7 @@ export class PicturePane {
     const first = !this.view.svg;
     this.view.show(picture);
     if (picture.svg && (first || this.fitted)) this.zoom(this.view.fitting());
+    this.#widen();
     walkable(this.view, this.chosen);
     this.findings(findings);
     this.choose(this.chosen, null, { quiet: true });
@@ -68,8 +70,21 @@ export class PicturePane {
     this.tell(id, kind ?? (this.view.picture.edges.some((edge) => edge.id === seen) ? "edge" : "node"));
   }
 
+  /** Arrows are thin: around each is room to be hit. */
+  #widen() {
+    for (const edge of this.view.picture.edges) {
+      const part = this.view.parts.get(edge.id);
+      for (const line of part?.querySelectorAll(":scope > path") ?? []) {
+        const room = line.cloneNode();
+        room.setAttribute("class", "room");
+        part.prepend(room);
+      }
+    }
+  }
+
   #label() {
     this.scale.textContent = `${Math.round(this.view.scale * 100)} %`;
+    this.scale.setAttribute("aria-label", `${this.scale.textContent}: Full size`);
   }
 
   #find() {

@@ -248,7 +248,7 @@ class Row {
     this.editing = false;
     fill(
       this.labels,
-      h("div", { class: "row labels" }, this.run.labels.map((label) => h("span", { class: "badge" }, label)), h("button", { class: "plain", "aria-label": `Change the labels of ${this.run.run_id}`, onclick: () => this.#editLabels() }, this.run.labels.length ? "✎" : "+ label")),
+      h("div", { class: "row labels" }, this.run.labels.map((label) => h("span", { class: "badge" }, label)), h("button", { class: "plain", "aria-label": `${this.run.labels.length ? "" : "+ label: "}Change the labels of ${this.run.run_id}`, onclick: () => this.#editLabels() }, this.run.labels.length ? "✎" : "+ label")),
     );
   }
 
