@@ -16,9 +16,12 @@ from typing import Literal, TypeAlias
 from convgraph.conversation import ConversationGraph
 from convgraph.errors import ConvgraphError, InputError
 from convgraph.journal.store import RunInfo
-from convgraph.loading import absolute, load_target
+from convgraph.loading import absolute, from_yaml, load_target
 from convgraph.loading.documents import DOCUMENTS
 from convgraph.studio.files import looks_like_a_graph, said_at_the_top
+
+MOST_DRAFTS = 50
+"""How many texts that are in no file are kept in mind, the latest."""
 
 Kind: TypeAlias = Literal["python", "document", "gallery"]
 
@@ -55,6 +58,7 @@ class Catalog:
         self._gallery = gallery
         self._given = {known.id: known for known in (self._loaded(absolute(target), _kind(target)) for target in targets)}
         self._documents: dict[Path, tuple[int, Known]] = {}
+        self._drafts: dict[str, Known] = {}
 
     def __iter__(self) -> Iterator[Known]:
         seen = set[str]()
@@ -65,7 +69,7 @@ class Catalog:
 
     def find(self, graph_id: str) -> Known:
         """The graph of this id. Raises `InputError` where there is none."""
-        for known in self:
+        for known in chain(self, self._drafts.values()):
             if known.id == graph_id:
                 return known
         raise InputError(f"the studio knows no graph {graph_id!r}; GET /api/graphs lists those that it knows")
@@ -75,6 +79,18 @@ class Catalog:
         self._documents.pop(path, None)
         return self._current(path, None)
 
+    def draft(self, text: str) -> ConversationGraph:
+        """The graph of a text that is in no file: kept in mind, so that a run of it can be gone on with as long as this studio is open.
+
+        Raises `DefinitionError` for a text that is no graph.
+        """
+        graph = from_yaml(f"{text}\n", allow=self.allow)
+        self._drafts.pop(draft := _id_of(text), None)
+        self._drafts[draft] = Known(draft, f"a draft of {graph.definition.name}", "document", False, graph)
+        for oldest in list(self._drafts)[:-MOST_DRAFTS]:
+            del self._drafts[oldest]
+        return graph
+
     def live(self, graph_id: str) -> ConversationGraph:
         """The graph itself, a document's made anew: scripted replies begin at their beginning.
 
@@ -83,11 +99,12 @@ class Catalog:
         known = self.find(graph_id)
         if known.graph is None:
             raise InputError(f"the graph at {known.target} cannot be used: {known.problem}")
-        return known.graph if known.kind == "python" else load_target(known.target, allow=self.allow)
+        kept = known.kind == "python" or known.id in self._drafts
+        return known.graph if kept else load_target(known.target, allow=self.allow)
 
     def of_run(self, info: RunInfo) -> Known | None:
         """The known graph that a run is of: the one it was started with, else one of the same definition, else one of its name."""
-        usable = [(known, known.graph) for known in self if known.graph is not None]
+        usable = [(known, known.graph) for known in chain(self, reversed(self._drafts.values())) if known.graph is not None]
         by_target = (known for known, _ in usable if info.target and known.target == info.target)
         by_definition = (known for known, graph in usable if graph.fingerprint == info.fingerprint)
         by_name = (known for known, _ in usable if known.name == info.graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -293,3 +294,25 @@ def test_the_gallery_is_listed_with_pictures_and_opens_as_copies(studio: Served)
     source = studio.api.get(f"/api/graphs/{rows[0]['id']}/source").json()
     assert source["base"] is None
     assert source["yaml"].startswith("# ")
+
+
+def test_a_run_of_a_draft_that_waits_for_a_person_is_gone_on_with(studio: Served) -> None:
+    """The draft is in no file: the studio keeps it in mind, and lists it nowhere."""
+    text = (GALLERY / "approval.yaml").read_text().replace("name: approval", "name: unsaved")
+    begun = studio.api.post("/api/runs", json={"document": text, "input": "Write to her."}).json()
+    question = wait_for(lambda: [one for one in studio.api.get("/api/questions").json() if one["run_id"] == begun["run_id"]])[0]
+
+    answered = studio.api.post(f"/api/runs/{begun['run_id']}/answers/{question['id']}", json={"value": "yes"}).json()
+
+    assert answered["resumed"] is True
+    assert wait_for(lambda: studio.api.get(f"/api/runs/{begun['run_id']}").json()["status"] == "finished")
+    assert "unsaved" not in {row["name"] for row in studio.api.get("/api/graphs").json()}
+
+
+def wait_for(look: Any) -> Any:
+    """What `look` finds, as soon as it finds something."""
+    for _ in range(100):
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing came of it")

@@ -10,7 +10,6 @@ from convgraph.conversation import ConversationGraph
 from convgraph.errors import InputError, ReplayDivergence, RunBusy
 from convgraph.evaluation.stand_ins import through
 from convgraph.graph.definition import Limits
-from convgraph.loading import from_yaml
 from convgraph.loading.models import model_of
 from convgraph.models.scripted import ScriptedModel
 from convgraph.protocols import Model
@@ -96,7 +95,7 @@ def _graph_to_begin(studio: Studio, asked: BeginRun) -> tuple[ConversationGraph,
     if asked.graph is not None and asked.document is None:
         return studio.catalog.live(asked.graph), studio.catalog.find(asked.graph).target
     if asked.document is not None and asked.graph is None:
-        return from_yaml(f"{asked.document}\n", allow=studio.catalog.allow), ""
+        return studio.catalog.draft(asked.document), ""
     raise InputError("a run is of a known graph (`graph`) or of a document (`document`): give one of the two")
 
 

@@ -13,7 +13,7 @@ export class PicturePane {
     this.tell = select;
     this.close = close;
     this.canvas = h("div", { class: "picture", tabindex: "-1" });
-    this.view = new GraphView(this.canvas, { select: (id, kind) => this.choose(id, kind), toggle: (id) => this.#toggle(id) });
+    this.view = new GraphView(this.canvas, { select: (id, kind) => this.choose(id, kind), toggle: (id) => this.toggle(id) });
     this.names = h("datalist", { id: "node-names" });
     this.search = h("input", { type: "search", list: "node-names", "aria-label": "Find a node", placeholder: "Find a node", onchange: () => this.#find(), onkeydown: (event) => event.key === "Enter" && this.#find() });
     this.scale = h("button", { class: "num", title: "Full size", "aria-label": "100 %: Full size", onclick: () => this.zoom(1) }, "100 %");
@@ -98,7 +98,8 @@ export class PicturePane {
     comeTo(this.view, this.view.parts.get(found.id));
   }
 
-  #toggle(id) {
+  /** Draw a group closed that is open, and the other way round. */
+  toggle(id) {
     if (this.closed.has(id)) this.closed.delete(id);
     else this.closed.add(id);
     this.close([...this.closed]);

@@ -65,7 +65,10 @@ class Look {
   part(id, kind) {
     const told = partDetails(this.graph.document, this.drawn, id, kind, { choose: (one, what) => this.pane.choose(one, what), findings: this.graph.findings });
     this.tabs.open("details");
-    fill(this.side, h("button", { class: "plain back", onclick: () => this.#back() }, "← The whole graph"), told ?? h("p", { class: "quiet" }, "Nothing more is said of it."));
+    const open = this.drawn.clusters.some((cluster) => cluster.id === id);
+    const closed = this.drawn.nodes.some((node) => node.id === id && node.inside);
+    const group = open || closed ? h("button", { onclick: () => this.pane.toggle(id) }, open ? "Close in the picture" : "Open in the picture") : null;
+    fill(this.side, h("div", { class: "row spread" }, h("button", { class: "plain back", onclick: () => this.#back() }, "← The whole graph"), group), told ?? h("p", { class: "quiet" }, "Nothing more is said of it."));
   }
 
   #back() {
@@ -85,6 +88,7 @@ class Look {
     if (turn !== this.turn) return;
     this.drawn = picture;
     this.pane.show(picture, this.graph.findings);
+    if (this.pane.chosen) this.part(this.pane.chosen);
   }
 
   async copy() {
