@@ -86,14 +86,12 @@ class Live:
         """Begin a run and return its id once it is in the store. Raises what `graph.arun` raises before anything is written."""
         program.require_sound()
         options = self._options(target=target, through=through)
-        beginning = prepared(program, said, state, run_id, limits, options)
+        beginning = prepared(program, said, state, run_id, limits, options, labels)
         if through is not None:
             self._stand_ins[beginning.run_id] = through
         written = asyncio.get_running_loop().create_future()
         work = lifecycle.start(program, beginning, self._store, self._told(beginning.run_id, options, written))
         await self._begun(beginning.run_id, work, options.stop, written)
-        if labels:
-            await self._store.alabel(beginning.run_id, labels)
         return beginning.run_id
 
     async def go_on(

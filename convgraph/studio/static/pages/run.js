@@ -17,7 +17,7 @@ export async function show(main, [id, step]) {
   const run = await get(path("api", "runs", id));
   const model = new RunModel(id, (news) => told(news));
   model.run = run;
-  const wanted = step === undefined ? null : Number(step);
+  const wanted = /^\d+$/.test(step ?? "") ? Number(step) : null;
   model.follow = wanted === null;
 
   const head = h("header", { class: "run-head" });

@@ -32,6 +32,7 @@ export class RunModel {
   #retry = 0;
   #news = new Set();
   #flush = 0;
+  #closed = false;
 
   /** Begin to listen; it goes on by itself when the studio was away. */
   connect() {
@@ -80,8 +81,8 @@ export class RunModel {
   }
 
   close() {
+    this.#closed = true;
     clearTimeout(this.#retry);
-    cancelAnimationFrame(this.#flush);
     this.#source?.close();
     this.#source = null;
   }
@@ -128,7 +129,7 @@ export class RunModel {
       this.#flush = 0;
       const news = this.#news;
       this.#news = new Set();
-      this.#tell(news);
+      if (!this.#closed || news.has("gone")) this.#tell(news);
     };
     // A page that is not in sight has no frames, and is to be right when it comes into sight.
     this.#flush = document.hidden ? setTimeout(work, 100) : requestAnimationFrame(work);
