@@ -26,7 +26,7 @@ class Block:
     printed: str | None
     """The `text` or `mermaid` block right below, if there is one: what this block prints."""
     title: str = ""
-    """What stands above it. Python with another title than ours is somebody else's: it is shown, and not executed."""
+    """What stands above it. Python with another title than ours is for elsewhere (another framework, a notebook): shown, not executed."""
 
     @property
     def is_ours(self) -> bool:

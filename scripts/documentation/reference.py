@@ -28,7 +28,7 @@ PARTS = (
         "graphs",
         "Graphs",
         "Defining a conversation, and the verbs that run it, look at it and draw it.",
-        ("conversation", "graph"),
+        ("conversation", "graph", "drawing"),
     ),
     Part(
         "runs",
@@ -104,6 +104,14 @@ PARTS = (
         (),
         (),
         ("convgraph.engines.worker.Worker", "convgraph.engines.local.LocalEngine", "convgraph.engines.dbos.DbosEngine"),
+    ),
+    Part(
+        "studio",
+        "Studio",
+        "The web page as a part of your own application. See [studio](../studio.md).",
+        (),
+        (),
+        ("convgraph.studio.serving.served", "convgraph.studio.serving.Settings"),
     ),
     Part("telemetry", "Telemetry", "Spans and metrics. See [observability](../observability.md).", (), ("convgraph.telemetry",)),
     Part(

@@ -33,7 +33,7 @@ PUBLIC_MODULES = ("convgraph.coding", "convgraph.errors", "convgraph.evaluation"
 CHROMIUM = "/usr/bin/chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("video", "src"), ("object", "data")}
-LANGUAGES = {"", "python", "text", "mermaid", "console", "sh", "yaml", "toml", "json", "jinja", "sql", "html", "csv"}
+LANGUAGES = {"", "python", "text", "mermaid", "console", "sh", "yaml", "toml", "json", "jinja", "sql", "html", "csv", "nginx"}
 
 
 @dataclass
@@ -245,4 +245,4 @@ def test_every_code_block_is_one_that_is_tried_or_that_needs_no_trial(page: Path
     found = list(page_blocks.blocks(page))
     assert len(fences) == 2 * len(found)
     assert {block.language for block in found} <= LANGUAGES
-    assert {block.title for block in found} <= {"", "convgraph", "AutoGen 0.2", "LangGraph", "CrewAI"}
+    assert {block.title for block in found} <= {"", "convgraph", "In a notebook", "AutoGen 0.2", "LangGraph", "CrewAI"}
