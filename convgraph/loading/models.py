@@ -37,7 +37,7 @@ def model_of(described: Any, place: str) -> Model:
         )
     settings = dict(cast(Mapping[str, Any], described))
     kind = settings.get("type", "openai_chat")
-    if kind not in SETTINGS:
+    if not isinstance(kind, str) or kind not in SETTINGS:
         raise DefinitionError(
             f"{place}.type: {kind!r} is none of {', '.join(SETTINGS)}; "
             "pass an agent that has your own model as speakers=, or the model that selects as selector_model="

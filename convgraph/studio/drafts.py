@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import re
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any
 from convgraph.conversation import ConversationGraph
 from convgraph.errors import ConvgraphError, InputError
 from convgraph.graph.documents import dumps_yaml, from_document, loads_yaml, to_document
+from convgraph.graph.documents.json_values import plain
 from convgraph.graph.documents.yaml_edits import place_of, rewritten
 from convgraph.loading import from_yaml
 from convgraph.studio.catalog import Known
@@ -42,8 +44,11 @@ def graph_of(text: str, allow: Collection[str]) -> ConversationGraph:
 def checked(text: str, document: Mapping[str, Any] | None, allow: Collection[str], collapse: Collection[str] = ()) -> DraftOut:
     """What can be told of a draft. With `document`, the text is first changed to hold that. `collapse`: what is drawn closed.
 
-    Takes as long as Graphviz does: call it in a thread. Raises nothing for a draft that is wrong: that is what it tells.
+    Takes as long as Graphviz does: call it in a thread. Raises `InputError` or `DefinitionError` for a document that no text can hold, and nothing for a
+    draft that is wrong: that is what it tells.
     """
+    if document is not None:
+        _check_writable(plain(document, _WHERE))
     text = text if document is None else rewritten(text, document)
     read = _read(text)
     if isinstance(read, str):
@@ -98,6 +103,7 @@ def save(folder: Path | None, name: str, text: str, base: str | None, allow: Col
     """
     path = _place(folder, name)
     graph_of(text, allow)
+    _check_writable(loads_yaml(text, _WHERE))
     there = _text_at(path) if path.is_file() else None
     if there is not None and base is None:
         raise Stale(f"there is a file {path.name} already; give this graph another name, or open that one", _difference(there, text))
@@ -157,9 +163,19 @@ def _difference(before: str, after: str) -> str:
 def _read(text: str) -> dict[str, Any] | str:
     """The document, or what is wrong with the text."""
     try:
-        return loads_yaml(text, _WHERE)
+        read = loads_yaml(text, _WHERE)
+        _check_writable(read)
     except ConvgraphError as error:
         return str(error)
+    return read
+
+
+def _check_writable(value: Any) -> None:
+    """Raise `InputError` for a text that is none: half of a pair of surrogates, which an escape can name and no file hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{_WHERE}: it has a character that is none ({error.reason}): {error.object[error.start]!a}") from error
 
 
 def _lines(message: str) -> list[str]:

@@ -92,10 +92,11 @@ def test_a_sound_draft_is_shown_with_its_picture(studio: Served) -> None:
         ("model: {type", "model: {api_key: x, type", "nodes[0].detail.model.api_key", 8, "a secret has no place"),
         ("version: 1", "version: 1\nversion: 1", "", 3, "is there twice"),
         ("nodes:", "nodes: [", "", 6, "expected the node content"),
+        ("Good morning.", '"\\ud800"', "", None, "a character that is none"),
         ("replies: [Good morning.]", "replies: 3", "nodes[0].detail.model", 8, "a script is a list"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(studio: Served, before: str, after: str, path: str, line: int, words: str) -> None:
+def test_what_is_wrong_is_said_with_its_place(studio: Served, before: str, after: str, path: str, line: int | None, words: str) -> None:
     """The path within the document where it is known, the line of the text, and for a guard the column."""
     answer = check(studio, SOUND.replace(before, after, 1))
 
@@ -250,6 +251,7 @@ def test_a_model_that_cannot_be_reached_is_told_in_words(studio: Served) -> None
     ("model", "words"),
     [
         ({"type": "unheard"}, "'unheard' is none of"),
+        ({"type": ["openai_chat"]}, "is none of"),
         ({"model": "m", "base_url": "http://127.0.0.1:1/v1", "colour": 1}, "'colour' is not known"),
         ({"type": "scripted", "replies": []}, "all are used up"),
         (3, "a model is a name"),

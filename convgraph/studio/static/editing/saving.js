@@ -10,6 +10,7 @@ import { differenceView, lineDifference } from "./difference.js";
  */
 export async function save(draft, name) {
   await draft.settle();
+  if (draft.failed) throw new Error(`What was changed last has not reached the studio, so nothing is saved: ${draft.failed}`);
   try {
     return await put(path("api", "drafts", name), { yaml: draft.yaml, base: draft.base });
   } catch (error) {

@@ -17,6 +17,7 @@ import { complain, tell } from "../notices.js";
 import { PicturePane } from "../picture_pane.js";
 import { tabs } from "../tabs.js";
 
+const MEND = "The text cannot be read as a graph at the moment; mend it under YAML, or undo.";
 const EMPTY = { name: "", yaml: "version: 1\nname: new-graph\nnodes: []\nedges: []\n", base: null, editable: true, problem: "" };
 
 export async function show(main, [id], query) {
@@ -92,7 +93,7 @@ class Editor {
   leave() {
     window.removeEventListener("beforeunload", this.warn);
     if (this.draft.dirty) {
-      sessionStorage.setItem(this.kept, this.draft.yaml);
+      this.draft.settle().then(() => sessionStorage.setItem(this.kept, this.draft.yaml));
       tell("Your changes are not saved; they are kept here until you close the tab.");
     } else {
       sessionStorage.removeItem(this.kept);
@@ -169,10 +170,20 @@ class Editor {
     const shown = draft.document && (graph ?? draft.document);
     const fits = shown && Array.isArray(shown.nodes ?? []) && Array.isArray(shown.edges ?? []);
     this.heads.clear();
-    for (const name of ["nodes", "edges", "graph"]) fill(this.forms[name], fits ? [this.#crumbs(), this.#form(name, shown)] : h("p", { class: "problem" }, "The text cannot be read as a graph at the moment; mend it under YAML, or undo."));
+    for (const name of ["nodes", "edges", "graph"]) fill(this.forms[name], fits ? this.#tried(name, shown) : h("p", { class: "problem" }, MEND));
     for (const [panel, top] of scrolls) panel.scrollTop = top;
     this.#place();
     if (held) this.element.querySelector(`[data-focus="${CSS.escape(held)}"]`)?.focus();
+  }
+
+  /** The form, unless the text says something of a shape that no form has: then its problems say so as well. */
+  #tried(name, graph) {
+    try {
+      return [this.#crumbs(), this.#form(name, graph)];
+    } catch (error) {
+      if (!this.draft.problems.length && !this.draft.checking) throw error;
+      return h("p", { class: "problem" }, MEND);
+    }
   }
 
   #form(name, graph) {
@@ -313,7 +324,7 @@ class Editor {
 
   async run() {
     await this.draft.settle();
-    if (!this.draft.ok) return;
+    if (!this.draft.ok || this.draft.failed) return;
     await beginRun(null, { name: this.draft.document.name, yaml: this.draft.yaml, state_schema: this.draft.schema });
   }
 
