@@ -1,6 +1,7 @@
 // A JSON value as a tree that opens and closes, with what has changed marked in it.
 
 import { h } from "../dom.js";
+import { plural } from "../words.js";
 
 const MOST = 200; // members of one value that are shown at once
 const LONG = 400;
@@ -38,7 +39,7 @@ function member(key, value, place, marks, open, places) {
     return h("div", { class: `leaf ${kind}` }, name(key), before, leaf(value), kind ? mark(kind) : null);
   }
   const inside = places.some((one) => one.startsWith(place) && one !== place);
-  const size = Array.isArray(value) ? `${value.length} items` : `${Object.keys(value).length} fields`;
+  const size = Array.isArray(value) ? plural(value.length, "item") : plural(Object.keys(value).length, "field");
   const body = h("div", { class: "branch" });
   const details = h("details", { class: kind, open: open > 0 || inside }, h("summary", {}, name(key), h("span", { class: "quiet" }, size), kind ? mark(kind) : null), body);
   const fill = () => body.children.length || body.append(...members(value, place, marks, open - 1, places));
