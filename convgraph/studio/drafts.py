@@ -44,8 +44,8 @@ def graph_of(text: str, allow: Collection[str]) -> ConversationGraph:
 def checked(text: str, document: Mapping[str, Any] | None, allow: Collection[str], collapse: Collection[str] = ()) -> DraftOut:
     """What can be told of a draft. With `document`, the text is first changed to hold that. `collapse`: what is drawn closed.
 
-    Takes as long as Graphviz does: call it in a thread. Raises `InputError` or `DefinitionError` for a document that no text can hold, and nothing for a
-    draft that is wrong: that is what it tells.
+    Takes as long as Graphviz does: call it in a thread. Raises `InputError` or `DefinitionError` for a document that no text can hold,
+    and nothing for a draft that is wrong: that is what it tells.
     """
     if document is not None:
         _check_writable(plain(document, _WHERE))
