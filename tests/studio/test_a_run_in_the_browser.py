@@ -16,6 +16,7 @@ from .test_studio_follows_runs import begun, ended
 
 FOLDER = Path(__file__).parent / "graphs"
 GRAPHS = FOLDER / "newsroom.py"
+SHOTS = Path(__file__).parents[2] / "build/screenshots"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,12 @@ def opened(page: Page, studio: Served, run_id: str, step: int | None = None) -> 
     if step is not None:
         expect(slider(page)).to_have_attribute("aria-valuenow", str(step))
     return page
+
+
+def shot(page: Page, name: str) -> None:
+    """A picture of the page, for the documentation."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
 
 
 def slider(page: Page) -> Any:
@@ -85,6 +92,8 @@ def test_the_graph_shows_where_the_run_has_been(studio: Served, news: str, page:
     expect(graph.locator(".refused")).to_have_attribute("aria-label", re.compile("judge to artist"))
     expect(graph.locator("[aria-label^='checker'] .count-mark text")).to_have_text("×2")
     assert graph.locator(".visited").count() >= 8
+    expect(turn(page, 7).locator(".side-by-side > .inner")).to_have_count(3)
+    shot(page, "run")
 
 
 def test_a_node_leads_through_its_turns_and_an_edge_says_its_guard(studio: Served, news: str, page: Page) -> None:
@@ -210,6 +219,7 @@ def test_two_runs_are_compared(studio: Served, news: str, page: Page) -> None:
     expect(first).to_be_in_viewport()
     expect(first).to_contain_text("Splendid.")
     expect(page.locator("table")).to_contain_text("draft 2 was read")
+    shot(page, "compare")
     first.get_by_role("link").nth(1).click()
     expect(slider(page)).to_have_attribute("aria-valuenow", "5")
 
