@@ -20,10 +20,17 @@ class WatchedStore(MemoryStore):
         self.appended: list[tuple[list[Event], dict[str, str]]] = []
 
     async def create(
-        self, run: NewRun, events: Sequence[Event] = (), contents: Mapping[str, str] | None = None, *, claim: bool = True
+        self,
+        run: NewRun,
+        events: Sequence[Event] = (),
+        contents: Mapping[str, str] | None = None,
+        *,
+        claim: bool = True,
+        times: Sequence[float] = (),
     ) -> Claim:
         self.made.append(run)
-        return await super().create(run, events, contents, claim=claim)
+        self.appended.append((list(events), dict(contents or {})))
+        return await super().create(run, events, contents, claim=claim, times=times)
 
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         await super().append(claim, events, contents)
