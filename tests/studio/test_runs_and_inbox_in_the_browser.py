@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ from convgraph.loading import load_target
 from .conftest import Served, studio_at
 
 DESK = Path(__file__).parent / "graphs/desk.py"
-NAMES = ("form", "named", "till", "parrot", "code")
+NAMES = ("form", "named", "till", "parrot", "code", "mail")
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 
 
@@ -222,6 +225,40 @@ def test_code_is_shown_as_it_is_and_runs_once_it_is_allowed(page: Page, studio: 
     card.get_by_role("button", name="Allow").click()
     expect(card).not_to_be_visible()
     assert "Code output: 42" in said_last(store, "asks-code")
+
+
+def test_what_was_cut_short_is_asked_about_in_plain_words(page: Page, studio: Served, store: Path) -> None:
+    code = f"from convgraph.loading import load_target; load_target('{DESK}:mail').run('go', store='{store}', run_id='in-doubt')"
+    died = subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ, "DIES": "1"}, timeout=60)
+    assert died.returncode == 9
+    assert studio.api.post("/api/runs/in-doubt/resume", json={}).status_code == 200
+    page.goto(studio.url)
+    inbox(page, studio)
+    card = page.get_by_role("article", name="Did this happen?")
+    expect(card).to_contain_text("Nobody knows whether it happened")
+    shot(page, "inbox-doubt")
+    card.get_by_text("It happened, and its result is known").click()
+    card.get_by_label("Its result").fill("arrived on Monday")
+    card.get_by_role("button", name="Go on with this result").click()
+    expect(card).not_to_be_visible()
+    assert said_last(store, "in-doubt") == "The mail: arrived on Monday"
+
+
+def test_a_run_is_begun_with_scripted_replies_and_its_page_is_shown(opened: Page, studio: Served) -> None:
+    opened.get_by_role("button", name="Begin a run").click()
+    dialog = opened.get_by_role("dialog")
+    dialog.locator("select").select_option("code")
+    dialog.get_by_label("Input").fill("What is six times seven?")
+    dialog.get_by_text("Scripted replies").click()
+    dialog.get_by_label("Replies, one a line").fill("I would rather not say.")
+    dialog.get_by_text("Limits, labels").click()
+    dialog.get_by_label("Turns").fill("1")
+    dialog.get_by_label("Labels").fill("by hand, once")
+    dialog.get_by_role("button", name="Begin").click()
+    expect(opened).to_have_url(re.compile("#/run/"))
+    expect(opened.get_by_text("I would rather not say.").first).to_be_visible()
+    [run] = studio.api.get("/api/runs", params={"label": "by hand"}).json()["runs"]
+    assert (run["graph"], run["labels"]) == ("code", ["by hand", "once"])
 
 
 def test_two_browsers_answer_and_the_second_is_told(page: Page, browser: Any, studio: Served, store: Path) -> None:

@@ -88,7 +88,8 @@ def _question(question: OpenQuestion, info: RunInfo, known: Known | None) -> Que
     consent = about(question.schema)
     kind, subject = consent if consent is not None else ("question", None)
     if question.schema == DOUBT_SCHEMA and question.id.startswith("doubt-"):
-        kind, subject = "doubt", {"effect": question.node}
+        effect, _, name = question.node.partition("-")  # see `doubt_about`
+        kind, subject = "doubt", {"effect": effect, "name": name}
     return QuestionOut(
         run_id=question.run_id,
         id=question.id,

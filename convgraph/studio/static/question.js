@@ -30,7 +30,7 @@ export function questionCard(question, { answered = () => {} } = {}) {
   const body = { tool: consent, code: consent, doubt, question: asked }[question.kind](question, send);
   fill(
     card,
-    h("div", { class: "row spread" }, h("h3", {}, title, " ", h("span", { class: "quiet" }, `for ${question.to}`)), h("time", { class: "quiet", title: at(question.asked) }, ago(question.asked))),
+    h("div", { class: "row spread" }, h("h3", {}, question.kind === "question" ? `Question for ${question.to}` : title), h("time", { class: "quiet", title: at(question.asked) }, ago(question.asked))),
     body,
     wrong,
   );
@@ -135,6 +135,8 @@ function code({ subject, to }) {
   ];
 }
 
+const WHAT = { tool: "The call of the tool", code: "The code", reply: "The reply function", human: "The question by", conversation: "The conversation" };
+
 function doubt(question, send) {
   const result = h("textarea", { rows: 2, "aria-label": "Its result (as JSON, or as plain text)" });
   const given = () => {
@@ -145,9 +147,8 @@ function doubt(question, send) {
     }
   };
   return [
-    h("p", {}, h("code", {}, question.subject.effect), " was begun, and then the process stopped. Nobody knows whether it happened. Look where it would show (was the mail sent, the file written?), then say:"),
+    h("p", {}, `${WHAT[question.subject.effect] ?? question.subject.effect} `, h("code", {}, question.subject.name), " was begun, and then the process stopped. Nobody knows whether it happened. Look where it would show (was the mail sent, the file written?), then say:"),
     h("div", { class: "row" }, h("button", { type: "button", onclick: () => send("retry") }, "It did not happen: do it again"), h("button", { type: "button", onclick: () => send("fail") }, "Let the turn fail")),
     h("details", {}, h("summary", {}, "It happened, and its result is known"), h("div", { class: "stack" }, result, h("button", { type: "button", onclick: () => send({ result: given() }) }, "Go on with this result"))),
-    h("p", { class: "quiet" }, question.prompt),
   ];
 }

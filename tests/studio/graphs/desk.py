@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from convgraph import END, AssistantAgent, ConversationGraph, ScriptedModel, ToolCall, UserProxyAgent
@@ -74,7 +75,20 @@ def echo(ctx: Context) -> str:
     return f"You said: {ctx.last.text if ctx.last is not None else 'nothing'}"
 
 
+def send() -> str:
+    """Send a mail; the process dies over it where that is wanted."""
+    if os.environ.get("DIES"):
+        os._exit(9)
+    return "sent again"
+
+
+async def mailing(ctx: Context) -> str:
+    """Do something whose end is not known when the process dies."""
+    return f"The mail: {await ctx.effect('mail', send)}"
+
+
 form = one("form", booking)
+mail = one("mail", mailing)
 named = one("named", asking)
 till = one("till", paying)
 parrot = one("parrot", echo)
