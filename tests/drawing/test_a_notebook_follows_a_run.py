@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
+from convgraph import END, AssistantAgent, ConversationGraph, ScriptedModel, watch
+from convgraph.sync import run_sync
+
 BEFORE = """
 import asyncio
 from convgraph import END, AssistantAgent, ConversationGraph, Limits, ScriptedModel, watch
@@ -108,15 +111,13 @@ def test_a_run_that_cannot_start_says_so_in_the_cell(notebook: Notebook) -> None
         notebook.cell('await watch(ConversationGraph("empty").astream("hello"))')
 
 
-async def test_outside_of_a_notebook_the_run_is_followed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    from convgraph import END, AssistantAgent, ConversationGraph, ScriptedModel, watch
-
+def test_outside_of_a_notebook_the_run_is_followed_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     graph = ConversationGraph("short")
     graph.add_node(AssistantAgent("writer", "You write.", model=ScriptedModel(["Done."])))
     graph.add_edge("writer", END)
     graph.set_start("writer")
 
-    result = await watch(graph.astream("Write."))
+    result = run_sync(watch(graph.astream("Write.")))
 
     assert (result.status, result.messages[-1].text) == ("finished", "Done.")
     assert capsys.readouterr().out == ""

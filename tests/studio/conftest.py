@@ -50,9 +50,9 @@ def studio_at(store: Path | str, *targets: str, options: tuple[str, ...] = (), c
             process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, started once."""
+    """Debian's Chromium, started once a module: as long as it is there, so is Playwright's event loop, in which no other may run."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
