@@ -45,7 +45,7 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["light", "dark", "phone"])
+@pytest.fixture(scope="module", params=["light", "dark", pytest.param("phone", marks=pytest.mark.long)])
 def looked(browser: Any, studio: Served, request: pytest.FixtureRequest) -> Iterator[Page]:
     size = {"width": 390, "height": 800} if request.param == "phone" else {"width": 1400, "height": 900}
     context = browser.new_context(viewport=size, color_scheme="dark" if request.param == "dark" else "light", reduced_motion="reduce")

@@ -104,7 +104,7 @@ def test_the_inbox_shows_calls_code_questions_and_forms_as_text(watched: Watched
     watched.check(PAYLOADS)
 
 
-@pytest.mark.parametrize("step", ["", "/1", "/7", "/17", "/34", f"/{len(PAYLOADS)}"])
+@pytest.mark.parametrize("step", ["", "/1", "/17", f"/{len(PAYLOADS)}"])
 def test_a_run_shows_what_was_said_and_why_as_text(watched: Watched, studio: Served, step: str) -> None:
     watched.page.goto(f"{studio.origin}/#/run/speech{step}")
     watched.page.wait_for_function("() => document.body.innerText.includes('mallory')")
@@ -112,7 +112,7 @@ def test_a_run_shows_what_was_said_and_why_as_text(watched: Watched, studio: Ser
     watched.check([])
 
 
-@pytest.mark.parametrize("run_id", [IDS[0], IDS[9], IDS[12], IDS[-1], "__proto__"])
+@pytest.mark.parametrize("run_id", [IDS[0], IDS[9], "__proto__"])
 def test_a_run_with_a_hostile_id_is_opened_by_it(watched: Watched, studio: Served, run_id: str) -> None:
     watched.page.goto(f"{studio.origin}/#/run/{quote(run_id, safe='')}")
     watched.page.wait_for_function("() => document.body.innerText.includes('asking')")
