@@ -28,20 +28,30 @@ export class Transcript {
     this.seen = new ResizeObserver((entries) => this.#measured(entries));
     this.room = new ResizeObserver(() => this.draw());
     this.room.observe(container);
-    this.last = 0;
-    container.addEventListener("scroll", () => {
-      if (container.scrollTop < this.last - 2 && this.wanted === null) left();
-      this.last = container.scrollTop;
-      this.draw();
-    }, { passive: true });
-    container.addEventListener("wheel", () => (this.wanted = null), { passive: true });
-    container.addEventListener("pointerdown", () => (this.wanted = null));
-    container.addEventListener("keydown", () => (this.wanted = null));
+    this.placed = 0;
+    container.addEventListener("scroll", () => this.#scrolled(left), { passive: true });
     this.window.addEventListener("click", (event) => {
       if (event.target.closest("a, button, summary, input, textarea, pre, form") || String(getSelection())) return;
       const step = event.target.closest(".speech")?.dataset.step;
       if (step !== undefined) select(Math.min(Number(step), model.total));
     });
+  }
+
+  /** Whatever scrolls (a wheel, a key, a screen reader), it is somebody's wish, unless it was this that did. */
+  #scrolled(left) {
+    const { scrollTop, clientHeight, scrollHeight } = this.container;
+    const back = scrollTop < this.placed - 2;
+    if (Math.abs(scrollTop - this.placed) > 2) {
+      this.wanted = null;
+      this.placed = scrollTop;
+      if (back && scrollTop + clientHeight < scrollHeight - 4) left();
+    }
+    this.draw();
+  }
+
+  #scrollTo(top) {
+    this.container.scrollTop = top;
+    this.placed = this.container.scrollTop;
   }
 
   close() {
@@ -125,7 +135,7 @@ export class Transcript {
     const whole = this.#layout();
     this.space.style.height = `${whole}px`;
     const room = this.container.clientHeight;
-    if (this.wanted) this.container.scrollTop = this.#place(room, whole);
+    if (this.wanted) this.#scrollTo(this.#place(room, whole));
     const top = this.container.scrollTop;
     const first = this.#at(Math.max(0, top - AROUND));
     const last = this.#at(top + room + AROUND);
@@ -147,7 +157,6 @@ export class Transcript {
       before = element;
     }
     this.window.style.transform = `translateY(${this.tops[first]}px)`;
-    this.last = this.container.scrollTop;
   }
 
   #place(room, whole) {
@@ -173,7 +182,7 @@ export class Transcript {
       changed = true;
     }
     if (!changed) return;
-    if (moved && !this.wanted) this.container.scrollTop = top + moved; // what is in sight stays where it is
+    if (moved && !this.wanted) this.#scrollTo(top + moved); // what is in sight stays where it is
     this.#draw();
   }
 }
