@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+AXE = Path(__file__).parents[2] / ".cache/axe/node_modules/axe-core/axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
@@ -73,3 +74,11 @@ def page(browser: Any) -> Iterator[Any]:
     yield opened
     context.close()
     assert not complaints, complaints
+
+
+def check_access(page: Any) -> None:
+    """Raise `AssertionError` for what axe-core finds serious in a page as it stands."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: Any = page.evaluate("async () => (await axe.run()).violations")
+    serious = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")]
+    assert not serious, serious

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Served, studio_at
+from .conftest import Served, check_access, studio_at
 
 REPOSITORY = Path(__file__).parents[2]
 SHOTS = REPOSITORY / "build/screenshots"
@@ -57,15 +57,6 @@ def look_at(page: Page, studio: Served, name: str) -> None:
     expect(page.locator(".picture svg")).to_be_visible()
 
 
-def sound(page: Page) -> None:
-    """axe-core finds nothing serious."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    serious = [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in ("serious", "critical")]
-    assert not serious, serious
-
-
 def test_graphs_are_shown_as_cards_and_found_as_one_types(page: Page, studio: Served) -> None:
     page.goto(studio.url)
     page.get_by_role("link", name="Graphs").click()
@@ -77,7 +68,7 @@ def test_graphs_are_shown_as_cards_and_found_as_one_types(page: Page, studio: Se
     expect(own.get_by_text("2 warnings").or_(own.get_by_text("3 warnings"))).to_be_visible()
     assert own.locator("img").first.evaluate("async (image) => (await image.decode(), image.naturalWidth)") > 10
     shot(page, "graphs")
-    sound(page)
+    check_access(page)
     page.get_by_label("Find a graph").fill("approves before anything")
     expect(gallery.get_by_role("listitem")).to_have_count(1)
     expect(own.get_by_text("None fits.")).to_be_visible()
@@ -108,7 +99,7 @@ def test_findings_are_listed_and_marked_where_they_apply(page: Page, studio: Ser
     finding.click()
     expect(page.get_by_role("tabpanel", name="Details").get_by_role("heading", name="lonely")).to_be_visible()
     expect(page.get_by_role("button", name="Run it")).to_have_count(0)
-    sound(page)
+    check_access(page)
 
 
 def test_a_sub_graph_closes_and_opens(page: Page, studio: Served) -> None:
@@ -177,7 +168,7 @@ def test_pages_of_graphs_fit_narrow_windows(page: Page, studio: Served, width: i
     look_at(page, studio, "parallel-critics")
     page.get_by_role("button", name="judge, agent").click()
     shot(page, f"look-{width}-dark")
-    sound(page)
+    check_access(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.goto(f"{studio.origin}/#/graphs")
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
