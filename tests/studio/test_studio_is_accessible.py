@@ -70,6 +70,7 @@ def serious(page: Page) -> list[str]:
 def test_nothing_serious_is_found(looked: Page, studio: Served, name: str) -> None:
     graphs = {known["name"]: known["id"] for known in studio.api.get("/api/graphs").json()}
     place, ready = PAGES[name]
+    looked.goto("about:blank")
     looked.goto(f"{studio.origin}/{place.format(**graphs)}" if "{" in place else f"{studio.origin}/{place}")
     looked.wait_for_selector(ready)
     assert serious(looked) == []
@@ -77,6 +78,7 @@ def test_nothing_serious_is_found(looked: Page, studio: Served, name: str) -> No
 
 @pytest.mark.parametrize("open_it", [lambda page: page.get_by_role("button", name="Begin a run").click()], ids=["begin a run"])
 def test_nothing_serious_is_found_in_dialogs(looked: Page, studio: Served, open_it: Callable[[Page], None]) -> None:
+    looked.goto("about:blank")
     looked.goto(f"{studio.origin}/#/runs")
     open_it(looked)
     looked.wait_for_selector("dialog[open]")
