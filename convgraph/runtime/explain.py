@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import START, Definition, Edge, On
-from convgraph.graph.machine import Evaluate, GuardValue, State, advance, guard_values, holds
+from convgraph.graph.machine import Evaluate, GuardValue, advance, guard_values, holds
+from convgraph.graph.state import State
 from convgraph.journal.events import EffectFinished, Event, Moved, Stepped
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import beginning_path, choice_path, is_inner, without_attempts
@@ -17,6 +18,9 @@ from convgraph.runtime.distributions import recorded_distribution, weighed
 from convgraph.runtime.fold import fold
 from convgraph.runtime.inputs import check_step
 from convgraph.runtime.program import Program
+
+NOT_ASKED = "not asked"
+"""In place of the value of a guard that is code and was not evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Explanation:
         """What became of a way out, in words."""
         if self.edge is not None and guard.edge.index == self.edge.index:
             return "taken"
+        if guard.value == NOT_ASKED:
+            return "an earlier one was taken"
         return "enabled, not chosen" if guard.value is True else "not enabled"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -110,7 +116,10 @@ def explained_choice(
     on: On | None = None,
 ) -> Explanation:
     """A choice explained from the state in which it was made; `chosen` holds what came of it, None where nothing did."""
-    guards = guard_values(definition, choosing, on, _as_recorded(chosen.guards if chosen else None))
+    recorded = (chosen.guards if chosen else None) or {}
+    guards = guard_values(definition, choosing, on, _as_recorded(recorded))
+    if chosen is not None and chosen.target is not None:
+        guards = tuple(_as_asked(guard, recorded) for guard in guards)
     asked = list(_asked(events, chosen.path if chosen else beginning_path(0, 0)))
     return Explanation(
         run_id,
@@ -149,12 +158,18 @@ def _edge(definition: Definition, index: int | None) -> Edge | None:
     return definition.edges[index] if index is not None and 0 <= index < len(definition.edges) else None
 
 
-def _as_recorded(opaque: Mapping[str, bool] | None) -> Evaluate:
+def _as_asked(guard: GuardValue, recorded: Mapping[str, bool]) -> GuardValue:
+    """A guard that is code and was not evaluated, because an earlier way out was taken, has no value."""
+    code = guard.edge.guard is not None and guard.edge.guard.opaque
+    return replace(guard, value=NOT_ASKED) if code and str(guard.edge.index) not in recorded else guard
+
+
+def _as_recorded(opaque: Mapping[str, bool]) -> Evaluate:
     """Guards as they were then: opaque ones by their recorded values."""
 
     def evaluate(edge: Edge, state: State) -> bool:
         if edge.guard is not None and edge.guard.opaque:
-            return (opaque or {}).get(str(edge.index), False)
+            return opaque.get(str(edge.index), False)
         return holds(edge, state)
 
     return evaluate

@@ -289,6 +289,22 @@ def test_a_run_whose_events_are_shared_cannot_be_deleted(store: Store) -> None:
     assert store.runs() == []
 
 
+def test_a_guard_that_was_not_asked_is_said_to_have_no_value(store: Store) -> None:
+    """It is code, and an earlier way out was taken: whether it would have held is not known, and is not made up."""
+    graph = ConversationGraph("g")
+    graph.add_node(lambda _: "a", name="a")
+    graph.set_start("a")
+    graph.add_edge("a", END, when=lambda view: view.last.text == "a", label="first")
+    graph.add_edge("a", "a", when=lambda view: True, label="second")
+    graph.run("x", store=store, run_id="r")
+
+    explained = graph.explain("r", store=store, step=1)
+    assert [(guard.value, explained.why(guard)) for guard in explained.guards] == [
+        (True, "taken"),
+        ("not asked", "an earlier one was taken"),
+    ]
+
+
 def test_explain_shows_every_guard_who_chose_and_why_the_others_lost(store: Store) -> None:
     graph = ConversationGraph("why")
     for name in "abc":

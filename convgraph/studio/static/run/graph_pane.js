@@ -77,7 +77,7 @@ export class GraphPane {
     for (const [node, times] of Object.entries(detail?.visits ?? {})) visits.set(node, times);
     const going = model.follow && model.run.status !== "finished" && model.run.current;
     const current = view.seenAs(going ? model.run.current : row ? row.node : "START");
-    const refused = (detail?.choice?.guards ?? []).filter((guard) => !guard.taken && guard.value !== "true").map((guard) => view.arrowOf(guard.edge));
+    const refused = (detail?.choice?.guards ?? []).filter((guard) => !guard.taken && guard.value !== "true" && guard.value !== "not asked").map((guard) => view.arrowOf(guard.edge));
     const just = row?.edge ? view.arrowOf(row.edge) : detail?.choice?.edge ? view.arrowOf(detail.choice.edge) : null;
     const seen = new Map();
     for (const [node, times] of visits) {

@@ -58,11 +58,11 @@ export class StepPane {
   }
 
   #guard(guard) {
-    const kind = guard.taken ? "taken" : guard.value === "true" ? "open" : guard.value === "false" ? "shut" : "broken";
+    const kind = guard.taken ? "taken" : guard.value === "true" ? "open" : guard.value === "false" || guard.value === "not asked" ? "shut" : "broken";
     return h("li", { class: kind },
       h("button", { class: "plain way", onclick: () => this.choose(guard.edge) }, h("span", { class: "sign", "aria-hidden": "true" }, { taken: "→", open: "○", shut: "×", broken: "!" }[kind]), " ", guard.target === "END" ? "the end" : guard.target, " ", guard.label ? h("span", { class: "via" }, guard.label) : null),
       h("span", { class: `badge ${kind === "taken" ? "finished" : kind === "broken" ? "error" : ""}` }, guard.why),
-      h("div", { class: "when" }, guard.on === "reply" ? null : h("span", { class: "tag" }, `on ${guard.on}`), guard.guard ? [h("code", {}, guard.guard), h("span", { class: `is ${guard.value}` }, `= ${guard.value}`)] : h("span", { class: "quiet" }, "no guard: always open"), guard.priority ? h("span", { class: "quiet" }, ` priority ${guard.priority}`) : null));
+      h("div", { class: "when" }, guard.on === "reply" ? null : h("span", { class: "tag" }, `on ${guard.on}`), guard.guard ? [h("code", {}, guard.guard), h("span", { class: `is ${guard.value === "not asked" ? "false" : guard.value}` }, `= ${guard.value}`)] : h("span", { class: "quiet" }, "no guard: always open"), guard.priority ? h("span", { class: "quiet" }, ` priority ${guard.priority}`) : null));
   }
 }
 
