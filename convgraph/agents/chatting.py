@@ -15,7 +15,7 @@ from convgraph.chat.state import ChatState
 from convgraph.chat.summary import Summary
 from convgraph.errors import InputError, NodeFailed, RunNotFound
 from convgraph.graph.definition import Limits
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.journal.events import Edited, EffectFinished, RunStarted
 from convgraph.journal.store import ENDED, Store
 from convgraph.journal.store_url import StoreLike, as_store

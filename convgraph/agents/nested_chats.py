@@ -13,7 +13,7 @@ from convgraph.agents.exchange import Exchange
 from convgraph.agents.message_mappings import to_mapping, to_mappings
 from convgraph.chat.sequence import ChatInSequence, sequence
 from convgraph.errors import NodeFailed
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.messages import Message
 from convgraph.runtime.context import Context
 from convgraph.runtime.threads import called

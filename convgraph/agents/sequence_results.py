@@ -11,7 +11,7 @@ from convgraph.chat.sequence import OPENING, ChatInSequence, opened_messages
 from convgraph.chat.state import ChatState
 from convgraph.errors import NodeFailed
 from convgraph.graph.guards import GuardView
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.journal.events import EffectFinished, Event, Stepped
 from convgraph.journal.turn_paths import around, last_part, without_attempts
 from convgraph.messages import NO_USAGE

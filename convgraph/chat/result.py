@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from convgraph.graph.machine import Status
+from convgraph.graph.state import Status
 from convgraph.journal.store import OpenQuestion
 from convgraph.messages import NO_USAGE, Message, Usage
 

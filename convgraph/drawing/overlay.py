@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from convgraph.drawing.picture import Overlay, edge_id, join_path
 from convgraph.errors import GuardError, InputError
 from convgraph.graph.definition import END, START, Definition, Edge, Node
-from convgraph.graph.machine import Edit, End, Move, State, advance, begin, outcome, resumed
+from convgraph.graph.machine import advance, begin, outcome, resumed
+from convgraph.graph.state import Edit, End, Move, State
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import around, conversation_name, is_choice, is_frame, is_numbered, last_part, turn_path, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage

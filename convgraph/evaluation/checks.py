@@ -16,7 +16,7 @@ from convgraph.evaluation.cases import Case
 from convgraph.evaluation.transitions import place_of_edge
 from convgraph.graph.definition import Definition
 from convgraph.graph.guards import CelGuard
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.json_schema import check_schema, faults
 from convgraph.runtime.result import RunResult
 

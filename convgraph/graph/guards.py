@@ -16,7 +16,7 @@ from convgraph.errors import GuardError
 from convgraph.graph.expressions import VARIABLES, compiled
 
 if TYPE_CHECKING:
-    from convgraph.graph.machine import State
+    from convgraph.graph.state import State
 
 _NO_ERROR: Mapping[str, str] = {"type": "", "message": "", "node": ""}
 

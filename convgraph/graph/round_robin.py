@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convgraph.graph.definition import END, Edge
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 
 
 def longest_waiting(state: State, edges: tuple[Edge, ...]) -> Edge:

@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeAlias
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import START, Definition, Edge, Limits
 from convgraph.graph.guards import Guard
-from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, enabled, holds, verdict
+from convgraph.graph.machine import advance, begin, enabled, holds, verdict
 from convgraph.graph.round_robin import longest_waiting
+from convgraph.graph.state import ErrorInfo, Move, State, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.wording import table
 

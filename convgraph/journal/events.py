@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from convgraph.graph.machine import ErrorInfo, Move, Status, Turn
+from convgraph.graph.state import ErrorInfo, Move, Status, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
 
 FORMAT = 1

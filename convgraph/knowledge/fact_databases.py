@@ -65,7 +65,7 @@ class SqliteDatabase:
             await self._commits.transaction(self._prepare, alone=True)
             self._made = True
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
+    def _prepare(self, db: sqlite3.Cursor) -> None:
         execute = self._executing(db)
         make_tables(execute, self.place, _SQLITE_TYPES)
         if self._unsealed:
@@ -74,7 +74,7 @@ class SqliteDatabase:
             _check_runs_beside(execute, self._keys, self.place)
         self._seal = facts_seal(execute, self._keys, self.place)
 
-    def _executing(self, db: sqlite3.Connection) -> Execute:
+    def _executing(self, db: sqlite3.Connection | sqlite3.Cursor) -> Execute:
         return _Executing(lambda statement, values: db.execute(statement, values).fetchall(), self._seal)
 
 

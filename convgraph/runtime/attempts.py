@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from convgraph.errors import AnswerError, InternalError, StoreError
 from convgraph.graph.definition import Node, Retry
-from convgraph.graph.machine import ErrorInfo, Turn
+from convgraph.graph.state import ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed
 from convgraph.journal.turn_paths import attempt_path
 from convgraph.runtime.context import Context

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from convgraph.errors import AnswerError, InternalError, NodeFailed, RunBusy, RunExists
 from convgraph.graph.definition import Node
-from convgraph.graph.machine import ErrorInfo
+from convgraph.graph.state import ErrorInfo
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, JsonObject, Question, RunStarted
 from convgraph.journal.store import NewRun, RunInfo, RunStatus, Store
 from convgraph.messages import Message

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from pydantic import TypeAdapter
 
 from convgraph.errors import InputError, NotEncodable
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.journal.answers import schema_of
 from convgraph.journal.events import Said
 from convgraph.journal.values import canonical

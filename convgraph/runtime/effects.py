@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable, StoreFormat
-from convgraph.graph.machine import ErrorInfo
+from convgraph.graph.state import ErrorInfo
 from convgraph.journal.answers import ABOUT, check_answer
 from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectStarted, JsonObject, Question
 from convgraph.journal.turn_paths import turn_path, without_attempts

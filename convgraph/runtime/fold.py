@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
 from convgraph.graph.definition import Definition, Limits
-from convgraph.graph.machine import Edit, End, State, advance, advance_step, begin, resumed
+from convgraph.graph.machine import advance, advance_step, begin, resumed
+from convgraph.graph.state import Edit, End, State
 from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.ledger import Ledger

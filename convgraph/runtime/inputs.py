@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from convgraph.errors import AnswerError, InputError
 from convgraph.graph.definition import UNLIMITED, Limits
-from convgraph.graph.machine import State, begin
+from convgraph.graph.machine import begin
+from convgraph.graph.state import State
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Question
 from convgraph.journal.labels import checked_labels

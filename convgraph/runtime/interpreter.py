@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, NamedTuple
 
 from convgraph.graph.definition import START, Definition, Node
-from convgraph.graph.machine import Edit, End, Move, State, Turn, Verdict, advance, verdict
+from convgraph.graph.machine import Verdict, advance, verdict
+from convgraph.graph.state import Edit, End, Move, State, Turn
 from convgraph.journal.events import Moved, Stepped
 from convgraph.journal.turn_paths import beginning_path, choice_path
 from convgraph.messages import NO_USAGE, Usage

@@ -11,7 +11,8 @@ from typing import Any
 
 from convgraph.errors import ConvgraphError, InputError, InternalError, RunBusy, StoreError
 from convgraph.graph.definition import START, Limits
-from convgraph.graph.machine import End, ErrorInfo, State, advance, resumed
+from convgraph.graph.machine import advance, resumed
+from convgraph.graph.state import End, ErrorInfo, State
 from convgraph.journal.events import Edited, Ended, Resumed, RunStarted, Stepped
 from convgraph.journal.naming import check_priority, check_queue, check_run_id
 from convgraph.journal.store import ENDED, Claim, NewRun, Store

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from convgraph.errors import NodeFailed
 from convgraph.graph.definition import Node
 from convgraph.graph.guards import GuardView
-from convgraph.graph.machine import State, advance, advance_step, begin
+from convgraph.graph.machine import advance, advance_step, begin
+from convgraph.graph.state import State
 from convgraph.journal.events import Stepped
 from convgraph.messages import Message, ReplyLike, as_message, as_messages
 from convgraph.runtime.context import Context

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from convgraph.errors import InputError
-from convgraph.graph.machine import End, State, advance, begin
+from convgraph.graph.machine import advance, begin
+from convgraph.graph.state import End, State
 from convgraph.journal.events import EffectFinished, EffectStarted
 from convgraph.journal.turn_paths import is_frame
 from convgraph.journal.values import canonical, digest_text

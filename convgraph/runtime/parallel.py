@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import Node
-from convgraph.graph.machine import Turn
+from convgraph.graph.state import Turn
 from convgraph.journal.events import BranchFinished, JsonObject
 from convgraph.journal.turn_paths import inner_path
 from convgraph.messages import Message

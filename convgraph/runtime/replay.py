@@ -11,7 +11,8 @@ from typing import Any
 
 from convgraph.errors import ReplayDivergence
 from convgraph.graph.definition import Limits
-from convgraph.graph.machine import Edit, State, Turn, resumed
+from convgraph.graph.machine import resumed
+from convgraph.graph.state import Edit, State, Turn
 from convgraph.journal.codec import encode_event
 from convgraph.journal.events import (
     AttemptFailed,

@@ -8,7 +8,8 @@ from typing import Any
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import Node
-from convgraph.graph.machine import Turn, advance, enabled
+from convgraph.graph.machine import advance, enabled
+from convgraph.graph.state import Turn
 from convgraph.journal.events import JsonObject
 from convgraph.messages import Message, Reply, as_messages
 from convgraph.runtime.scope import Scope, Turning

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convgraph.errors import ConvgraphError
-from convgraph.graph.machine import State, Status
+from convgraph.graph.state import State, Status
 from convgraph.journal.store import OpenQuestion, Store
 from convgraph.messages import Message, Usage
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from convgraph.graph.definition import Limits
-from convgraph.graph.machine import Edit, ErrorInfo, Turn
+from convgraph.graph.state import Edit, ErrorInfo, Turn
 from convgraph.journal.events import AttemptFailed, Delta, EffectFinished, EffectStarted, Event, Said
 from convgraph.journal.values import ValueCodec
 from convgraph.messages import Usage

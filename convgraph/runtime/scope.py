@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import UNLIMITED, Edge, Limits
-from convgraph.graph.machine import State, limit_reached
+from convgraph.graph.machine import limit_reached
+from convgraph.graph.state import State
 from convgraph.journal.turn_paths import opened_path
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.protocols import ModelRequest

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from convgraph.errors import EffectFailed, SelectionFailed
 from convgraph.graph.definition import END, METHODS, START, Edge
 from convgraph.graph.guards import GuardView
-from convgraph.graph.machine import State
 from convgraph.graph.round_robin import longest_waiting
+from convgraph.graph.state import State
 from convgraph.messages import NO_USAGE, Joined, Message, Usage, as_texts
 from convgraph.protocols import Choices, Model, ModelRequest
 from convgraph.runtime.context import Context, entered

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 from convgraph.drawing.picture import edge_id
 from convgraph.errors import ConvgraphError
 from convgraph.graph.definition import START, Limits
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.journal.events import AttemptFailed, Edited, EffectFinished, EffectStarted, Ended, Moved, Recorded, Stepped
 from convgraph.journal.turn_paths import is_inner, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage

@@ -15,7 +15,7 @@ from convgraph.drawing.overlay import Tracer
 from convgraph.drawing.picture import edge_id, join_path
 from convgraph.errors import ConvgraphError, InputError, InternalError
 from convgraph.graph.definition import Definition, Limits
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.journal.events import BranchFinished, Edited, EffectFinished, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import around, is_inner, outermost, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage

@@ -18,7 +18,7 @@ from opentelemetry import context as current
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from convgraph.graph.machine import ErrorInfo
+from convgraph.graph.state import ErrorInfo
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from convgraph.errors import InputError
 from convgraph.graph.definition import START, Definition, Edge, Limits, Node
 from convgraph.graph.guards import GuardView
-from convgraph.graph.machine import State
 from convgraph.graph.paths import ScriptedPath, ScriptedTurn
+from convgraph.graph.state import State
 from convgraph.journal.events import Moved, Recorded, Stepped
 from convgraph.journal.memory import MemoryStore
 from convgraph.journal.turn_paths import is_inner

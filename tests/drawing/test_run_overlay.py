@@ -14,7 +14,8 @@ from convgraph.drawing.overlay import overlay
 from convgraph.drawing.picture import Overlay, Picture, PictureEdge, picture_of
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, START, Definition, Node
-from convgraph.graph.machine import ErrorInfo, Move, State, Turn, advance, begin, verdict
+from convgraph.graph.machine import advance, begin, verdict
+from convgraph.graph.state import ErrorInfo, Move, State, Turn
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,

@@ -13,7 +13,7 @@ from convgraph.drawing.sequence import Arrow, Box, Item, Note, sequence_of
 from convgraph.drawing.sequence_mermaid import sequence_mermaid
 from convgraph.drawing.sequence_svg import sequence_svg
 from convgraph.graph.definition import END, START, Definition
-from convgraph.graph.machine import ErrorInfo
+from convgraph.graph.state import ErrorInfo
 from convgraph.journal.events import (
     AttemptFailed,
     BranchFinished,

@@ -11,7 +11,8 @@ import pytest
 from convgraph.graph.checks import check
 from convgraph.graph.definition import END, ON, START, Definition, Edge, Limits, Node, On, SelectMethod
 from convgraph.graph.guards import CelGuard, Guard
-from convgraph.graph.machine import ErrorInfo, Evaluate, Move, State, Turn, advance, begin, enabled, verdict
+from convgraph.graph.machine import Evaluate, advance, begin, enabled, verdict
+from convgraph.graph.state import ErrorInfo, Move, State, Turn
 from convgraph.messages import Message
 
 FREE = [CelGuard(f"last.content == 'say {number}'") for number in range(4)]

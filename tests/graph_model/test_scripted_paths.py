@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from convgraph import END, START, ConversationGraph, Limits, Parallel
 from convgraph.errors import DefinitionError, InputError
 from convgraph.graph.definition import Definition
-from convgraph.graph.machine import ErrorInfo, Move, Turn, advance, begin, verdict
+from convgraph.graph.machine import advance, begin, verdict
 from convgraph.graph.paths import Paths, ScriptedPath, ScriptedTurn, paths, write_pytest
+from convgraph.graph.state import ErrorInfo, Move, Turn
 from convgraph.messages import Message, Usage
 from convgraph.testing.paths import follow
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from convgraph import ConversationGraph, Message
-from convgraph.graph.machine import ErrorInfo, Move, State, advance
+from convgraph.graph.machine import advance
+from convgraph.graph.state import ErrorInfo, Move, State
 from convgraph.messages import History, Usage
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from convgraph import END, ConversationGraph, Message
 from convgraph.graph.definition import Definition
-from convgraph.graph.machine import ErrorInfo, Move, Turn, advance, advance_step, begin
+from convgraph.graph.machine import advance, advance_step, begin
+from convgraph.graph.state import ErrorInfo, Move, Turn
 from convgraph.messages import NO_USAGE, Usage
 
 

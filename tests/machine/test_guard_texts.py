@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from convgraph.errors import GuardError
 from convgraph.graph.expressions import FUNCTIONS, VARIABLES
 from convgraph.graph.guards import CelGuard
-from convgraph.graph.machine import State
 from convgraph.graph.schema import StateSchema
+from convgraph.graph.state import State
 from convgraph.messages import History, Message
 
 SCHEMA = StateSchema.of({"score": {"type": "number", "default": 8}, "tags": {"type": "array", "default": ["x"]}}, "test")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from convgraph.errors import GuardError
 from convgraph.graph.guards import CelExpression, CelGuard
-from convgraph.graph.machine import State
 from convgraph.graph.schema import StateSchema
+from convgraph.graph.state import State
 from convgraph.messages import History, Message
 
 SCHEMA = StateSchema.of({"tags": {"type": "array", "default": ["x", "y)", "z"]}, "names": {"type": "object", "default": {"a": 1}}}, "test")

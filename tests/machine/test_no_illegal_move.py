@@ -12,22 +12,9 @@ from hypothesis import strategies as st
 
 from convgraph.graph.definition import END, START, Definition, Edge, Limits, Node, On, SelectMethod
 from convgraph.graph.guards import CelGuard
-from convgraph.graph.machine import (
-    End,
-    ErrorInfo,
-    Event,
-    Move,
-    State,
-    Turn,
-    Verdict,
-    advance,
-    begin,
-    enabled,
-    guard_values,
-    limit_reached,
-    verdict,
-)
+from convgraph.graph.machine import Verdict, advance, begin, enabled, guard_values, limit_reached, verdict
 from convgraph.graph.schema import StateSchema
+from convgraph.graph.state import End, ErrorInfo, Event, Move, State, Turn
 from convgraph.messages import Message, Usage
 
 NAMES = ("n0", "n1", "n2", "n3", "n4")

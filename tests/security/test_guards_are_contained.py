@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from convgraph import END, ConversationGraph
 from convgraph.errors import GuardError
 from convgraph.graph.guards import CelGuard
-from convgraph.graph.machine import State
 from convgraph.graph.schema import StateSchema
+from convgraph.graph.state import State
 from convgraph.messages import History, Message
 
 PATIENCE = 2.0

@@ -9,7 +9,7 @@ import pytest
 
 from convgraph import Message
 from convgraph.errors import InputError
-from convgraph.graph.machine import ErrorInfo
+from convgraph.graph.state import ErrorInfo
 from convgraph.journal import searching
 from convgraph.journal.events import (
     AttemptFailed,

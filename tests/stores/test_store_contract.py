@@ -9,7 +9,7 @@ import pytest
 
 from convgraph import Message
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
-from convgraph.graph.machine import Status
+from convgraph.graph.state import Status
 from convgraph.journal.events import Edited, EffectFinished, EffectStarted, Ended, Event, Question, Recorded, RunStarted, Stepped
 from convgraph.journal.store import Claim, NewRun, Store
 

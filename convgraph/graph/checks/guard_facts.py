@@ -10,7 +10,7 @@ from typing import Any
 from convgraph.errors import GuardError
 from convgraph.graph.definition import START, Edge
 from convgraph.graph.guards import CelExpression, CelGuard, Guard
-from convgraph.graph.machine import State
+from convgraph.graph.state import State
 from convgraph.messages import History
 
 _NOWHERE = State(node="", history=History(()))

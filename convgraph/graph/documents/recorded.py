@@ -20,7 +20,7 @@ from convgraph.graph.guards import CelGuard, Guard
 from convgraph.graph.schema import StateSchema
 
 if TYPE_CHECKING:
-    from convgraph.graph.machine import State
+    from convgraph.graph.state import State
 
 
 def recorded_definition(document: Mapping[str, Any], where: str = "recorded graph") -> Definition:

@@ -17,9 +17,9 @@ from typing import Any
 
 from convgraph.graph.definition import On
 from convgraph.graph.guards import CallableGuard, Guard
-from convgraph.graph.machine import ErrorInfo, State
 from convgraph.graph.paths.regex_samples import sample
 from convgraph.graph.paths.scripts import ScriptedTurn
+from convgraph.graph.state import ErrorInfo, State
 from convgraph.messages import Usage
 
 MAX_LENGTH = 5_000

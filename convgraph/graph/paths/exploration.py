@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from convgraph.errors import GuardError, InputError
 from convgraph.graph.definition import END, START, Definition, Edge, Limits, On
 from convgraph.graph.guards import Guard
-from convgraph.graph.machine import Move, State, Verdict, advance, holds, limit_reached, verdict
+from convgraph.graph.machine import Verdict, advance, holds, limit_reached, verdict
 from convgraph.graph.paths.candidates import Literals, proposals
 from convgraph.graph.paths.scripts import ScriptedTurn
+from convgraph.graph.state import Move, State
 
 TRIES = 1_500
 """How many turns are tried at one place before its remaining transitions are given up there."""

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from convgraph.errors import InputError
 from convgraph.graph.definition import END, START, Edge, Limits
-from convgraph.graph.machine import ErrorInfo, Status, Turn
+from convgraph.graph.state import ErrorInfo, Status, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
 
 _TARGET = re.compile(r".+\.(?:yaml|yml|json)|(?:.+\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::[^\W\d][\w.]*)?", re.IGNORECASE)
