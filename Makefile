@@ -25,11 +25,13 @@ demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs
 
 test: setup-dev check ## set up, check, and run the tests
 	@scripts/with-node scripts/setup-model-servers
+	@scripts/with-node scripts/setup-axe
 	@scripts/with-node $(PYTEST) --ignore=tests/coding
 	@$(PYTEST_CODING)
 
 test-long: setup-dev ## the tests at their full counts (tens of minutes)
 	@scripts/with-node scripts/setup-model-servers
+	@scripts/with-node scripts/setup-axe
 	@scripts/with-node $(PYTEST) --ignore=tests/coding -m "long or not long"
 	@$(PYTEST_CODING)
 
