@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 
 from convgraph import open_store
 from convgraph.loading import load_target
@@ -67,9 +67,13 @@ class Watched:
     def __init__(self, page: Page, origin: str) -> None:
         self.page = page
         self.wrong: list[str] = []
-        page.on("dialog", lambda dialog: (self.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         page.on("request", lambda request: self.wrong.append(request.url) if self._is_elsewhere(request.url, origin) else None)
         page.on("popup", lambda _: self.wrong.append("popup"))
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.wrong.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     @staticmethod
     def _is_elsewhere(url: str, origin: str) -> bool:
