@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from convgraph.studio.said import shortened
-from convgraph.studio.schemas import ChangeOut
+from convgraph.studio.schemas.base import ChangeOut
 
 MOST = 500
 """Places that are told; a page cannot show more in any useful way."""

@@ -20,7 +20,7 @@ from convgraph.graph.documents.yaml_edits import place_of, rewritten
 from convgraph.loading import from_yaml
 from convgraph.studio.catalog import Known
 from convgraph.studio.pictures import closable, findings_out, picture_out
-from convgraph.studio.schemas import DraftOut, ProblemAt, SourceOut
+from convgraph.studio.schemas.drafts import DraftOut, ProblemAt, SourceOut
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _WHERE = "graph document"

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from convgraph.journal.events import Delta
 from convgraph.studio.live import Ear
 from convgraph.studio.looking import run_out
-from convgraph.studio.schemas import EffectOut, RunOut, StepRow
+from convgraph.studio.schemas.runs import RunOut
+from convgraph.studio.schemas.steps import EffectOut, StepRow
 from convgraph.studio.steps import under_way
 from convgraph.studio.studio import Studio
 from convgraph.studio.timeline import Timeline

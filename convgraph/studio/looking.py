@@ -6,7 +6,9 @@ from convgraph.errors import InputError
 from convgraph.studio.differences import changes
 from convgraph.studio.rows import run_rows
 from convgraph.studio.said import message_out, usage_out
-from convgraph.studio.schemas import ComparedStep, ComparisonOut, LimitOut, RunOut, StepRow
+from convgraph.studio.schemas.base import LimitOut
+from convgraph.studio.schemas.runs import ComparedStep, ComparisonOut, RunOut
+from convgraph.studio.schemas.steps import StepRow
 from convgraph.studio.steps import limits_out, opening_of
 from convgraph.studio.studio import Studio
 from convgraph.studio.timelines import Looked

@@ -12,7 +12,7 @@ from convgraph.graph.documents.secrets import secrets_in
 from convgraph.loading.models import SETTINGS, model_of
 from convgraph.messages import Message
 from convgraph.protocols import ModelRequest
-from convgraph.studio.schemas import TriedOut
+from convgraph.studio.schemas.drafts import TriedOut
 
 PATIENCE: Final = 30.0
 """Seconds after which whoever waits in front of a page has waited enough."""

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from convgraph.messages import Usage
 from convgraph.studio.exchange import Outcome
-from convgraph.studio.schemas import In, Json, LimitsIn, Out
+from convgraph.studio.schemas.asked import LimitsIn
+from convgraph.studio.schemas.base import In, Json, Out
 
 Finish: TypeAlias = Literal["stop", "length"]
 

@@ -16,7 +16,7 @@ from convgraph.loading.agents import PARTS
 from convgraph.loading.importing import module_named
 from convgraph.loading.models import SETTINGS
 from convgraph.loading.speakers import AGENTS
-from convgraph.studio.schemas import CallableOut, KindOut, PaletteOut, WordOut
+from convgraph.studio.schemas.drafts import CallableOut, KindOut, PaletteOut, WordOut
 from convgraph.tools import Tool
 
 _TEXT: Final = {"type": "string"}

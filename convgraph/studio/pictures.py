@@ -12,7 +12,7 @@ from convgraph.drawing.picture import Cluster, Picture, PictureEdge, PictureNode
 from convgraph.errors import DrawingError
 from convgraph.graph.checks import Finding
 from convgraph.graph.definition import Definition
-from convgraph.studio.schemas import ClusterOut, FindingOut, PictureEdgeOut, PictureNodeOut, PictureOut
+from convgraph.studio.schemas.graphs import ClusterOut, FindingOut, PictureEdgeOut, PictureNodeOut, PictureOut
 
 
 def picture_out(definition: Definition, *, depth: int | None = None, collapse: Collection[str] = ()) -> PictureOut:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convgraph.studio.schemas import Problem
+from convgraph.studio.schemas.base import Problem
 
 
 def problem(path: str, code: int, error: str, message: str, details: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from convgraph.journal.store import RunInfo
-from convgraph.studio.schemas import RunRow
+from convgraph.studio.schemas.runs import RunRow
 from convgraph.studio.studio import Studio
 
 _MAY_ASK = frozenset({"waiting", "running", "interrupted"})

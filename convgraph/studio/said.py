@@ -9,7 +9,8 @@ from typing import Any, cast
 from convgraph.content_parts import image_address, part_text
 from convgraph.journal.events import EffectFinished, EffectStarted
 from convgraph.messages import Message, Usage
-from convgraph.studio.schemas import EffectOut, MessageOut, PartOut, ToolCallOut, UsageOut
+from convgraph.studio.schemas.base import UsageOut
+from convgraph.studio.schemas.steps import EffectOut, MessageOut, PartOut, ToolCallOut
 
 LONGEST = 100_000
 """Characters of a text that a page is sent whole."""

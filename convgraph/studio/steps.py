@@ -15,7 +15,8 @@ from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.explain import Explanation, explained_choice, explained_step
 from convgraph.studio.differences import changes
 from convgraph.studio.said import LONGEST, beginning, effect_out, message_out, shortened, usage_out
-from convgraph.studio.schemas import ChoiceOut, EffectOut, GuardOut, LimitOut, StepOut, StepRow
+from convgraph.studio.schemas.base import LimitOut
+from convgraph.studio.schemas.steps import ChoiceOut, EffectOut, GuardOut, StepOut, StepRow
 from convgraph.studio.timeline import Timeline
 
 _Place: TypeAlias = tuple[str, str, str, int]

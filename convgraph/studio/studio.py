@@ -35,7 +35,7 @@ from convgraph.studio.catalog import Catalog
 from convgraph.studio.changes import Changes
 from convgraph.studio.live import Live
 from convgraph.studio.problems import problem
-from convgraph.studio.schemas import Problem
+from convgraph.studio.schemas.base import Problem
 from convgraph.studio.slashes import Slashes, with_slashes
 from convgraph.studio.timelines import Timelines
 

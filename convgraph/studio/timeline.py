@@ -22,7 +22,7 @@ from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.fold import Standing, begun, go_on, last_migration
 from convgraph.runtime.ledger import Ledger
 from convgraph.studio.said import beginning, is_plain
-from convgraph.studio.schemas import StepRow
+from convgraph.studio.schemas.steps import StepRow
 
 EVERY = 32
 """Steps between two states that are kept."""

@@ -12,7 +12,8 @@ from convgraph.studio import drafts
 from convgraph.studio.api.graphs import row_of
 from convgraph.studio.model_trial import try_model
 from convgraph.studio.palette import palette
-from convgraph.studio.schemas import Draft, DraftOut, PaletteOut, Problem, Save, SavedOut, TriedOut, TryModel
+from convgraph.studio.schemas.base import Problem
+from convgraph.studio.schemas.drafts import Draft, DraftOut, PaletteOut, Save, SavedOut, TriedOut, TryModel
 from convgraph.studio.studio import InStudio
 
 router = APIRouter(prefix="/api", tags=["drafts"])

@@ -12,7 +12,8 @@ from convgraph.errors import InputError
 from convgraph.studio.catalog import Known
 from convgraph.studio.drafts import source_of
 from convgraph.studio.pictures import findings_out, picture_out
-from convgraph.studio.schemas import GraphOut, GraphRow, PictureOut, SourceOut
+from convgraph.studio.schemas.drafts import SourceOut
+from convgraph.studio.schemas.graphs import GraphOut, GraphRow, PictureOut
 from convgraph.studio.studio import InStudio
 
 router = APIRouter(prefix="/api/graphs", tags=["graphs"])

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 
 from convgraph.journal.store import RunStatus
 from convgraph.studio.rows import run_row, run_rows
-from convgraph.studio.schemas import Labels, RunPage, RunRow
+from convgraph.studio.schemas.asked import Labels
+from convgraph.studio.schemas.runs import RunPage, RunRow
 from convgraph.studio.studio import InStudio
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])

@@ -15,7 +15,8 @@ from convgraph.runtime.approval import about
 from convgraph.runtime.effects import DOUBT_SCHEMA
 from convgraph.runtime.program import Program
 from convgraph.studio.catalog import Known
-from convgraph.studio.schemas import Answer, AnsweredOut, Problem, QuestionOut
+from convgraph.studio.schemas.base import Problem
+from convgraph.studio.schemas.questions import Answer, AnsweredOut, QuestionOut
 from convgraph.studio.studio import InStudio, Studio
 
 router = APIRouter(prefix="/api", tags=["questions"])

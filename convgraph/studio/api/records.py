@@ -11,7 +11,7 @@ from convgraph.errors import InputError
 from convgraph.journal.records import aexport_run, aimport_run
 from convgraph.studio.player_page import player_page
 from convgraph.studio.rows import run_row
-from convgraph.studio.schemas import RunRow
+from convgraph.studio.schemas.runs import RunRow
 from convgraph.studio.studio import InStudio
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])

@@ -16,7 +16,8 @@ from convgraph.protocols import Model
 from convgraph.studio.live import Through
 from convgraph.studio.looking import UNKNOWN
 from convgraph.studio.rows import run_row
-from convgraph.studio.schemas import BeginRun, DivergenceOut, Fork, GoOn, LimitsIn, ReplayOut, RunRow, SayNext, StandIn
+from convgraph.studio.schemas.asked import BeginRun, Fork, GoOn, LimitsIn, SayNext, StandIn
+from convgraph.studio.schemas.runs import DivergenceOut, ReplayOut, RunRow
 from convgraph.studio.studio import InStudio, Studio
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])

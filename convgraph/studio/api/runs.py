@@ -13,7 +13,9 @@ from convgraph.errors import InputError
 from convgraph.studio.following import follow
 from convgraph.studio.looking import comparison, run_out
 from convgraph.studio.pictures import picture_out
-from convgraph.studio.schemas import ComparisonOut, PictureOut, RunOut, StepOut, StepPage
+from convgraph.studio.schemas.graphs import PictureOut
+from convgraph.studio.schemas.runs import ComparisonOut, RunOut
+from convgraph.studio.schemas.steps import StepOut, StepPage
 from convgraph.studio.steps import step_out
 from convgraph.studio.studio import InStudio
 from convgraph.studio.timelines import Looked

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter
 
 from convgraph.models.openai_model import default_model_name
-from convgraph.studio.schemas import Session
+from convgraph.studio.schemas.base import Session
 from convgraph.studio.studio import InStudio
 
 router = APIRouter(prefix="/api", tags=["studio"])
