@@ -48,7 +48,10 @@ class Known:
 
 
 class Catalog:
-    """Finds graphs by id, and the graph of a run. `allow` are the modules from which documents may import."""
+    """Finds graphs by id, and the graph of a run. `allow` are the modules from which documents may import.
+
+    Raises `InputError` for a target that names no graph. A document with errors in it is one that can be mended, and is listed with them.
+    """
 
     def __init__(
         self, targets: Sequence[str] = (), *, folder: Path | None = None, gallery: Path | None = None, allow: Collection[str] = ()
@@ -56,7 +59,7 @@ class Catalog:
         self.folder = folder
         self.allow = tuple(allow)
         self._gallery = gallery
-        self._given = {known.id: known for known in (self._loaded(absolute(target), _kind(target)) for target in targets)}
+        self._given = {known.id: known for known in map(self._named, targets)}
         self._documents: dict[Path, tuple[int, Known]] = {}
         self._drafts: dict[str, Known] = {}
 
@@ -130,6 +133,13 @@ class Catalog:
         if path not in self._documents or self._documents[path][0] != changed:
             self._documents[path] = changed, self._loaded(str(path), known.kind if known is not None else kind)
         return self._documents[path][1]
+
+    def _named(self, target: str) -> Known:
+        """A graph that was named when the studio was started. Raises `InputError`, unless it is a document: that can be mended here."""
+        known = self._loaded(absolute(target), _kind(target))
+        if known.graph is None and (known.kind != "document" or not Path(known.target).is_file()):
+            raise InputError(known.problem)
+        return known
 
     def _loaded(self, target: str, kind: Kind) -> Known:
         editable = (

@@ -45,16 +45,16 @@ async def served(store: StoreLike, settings: Settings) -> AsyncGenerator[Studio]
     """Serve a studio as long as the block goes on; its `access.url` is where.
 
     At the end, runs that go on in it are left where they stand: they are resumed by whoever goes on with them. Raises `InputError` where
-    the address cannot be had or the folder is none, and what opening the store raises.
+    the address cannot be had, the folder is none or a target names no graph, and what opening the store raises.
     """
     if settings.folder is not None and not settings.folder.is_dir():
         raise InputError(f"the studio's folder {str(settings.folder)!r} is no folder")
     folder = settings.folder.resolve() if settings.folder is not None else None
+    catalog = Catalog(settings.targets, folder=folder, gallery=GALLERY if settings.gallery else None, allow=settings.allow)
     listening = _listening(settings.host, settings.port)
     with listening:
         access = Access(settings.host, listening.getsockname()[1], **({} if settings.token is None else {"token": settings.token}))
         async with as_store(store) as opened:
-            catalog = Catalog(settings.targets, folder=folder, gallery=GALLERY if settings.gallery else None, allow=settings.allow)
             live = Live(opened, deps=settings.deps)
             studio = Studio(opened, catalog, live, access, Timelines(opened, catalog, live), Changes(opened))
             server = _Server(uvicorn.Config(application(studio), log_config=None, access_log=False, timeout_graceful_shutdown=1))
