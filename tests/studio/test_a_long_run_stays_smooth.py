@@ -4,43 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.studio import GRAPH, KEYS, PROMISED, SCRUB
 from convgraph import Limits
 from convgraph.loading import load_target
+from tests.studio.conftest import Served, studio_at
 
-from .conftest import Served, studio_at
-
-GRAPH = f"{Path(__file__).parent / 'graphs' / 'newsroom.py'}:count"
 STEPS = 10_000
-KEYS = ["Home", "PageDown", "PageDown", "ArrowRight", "PageDown", "End", "PageUp", "ArrowLeft", "PageUp", "PageUp"]
-ENOUGH = 400
-"""Milliseconds: four times what is promised, for a machine that is shared."""
-
-SCRUB = """async (keys) => {
-  const track = document.querySelector("[role=slider]");
-  const pane = document.querySelector(".step-pane");
-  const frame = () => new Promise(requestAnimationFrame);
-  const times = [];
-  for (const key of keys) {
-    const begin = performance.now();
-    track.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    for (;;) {
-      await frame();
-      const step = track.getAttribute("aria-valuenow");
-      const title = pane.querySelector("h2")?.textContent.replaceAll(",", "");
-      const there = step === "0" ? title === "The beginning" : title?.startsWith(`Step ${step} `);
-      if (there && !pane.hasAttribute("aria-busy") && document.querySelector(".speech.selected")?.dataset.step === step) break;
-      if (performance.now() - begin > 10000) throw new Error(`step ${step} does not come; ${title} is shown`);
-    }
-    times.push(performance.now() - begin);
-  }
-  return times;
-}"""
+ENOUGH = 4 * PROMISED
+"""Milliseconds, for a machine that is shared."""
 
 
 @pytest.fixture(scope="module")

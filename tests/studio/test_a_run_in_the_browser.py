@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Served, check_access, studio_at
+from tests.studio.conftest import Served, check_access, studio_at
+
 from .test_studio_follows_runs import begun, ended
 
 FOLDER = Path(__file__).parent / "graphs"

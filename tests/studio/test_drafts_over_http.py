@@ -13,8 +13,7 @@ import yaml
 
 from convgraph.loading import from_yaml
 from convgraph.testing import ScriptedServer
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 GALLERY = Path(__file__).parents[2] / "convgraph/studio/gallery"
 SOUND = """\

@@ -12,8 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from convgraph.loading import from_yaml
 from convgraph.testing import ScriptedServer
-
-from .conftest import Served, check_access, studio_at
+from tests.studio.conftest import Served, check_access, studio_at
 
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 WRITTEN = """\

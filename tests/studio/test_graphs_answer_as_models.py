@@ -12,8 +12,7 @@ import pytest
 
 from convgraph import Message, OpenAIChatModel
 from convgraph.protocols import ModelRequest
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 GRAPHS = Path(__file__).parent / "graphs/speaking.py"
 HELLO: Any = [{"role": "user", "content": "Hello"}]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Served, check_access, studio_at
+from tests.studio.conftest import Served, check_access, studio_at
 
 REPOSITORY = Path(__file__).parents[2]
 SHOTS = REPOSITORY / "build/screenshots"

@@ -16,8 +16,7 @@ from playwright.sync_api import Page, expect
 from convgraph import open_store
 from convgraph.journal.events import Stepped
 from convgraph.loading import load_target
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 DESK = Path(__file__).parent / "graphs/desk.py"
 NAMES = ("form", "named", "till", "parrot", "code", "mail")

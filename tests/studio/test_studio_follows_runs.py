@@ -21,8 +21,7 @@ from convgraph.studio.live import Live
 from convgraph.studio.steps import step_out
 from convgraph.studio.timeline import Timeline
 from convgraph.studio.timelines import Timelines
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 GRAPHS = Path(__file__).parent / "graphs" / "newsroom.py"
 

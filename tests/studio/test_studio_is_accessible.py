@@ -11,8 +11,7 @@ from playwright.sync_api import Page
 
 from convgraph import open_store
 from convgraph.loading import load_target
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 HERE = Path(__file__).parent
 AXE = HERE.parents[1] / ".cache/axe/node_modules/axe-core/axe.min.js"

@@ -13,8 +13,7 @@ import pytest
 
 from convgraph import ConversationGraph, open_store
 from convgraph.loading import load_target
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 DESK = Path(__file__).parent / "graphs/desk.py"
 TARGETS = tuple(f"{DESK}:{name}" for name in ("form", "named", "till", "parrot", "code"))

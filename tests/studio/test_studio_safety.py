@@ -20,8 +20,7 @@ from playwright.sync_api import Page
 
 from convgraph import open_store
 from convgraph.loading import load_target
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 DESK = Path(__file__).parent / "graphs/desk.py"
 

@@ -13,8 +13,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from convgraph import open_store
 from convgraph.loading import load_target
-
-from .conftest import Served, studio_at
+from tests.studio.conftest import Served, studio_at
 
 GRAPHS = Path(__file__).parent / "graphs/speaking.py"
 ENDLESS = {"/api/changes", "/api/runs/{run_id}/events"}

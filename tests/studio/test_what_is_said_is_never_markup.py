@@ -13,9 +13,8 @@ from playwright.sync_api import Dialog, Page
 
 from convgraph import open_store
 from convgraph.loading import load_target
-
-from .conftest import Served, studio_at
-from .hostile import PAYLOADS, TAGS
+from tests.studio.conftest import Served, studio_at
+from tests.studio.hostile import PAYLOADS, TAGS
 
 HOSTILE = Path(__file__).parent / "graphs/hostile.py"
 IDS = [text for text in PAYLOADS if text.isprintable()]
