@@ -1,14 +1,13 @@
 // Two runs beside each other: what they share, where they first differ, and what differs at the end.
 
 import { get, path } from "../api.js";
-import { fill, h, perFrame } from "../dom.js";
+import { fill, h } from "../dom.js";
+import { LongList } from "../long_list.js";
 import { prose } from "../run/prose.js";
 import { hue } from "../run/colours.js";
 import { inShort } from "../run/tree.js";
 import { number, plural, seconds, short, usd } from "../words.js";
 
-const GUESS = 84;
-const AROUND = 500;
 
 export async function show(main, [left, right]) {
   const found = await get(path("api", "compare", { left, right }));
@@ -37,74 +36,26 @@ function side(run) {
     h("p", { class: "quiet num" }, `${plural(run.steps, "step")} · ${plural(run.usage.calls, "model call")} · ${plural(tokens, "token")} · ${usd(run.usage.usd)}`), run.parent ? h("p", { class: "quiet" }, `forked from ${short(run.parent)} at step ${run.parent_step}`) : null);
 }
 
-/** The pairs of steps, of which only those in sight are elements. */
+/** The pairs of steps. */
 class Pairs {
   constructor(container, steps, common, left, right) {
-    Object.assign(this, { container, steps, common, ids: [left, right], heights: [], tops: [], shown: new Map(), wanted: null });
-    this.window = h("div", { class: "window" });
-    this.space = h("div", { class: "space" }, this.window);
-    container.replaceChildren(this.space);
-    this.draw = perFrame(() => this.#draw());
-    this.seen = new ResizeObserver((entries) => this.#measured(entries));
-    this.room = new ResizeObserver(() => this.draw());
-    this.room.observe(container);
-    container.addEventListener("scroll", this.draw, { passive: true });
-    for (const name of ["wheel", "pointerdown", "keydown"]) container.addEventListener(name, () => (this.wanted = null), { passive: true });
+    Object.assign(this, { steps, common, ids: [left, right] });
+    this.list = new LongList(container, { size: () => steps.length, make: (index) => this.#pair(index) });
+    this.list.draw();
   }
 
   close() {
-    this.seen.disconnect();
-    this.room.disconnect();
+    this.list.close();
   }
 
   reveal(index) {
-    this.wanted = index;
-    this.draw();
-  }
-
-  #draw() {
-    let top = 0;
-    for (let index = 0; index < this.steps.length; index++) {
-      this.tops[index] = top;
-      top += this.heights[index] ?? GUESS;
-    }
-    this.space.style.height = `${top}px`;
-    const room = this.container.clientHeight;
-    if (this.wanted !== null) this.container.scrollTop = Math.max(0, (this.tops[this.wanted] ?? 0) - room / 4);
-    const from = this.container.scrollTop - AROUND;
-    const to = this.container.scrollTop + room + AROUND;
-    let first = this.tops.findIndex((one, index) => one + (this.heights[index] ?? GUESS) >= from);
-    if (first < 0) first = 0;
-    let last = first;
-    while (last < this.steps.length - 1 && this.tops[last] < to) last++;
-    for (const [index, element] of this.shown) if (index < first || index > last) {
-      this.seen.unobserve(element);
-      element.remove();
-      this.shown.delete(index);
-    }
-    let before = null;
-    for (let index = last; index >= first && this.steps.length; index--) {
-      let element = this.shown.get(index);
-      if (!element) {
-        element = this.#pair(index);
-        this.shown.set(index, element);
-        this.window.insertBefore(element, before);
-        this.seen.observe(element);
-      }
-      before = element;
-    }
-    this.window.style.transform = `translateY(${this.tops[first] ?? 0}px)`;
-  }
-
-  #measured(entries) {
-    for (const entry of entries) this.heights[Number(entry.target.dataset.index)] = entry.borderBoxSize[0].blockSize;
-    this.draw();
+    this.list.reveal(index);
   }
 
   #pair(index) {
     const pair = this.steps[index];
     const first = index === this.common;
-    return h("article", { class: `compared ${pair.same ? "same" : "differs"}${first ? " first" : ""}`, "data-index": index, "aria-label": `Step ${pair.step}, ${pair.same ? "alike" : "different"}` },
+    return h("article", { class: `compared ${pair.same ? "same" : "differs"}${first ? " first" : ""}`, "aria-label": `Step ${pair.step}, ${pair.same ? "alike" : "different"}` },
       first ? h("p", { class: "mark" }, "The first difference") : null,
       h("div", { class: "sides" }, [pair.left, pair.right].map((row, which) => (row ? this.#row(row, which, which ? pair.left : pair.right) : h("div", { class: "speech none quiet" }, "no such step")))));
   }
