@@ -9,14 +9,20 @@ const { run, steps } = data;
 const last = steps.length - 1;
 const PACES = [1000, 400, 100];
 
-const graph = new GraphView(h("section", { id: "graph", class: "picture", tabindex: 0, "aria-label": "Graph" }), { select: (id) => visit(id) });
+const graph = new GraphView(h("section", { id: "graph", class: "picture", tabindex: 0, "aria-label": "Graph" }), {
+  select: (id) => visit(id),
+});
 const rows = steps.map((step) => transcriptRow(step));
 const transcript = h("ol", { id: "transcript", "aria-label": "What was said" }, rows);
 const detail = h("section", { id: "detail", class: "card", tabindex: 0, "aria-label": "The step" });
 const scrub = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Step", oninput: () => show(Number(scrub.value)) });
 const where = h("output", { class: "num" });
 const play = h("button", { "aria-label": "Play", onclick: () => toggle() }, "▶");
-const pace = h("select", { "aria-label": "Pace" }, ["slow", "normal", "fast"].map((name, index) => h("option", { value: index, selected: index === 1 }, name)));
+const pace = h(
+  "select",
+  { "aria-label": "Pace" },
+  ["slow", "normal", "fast"].map((name, index) => h("option", { value: index, selected: index === 1 }, name)),
+);
 let now = -1;
 let playing = 0;
 
@@ -25,7 +31,13 @@ function transcriptRow(step) {
   return h(
     "li",
     { class: "later" },
-    h("button", { onclick: () => show(step.step) }, h("span", { class: "quiet" }, title), h("span", { class: "text" }, step.text ?? ""), step.error ? h("span", { class: "error" }, step.error) : null),
+    h(
+      "button",
+      { onclick: () => show(step.step) },
+      h("span", { class: "quiet" }, title),
+      h("span", { class: "text" }, step.text ?? ""),
+      step.error ? h("span", { class: "error" }, step.error) : null,
+    ),
   );
 }
 
@@ -60,7 +72,10 @@ function mark(to) {
   const step = steps[to];
   const current = graph.seenAs(step.node);
   const arrow = step.edge ? graph.arrowOf(step.edge) : null;
-  const refused = (step.choice?.guards ?? []).filter((guard) => guard.value === "false").map((guard) => graph.arrowOf(guard.edge)).filter(Boolean);
+  const refused = (step.choice?.guards ?? [])
+    .filter((guard) => guard.value === "false")
+    .map((guard) => graph.arrowOf(guard.edge))
+    .filter(Boolean);
   visited.delete(current);
   graph.mark({ visited: [...visited], taken: [...taken], current: current ? [current] : [], "just-taken": arrow ? [arrow] : [], refused });
 }
@@ -74,20 +89,53 @@ function visit(id) {
 
 function described(step, place) {
   return [
-    h("div", {}, h("h2", {}, step.step === 0 ? "The beginning" : `Step ${step.step}: ${step.node}`), h("p", { class: "quiet num" }, facts(step))),
+    h(
+      "div",
+      {},
+      h("h2", {}, step.step === 0 ? "The beginning" : `Step ${step.step}: ${step.node}`),
+      h("p", { class: "quiet num" }, facts(step)),
+    ),
     step.error ? h("p", { class: "problem" }, step.error) : null,
     (step.messages ?? []).map(message),
-    (step.nested ?? []).length ? section("Inside this step", step.nested.map((inner) => h("div", { class: "message" }, h("span", { class: "quiet" }, `${inner.path} · ${inner.sender}`), h("p", {}, inner.text)))) : null,
+    (step.nested ?? []).length
+      ? section(
+          "Inside this step",
+          step.nested.map((inner) =>
+            h("div", { class: "message" }, h("span", { class: "quiet" }, `${inner.path} · ${inner.sender}`), h("p", {}, inner.text)),
+          ),
+        )
+      : null,
     step.choice ? section("Who came next, and why", choice(step.choice)) : null,
-    (step.done ?? []).length ? section("What was done", h("table", {}, head("what", "asked", "came back"), h("tbody", {}, step.done.map(effect)))) : null,
-    (step.changes ?? []).length ? section("What changed in the state", h("table", {}, head("place", "before", "after"), h("tbody", {}, step.changes.map((change) => h("tr", {}, cell(change.place), cell(json(change.before)), cell(json(change.after))))))) : null,
+    (step.done ?? []).length
+      ? section("What was done", h("table", {}, head("what", "asked", "came back"), h("tbody", {}, step.done.map(effect))))
+      : null,
+    (step.changes ?? []).length
+      ? section(
+          "What changed in the state",
+          h(
+            "table",
+            {},
+            head("place", "before", "after"),
+            h(
+              "tbody",
+              {},
+              step.changes.map((change) => h("tr", {}, cell(change.place), cell(json(change.before)), cell(json(change.after)))),
+            ),
+          ),
+        )
+      : null,
     section("The state", h("pre", { class: "mono" }, JSON.stringify(stateAt(place), null, 2))),
     step.problem ? h("p", { class: "problem" }, step.problem) : null,
   ];
 }
 
 function facts(step) {
-  const told = [step.at ? at(step.at) : "", step.seconds ? seconds(step.seconds) : "", step.tokens ? `${number(step.tokens)} tokens` : "", step.usd ? usd(step.usd) : ""];
+  const told = [
+    step.at ? at(step.at) : "",
+    step.seconds ? seconds(step.seconds) : "",
+    step.tokens ? `${number(step.tokens)} tokens` : "",
+    step.usd ? usd(step.usd) : "",
+  ];
   return told.filter(Boolean).join(" · ");
 }
 
@@ -96,15 +144,24 @@ function stateAt(place) {
   const state = {};
   for (let step = 0; step <= place; step++) {
     for (const name of steps[step].gone ?? []) delete state[name];
-    for (const [name, value] of Object.entries(steps[step].set ?? {})) Object.defineProperty(state, name, { value, enumerable: true, configurable: true, writable: true });
+    for (const [name, value] of Object.entries(steps[step].set ?? {}))
+      Object.defineProperty(state, name, { value, enumerable: true, configurable: true, writable: true });
   }
   return state;
 }
 
 function message(one) {
   const calls = (one.tool_calls ?? []).map((call) => h("pre", {}, `${call.name}(${call.arguments})`));
-  const parts = one.parts.map((part) => (part.kind === "image" ? h("img", { src: part.image, alt: part.text || "A picture" }) : h("p", {}, part.text)));
-  return h("div", { class: "message" }, h("span", { class: "quiet" }, one.role === "tool" ? `result for ${one.sender}` : one.sender), parts, calls);
+  const parts = one.parts.map((part) =>
+    part.kind === "image" ? h("img", { src: part.image, alt: part.text || "A picture" }) : h("p", {}, part.text),
+  );
+  return h(
+    "div",
+    { class: "message" },
+    h("span", { class: "quiet" }, one.role === "tool" ? `result for ${one.sender}` : one.sender),
+    parts,
+    calls,
+  );
 }
 
 function choice(chosen) {
@@ -112,18 +169,54 @@ function choice(chosen) {
   return [
     h("p", {}, chosen.target ? `${chosen.target} came next. ${chose}` : (chosen.reason ?? "Nobody came next.")),
     (chosen.answers ?? []).map((answer) => h("pre", {}, answer)),
-    h("table", {}, head("to", "guard", "value", "why"), h("tbody", {}, (chosen.guards ?? []).map((guard) => h("tr", { class: guard.taken ? "taken" : null }, cell([guard.target, guard.label ? ` (${guard.label})` : ""].join("")), cell(guard.guard), cell(guard.value), cell(guard.why))))),
+    h(
+      "table",
+      {},
+      head("to", "guard", "value", "why"),
+      h(
+        "tbody",
+        {},
+        (chosen.guards ?? []).map((guard) =>
+          h(
+            "tr",
+            { class: guard.taken ? "taken" : null },
+            cell([guard.target, guard.label ? ` (${guard.label})` : ""].join("")),
+            cell(guard.guard),
+            cell(guard.value),
+            cell(guard.why),
+          ),
+        ),
+      ),
+    ),
   ];
 }
 
 function effect(done) {
-  const asked = done.kind === "human" || done.kind === "doubt" ? `${done.request?.to ?? done.name} was asked: ${done.request?.prompt ?? ""}` : json(done.request);
-  return h("tr", {}, cell(`${done.kind} ${done.name}`), cell(asked), cell(done.error || (done.finished === false ? "no answer yet" : json(done.result))));
+  const asked =
+    done.kind === "human" || done.kind === "doubt"
+      ? `${done.request?.to ?? done.name} was asked: ${done.request?.prompt ?? ""}`
+      : json(done.request);
+  return h(
+    "tr",
+    {},
+    cell(`${done.kind} ${done.name}`),
+    cell(asked),
+    cell(done.error || (done.finished === false ? "no answer yet" : json(done.result))),
+  );
 }
 
 const json = (value) => (value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value, null, 2));
 const cell = (words) => h("td", {}, h("pre", {}, words ?? ""));
-const head = (...names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
+const head = (...names) =>
+  h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      names.map((name) => h("th", { scope: "col" }, name)),
+    ),
+  );
 const section = (title, content) => h("div", {}, h("h3", {}, title), content);
 
 function toggle() {
@@ -140,7 +233,14 @@ function go() {
   return undefined;
 }
 
-const KEYS = { ArrowRight: () => now + 1, ArrowLeft: () => now - 1, Home: () => 0, End: () => last, PageDown: () => now + 10, PageUp: () => now - 10 };
+const KEYS = {
+  ArrowRight: () => now + 1,
+  ArrowLeft: () => now - 1,
+  Home: () => 0,
+  End: () => last,
+  PageDown: () => now + 10,
+  PageUp: () => now - 10,
+};
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
@@ -155,7 +255,14 @@ function pressed(event) {
 
 fill(
   document.body,
-  h("header", { id: "head" }, h("h1", {}, `Run ${run.run_id}`), h("span", { class: `badge ${run.status}` }, run.status), h("span", {}, `of ${run.graph}`), h("span", { class: "quiet" }, run.reason ?? "")),
+  h(
+    "header",
+    { id: "head" },
+    h("h1", {}, `Run ${run.run_id}`),
+    h("span", { class: `badge ${run.status}` }, run.status),
+    h("span", {}, `of ${run.graph}`),
+    h("span", { class: "quiet" }, run.reason ?? ""),
+  ),
   h("main", { id: "player" }, graph.container, h("div", { id: "right" }, transcript, detail)),
   h("footer", { id: "timeline" }, play, pace, scrub, where),
 );

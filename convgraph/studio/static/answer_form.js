@@ -20,7 +20,15 @@ function maker(schema) {
   if (choicesOf(schema)) return choice;
   if (schema.oneOf || schema.anyOf) return nullable(schema) ? perhapsNull : variants;
   if (Array.isArray(schema.type)) return schema.type.includes("null") && schema.type.length === 2 ? perhapsNull : raw;
-  const makers = { string: text, integer: figure, number: figure, boolean: yesOrNo, object: schema.properties ? object : raw, array: schema.items ? list : raw, null: fixed };
+  const makers = {
+    string: text,
+    integer: figure,
+    number: figure,
+    boolean: yesOrNo,
+    object: schema.properties ? object : raw,
+    array: schema.items ? list : raw,
+    null: fixed,
+  };
   return makers[schema.type] ?? (schema.properties ? object : raw);
 }
 
@@ -30,7 +38,10 @@ function resolved(schema, root, depth = 0) {
   let found = schema;
   if (typeof found.$ref === "string" && found.$ref.startsWith("#/")) {
     const { $ref, ...own } = found;
-    const parts = $ref.slice(2).split("/").map((part) => decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~"));
+    const parts = $ref
+      .slice(2)
+      .split("/")
+      .map((part) => decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~"));
     const target = parts.reduce((at, part) => (at && Object.hasOwn(at, part) ? at[part] : undefined), root);
     found = { ...resolved(target, root, depth + 1), ...own };
   }
@@ -47,11 +58,13 @@ function resolved(schema, root, depth = 0) {
 function choicesOf(schema) {
   if (Array.isArray(schema.enum)) return schema.enum.map((value) => [value, shown(value)]);
   const parts = schema.oneOf ?? schema.anyOf;
-  if (parts?.length && parts.every((part) => part && typeof part === "object" && "const" in part)) return parts.map((part) => [part.const, part.title ?? shown(part.const)]);
+  if (parts?.length && parts.every((part) => part && typeof part === "object" && "const" in part))
+    return parts.map((part) => [part.const, part.title ?? shown(part.const)]);
   return null;
 }
 
-const nullable = (schema) => (schema.anyOf ?? schema.oneOf).length === 2 && (schema.anyOf ?? schema.oneOf).some((part) => part?.type === "null");
+const nullable = (schema) =>
+  (schema.anyOf ?? schema.oneOf).length === 2 && (schema.anyOf ?? schema.oneOf).some((part) => part?.type === "null");
 const shown = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 /** A label, what is described, the control, and room for a fault. */
@@ -84,23 +97,36 @@ function complainer(place, fault, control, inside = []) {
 
 function text(schema, options) {
   const types = { date: "date", time: "time", email: "email", uri: "url", "uri-reference": "text", password: "password" };
-  const short = types[schema.format] || schema.pattern || (schema.maxLength ?? Infinity) <= LONG || (options.place !== "" && !schema.maxLength);
-  const control = short || schema.format
-    ? h("input", { type: types[schema.format] ?? "text", ".value": options.value ?? "", autocomplete: "off" })
-    : h("textarea", { ".value": options.value ?? "", rows: 3 });
+  const short =
+    types[schema.format] || schema.pattern || (schema.maxLength ?? Infinity) <= LONG || (options.place !== "" && !schema.maxLength);
+  const control =
+    short || schema.format
+      ? h("input", { type: types[schema.format] ?? "text", ".value": options.value ?? "", autocomplete: "off" })
+      : h("textarea", { ".value": options.value ?? "", rows: 3 });
   const whole = options.place === "";
   return framed(schema, options, control, () => (control.value === "" && !whole && !options.required ? undefined : control.value));
 }
 
 function figure(schema, options) {
   const step = schema.multipleOf ?? (schema.type === "integer" ? 1 : "any");
-  const control = h("input", { type: "number", step, min: schema.minimum, max: schema.maximum, ".value": options.value ?? "", class: "num" });
+  const control = h("input", {
+    type: "number",
+    step,
+    min: schema.minimum,
+    max: schema.maximum,
+    ".value": options.value ?? "",
+    class: "num",
+  });
   const read = () => (control.value === "" ? (control.validity.badInput ? NaN : undefined) : Number(control.value));
   return framed(schema, options, control, read);
 }
 
 function yesOrNo(schema, options) {
-  if (!options.required && options.value === undefined) return choice({ ...schema, enum: [true, false] }, options, [[true, "Yes"], [false, "No"]]);
+  if (!options.required && options.value === undefined)
+    return choice({ ...schema, enum: [true, false] }, options, [
+      [true, "Yes"],
+      [false, "No"],
+    ]);
   const control = h("input", { type: "checkbox", ".checked": options.value === true });
   const field = framed(schema, options, control, () => control.checked);
   field.element.classList.add("check");
@@ -110,7 +136,12 @@ function yesOrNo(schema, options) {
 function choice(schema, options, named = choicesOf(schema)) {
   const first = named.findIndex(([value]) => JSON.stringify(value) === JSON.stringify(options.value));
   const empty = first < 0 ? h("option", { value: "" }, options.required ? "Choose…" : "—") : null;
-  const control = h("select", {}, empty ?? (options.required ? null : h("option", { value: "" }, "—")), named.map(([, words], index) => h("option", { value: index, selected: index === first }, words)));
+  const control = h(
+    "select",
+    {},
+    empty ?? (options.required ? null : h("option", { value: "" }, "—")),
+    named.map(([, words], index) => h("option", { value: index, selected: index === first }, words)),
+  );
   return framed(schema, options, control, () => (control.value === "" ? undefined : named[Number(control.value)][0]));
 }
 
@@ -123,7 +154,10 @@ function fixed(schema, options) {
 function perhapsNull(schema, options) {
   const parts = schema.anyOf ?? schema.oneOf ?? schema.type.map((type) => ({ ...schema, type, default: undefined }));
   const other = parts.find((part) => part?.type !== "null");
-  const inner = fieldFor({ ...resolved(other, options.root), title: undefined }, { ...options, name: "", value: options.value ?? undefined });
+  const inner = fieldFor(
+    { ...resolved(other, options.root), title: undefined },
+    { ...options, name: "", value: options.value ?? undefined },
+  );
   return switched(schema, options, inner, "None", options.value === null || options.value === undefined, null);
 }
 
@@ -134,14 +168,24 @@ function switched(schema, options, inner, words, aside, instead) {
   box.addEventListener("change", show);
   show();
   const element = group(schema, options, [h("label", { class: "field check" }, box, h("span", {}, words)), inner.element]);
-  return { element: element.element, read: () => (box.checked ? instead : inner.read()), complain: complainer(options.place, element.fault, null, [inner]) };
+  return {
+    element: element.element,
+    read: () => (box.checked ? instead : inner.read()),
+    complain: complainer(options.place, element.fault, null, [inner]),
+  };
 }
 
 function variants(schema, options) {
   const parts = (schema.oneOf ?? schema.anyOf).map((part) => resolved(part, options.root));
-  const names = parts.map((part, index) => part.title ?? (part.enum ? part.enum.map(shown).join(" / ") : part.type ?? `Form ${index + 1}`));
+  const names = parts.map(
+    (part, index) => part.title ?? (part.enum ? part.enum.map(shown).join(" / ") : (part.type ?? `Form ${index + 1}`)),
+  );
   const place = h("div", { class: "stack" });
-  const chosen = h("select", { "aria-label": `Which kind of ${options.name || "answer"}` }, names.map((name, index) => h("option", { value: index }, name)));
+  const chosen = h(
+    "select",
+    { "aria-label": `Which kind of ${options.name || "answer"}` },
+    names.map((name, index) => h("option", { value: index }, name)),
+  );
   let inner = null;
   const show = () => {
     inner = fieldFor({ ...parts[Number(chosen.value)], title: undefined }, { ...options, name: names[Number(chosen.value)] });
@@ -161,8 +205,21 @@ function object(schema, options) {
     fieldFor(part, { name: key, required: wanted.has(key), value: start[key], root: options.root, place: `${options.place}.${key}` }),
   ]);
   const read = () => Object.fromEntries(fields.map(([key, field]) => [key, field.read()]).filter(([, value]) => value !== undefined));
-  const { element, fault } = group(schema, options, fields.map(([, field]) => field.element));
-  const itself = { element, read, complain: complainer(options.place, fault, null, fields.map(([, field]) => field)) };
+  const { element, fault } = group(
+    schema,
+    options,
+    fields.map(([, field]) => field.element),
+  );
+  const itself = {
+    element,
+    read,
+    complain: complainer(
+      options.place,
+      fault,
+      null,
+      fields.map(([, field]) => field),
+    ),
+  };
   const optional = !options.required && options.value === undefined && options.place !== "";
   return optional ? switched({}, { ...options, name: "" }, itself, `Leave out ${options.name}`, true, undefined) : itself;
 }
@@ -175,8 +232,26 @@ function list(schema, options) {
   const place = h("div", { class: "stack" });
   const fault = h("span", { class: "fault", hidden: true });
   const add = (value) => {
-    const field = fieldFor(items, { name: `${options.name || "Item"} ${rows.length + 1}`, required: true, value, root: options.root, place: `${options.place}[${rows.length}]` });
-    const row = { field, element: h("div", { class: "row item" }, field.element, h("button", { type: "button", class: "plain", "aria-label": `Remove ${options.name || "item"} ${rows.length + 1}`, onclick: () => take(row) }, "×")) };
+    const field = fieldFor(items, {
+      name: `${options.name || "Item"} ${rows.length + 1}`,
+      required: true,
+      value,
+      root: options.root,
+      place: `${options.place}[${rows.length}]`,
+    });
+    const row = {
+      field,
+      element: h(
+        "div",
+        { class: "row item" },
+        field.element,
+        h(
+          "button",
+          { type: "button", class: "plain", "aria-label": `Remove ${options.name || "item"} ${rows.length + 1}`, onclick: () => take(row) },
+          "×",
+        ),
+      ),
+    };
     rows.push(row);
     place.append(row.element);
     return row;
@@ -188,18 +263,36 @@ function list(schema, options) {
     values.forEach((value) => add(value)); // the places of those behind it have changed
     more.focus();
   };
-  const more = h("button", { type: "button", onclick: () => add().element.querySelector("input, select, textarea")?.focus() }, `Add ${options.name ? `to ${options.name}` : "one"}`);
+  const more = h(
+    "button",
+    { type: "button", onclick: () => add().element.querySelector("input, select, textarea")?.focus() },
+    `Add ${options.name ? `to ${options.name}` : "one"}`,
+  );
   const start = Array.isArray(options.value) ? options.value : Array.from({ length: Math.min(schema.minItems ?? 0, 50) });
   start.forEach((value) => add(value));
   const framing = group(schema, options, [place, more, fault]);
   const read = () => (rows.length || options.required ? rows.map(({ field }) => field.read()) : undefined);
-  return { element: framing.element, read, complain: (where, words) => complainer(options.place, framing.fault, null, rows.map((row) => row.field))(where, words) };
+  return {
+    element: framing.element,
+    read,
+    complain: (where, words) =>
+      complainer(
+        options.place,
+        framing.fault,
+        null,
+        rows.map((row) => row.field),
+      )(where, words),
+  };
 }
 
 function boxes(schema, options, named) {
   const start = new Set((options.value ?? []).map((value) => JSON.stringify(value)));
   const all = named.map(([value, words]) => [value, h("input", { type: "checkbox", ".checked": start.has(JSON.stringify(value)) }), words]);
-  const { element, fault } = group(schema, options, all.map(([, box, words]) => h("label", { class: "field check" }, box, h("span", {}, words))));
+  const { element, fault } = group(
+    schema,
+    options,
+    all.map(([, box, words]) => h("label", { class: "field check" }, box, h("span", {}, words))),
+  );
   const read = () => {
     const chosen = all.filter(([, box]) => box.checked).map(([value]) => value);
     return chosen.length || options.required ? chosen : undefined;
@@ -208,7 +301,12 @@ function boxes(schema, options, named) {
 }
 
 function raw(schema, options) {
-  const control = h("textarea", { class: "mono", rows: 4, spellcheck: "false", ".value": options.value === undefined ? "" : JSON.stringify(options.value, null, 2) });
+  const control = h("textarea", {
+    class: "mono",
+    rows: 4,
+    spellcheck: "false",
+    ".value": options.value === undefined ? "" : JSON.stringify(options.value, null, 2),
+  });
   const named = { ...schema, description: [schema.description, "As JSON."].filter(Boolean).join(" ") };
   return framed(named, options, control, () => (control.value.trim() === "" ? undefined : parsed(control.value, options.place)));
 }
@@ -232,6 +330,8 @@ function group(schema, { name, required = true }, children) {
   const fault = h("span", { class: "fault", hidden: true });
   const title = name ? h("legend", {}, name, required ? null : h("span", { class: "quiet" }, " (optional)")) : null;
   const hint = schema.description ? h("p", { class: "quiet hint" }, schema.description) : null;
-  const element = title ? h("fieldset", { class: "stack" }, title, hint, children, fault) : h("div", { class: "stack", role: "group", "aria-label": "Answer" }, hint, children, fault);
+  const element = title
+    ? h("fieldset", { class: "stack" }, title, hint, children, fault)
+    : h("div", { class: "stack", role: "group", "aria-label": "Answer" }, hint, children, fault);
   return { element, fault };
 }

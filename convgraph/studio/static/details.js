@@ -16,7 +16,13 @@ const SELECT = {
 /** Pairs of words and values as a list; pairs without a value are left out. */
 function facts(pairs) {
   const rows = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
-  return rows.length ? h("dl", { class: "facts" }, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])) : null;
+  return rows.length
+    ? h(
+        "dl",
+        { class: "facts" },
+        rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+      )
+    : null;
 }
 
 const code = (text) => h("code", {}, text);
@@ -26,7 +32,24 @@ const many = (values) => values.map((value) => h("div", {}, value));
 /** Findings as a list; `show(finding)` is called for one that is chosen. */
 export function findingList(findings, show) {
   if (!findings.length) return h("p", { class: "quiet" }, "Nothing is wrong with this graph.");
-  return h("ul", { class: "findings" }, findings.map((finding) => h("li", { class: finding.severity }, h("button", { class: "plain", onclick: () => show(finding) }, h("span", { class: `badge ${finding.severity}` }, finding.severity), " ", finding.message), finding.hint ? h("p", { class: "quiet hint" }, finding.hint) : null)));
+  return h(
+    "ul",
+    { class: "findings" },
+    findings.map((finding) =>
+      h(
+        "li",
+        { class: finding.severity },
+        h(
+          "button",
+          { class: "plain", onclick: () => show(finding) },
+          h("span", { class: `badge ${finding.severity}` }, finding.severity),
+          " ",
+          finding.message,
+        ),
+        finding.hint ? h("p", { class: "quiet hint" }, finding.hint) : null,
+      ),
+    ),
+  );
 }
 
 /** A graph as a whole: how it begins, how it chooses, its limits and its state, and its parts as buttons. */
@@ -41,24 +64,78 @@ export function overview(graph, choose) {
       ["Who is next", SELECT[document.select ?? "first"]],
       ["Chooses by", document.detail?.selector_model !== undefined ? modelWords(document.detail.selector_model) : null],
       ["If undecided", document.fallback],
-      ["Limits", Object.keys(limits).length ? many(Object.entries(limits).map(([name, value]) => `${name}: ${typeof value === "object" ? Object.entries(value).map(([node, count]) => `${node} ${count}`).join(", ") : value}`)) : "none"],
-      ["State", Object.keys(state).length ? many(Object.entries(state).map(([name, schema]) => `${name}: ${typeWords(schema)}${schema.default !== undefined ? ` = ${JSON.stringify(schema.default)}` : ""}`)) : null],
+      [
+        "Limits",
+        Object.keys(limits).length
+          ? many(
+              Object.entries(limits).map(
+                ([name, value]) =>
+                  `${name}: ${
+                    typeof value === "object"
+                      ? Object.entries(value)
+                          .map(([node, count]) => `${node} ${count}`)
+                          .join(", ")
+                      : value
+                  }`,
+              ),
+            )
+          : "none",
+      ],
+      [
+        "State",
+        Object.keys(state).length
+          ? many(
+              Object.entries(state).map(
+                ([name, schema]) =>
+                  `${name}: ${typeWords(schema)}${schema.default !== undefined ? ` = ${JSON.stringify(schema.default)}` : ""}`,
+              ),
+            )
+          : null,
+      ],
     ]),
     h("h3", {}, "Nodes"),
-    h("ul", { class: "parts" }, (document.nodes ?? []).map((node) => h("li", {}, h("button", { class: "plain", onclick: () => choose(node.name, "node") }, node.name), h("span", { class: "quiet" }, " ", kindOf(node))))),
+    h(
+      "ul",
+      { class: "parts" },
+      (document.nodes ?? []).map((node) =>
+        h(
+          "li",
+          {},
+          h("button", { class: "plain", onclick: () => choose(node.name, "node") }, node.name),
+          h("span", { class: "quiet" }, " ", kindOf(node)),
+        ),
+      ),
+    ),
     h("h3", {}, "Edges"),
-    h("ul", { class: "parts" }, (document.edges ?? []).map((edge, index) => h("li", {}, h("button", { class: "plain", onclick: () => choose(`#${index}`, "edge") }, `${edge.from} → ${edge.to}`), edge.when ? h("code", { class: "quiet" }, " ", edge.when) : h("span", { class: "quiet" }, edge.on && edge.on !== "reply" ? ` ${ON[edge.on]}` : edge.label ? ` ${edge.label}` : "")))),
+    h(
+      "ul",
+      { class: "parts" },
+      (document.edges ?? []).map((edge, index) =>
+        h(
+          "li",
+          {},
+          h("button", { class: "plain", onclick: () => choose(`#${index}`, "edge") }, `${edge.from} → ${edge.to}`),
+          edge.when
+            ? h("code", { class: "quiet" }, " ", edge.when)
+            : h("span", { class: "quiet" }, edge.on && edge.on !== "reply" ? ` ${ON[edge.on]}` : edge.label ? ` ${edge.label}` : ""),
+        ),
+      ),
+    ),
   ];
 }
 
-const typeWords = (schema) => schema.type ?? (schema.enum ? "one of several" : schema.anyOf?.map((one) => one.type).join(" or ") ?? "value");
+const typeWords = (schema) =>
+  schema.type ?? (schema.enum ? "one of several" : (schema.anyOf?.map((one) => one.type).join(" or ") ?? "value"));
 
 /** A part of a graph: what is told of a node, a group, or an arrow with all that it stands for. Null where nothing is. */
 export function partDetails(document, picture, id, kind, { choose, findings }) {
   if (kind === "edge") return arrow(document, picture, id, { choose, findings });
   const drawn = picture.nodes.find((node) => node.id === id) ?? picture.clusters.find((cluster) => cluster.id === id);
   const part = partOf(document, id);
-  if (!part) return drawn ? [h("h2", {}, drawn.name || SYMBOLS[drawn.shape] || drawn.shape), h("p", { class: "quiet" }, SYMBOL_WORDS[drawn.shape] ?? "")] : null;
+  if (!part)
+    return drawn
+      ? [h("h2", {}, drawn.name || SYMBOLS[drawn.shape] || drawn.shape), h("p", { class: "quiet" }, SYMBOL_WORDS[drawn.shape] ?? "")]
+      : null;
   return node(document, part, id, drawn, { choose, findings });
 }
 
@@ -87,7 +164,14 @@ function node(document, part, id, drawn, { choose, findings }) {
     facts([
       ["Agent", detail.type !== "function" ? detail.type : null],
       ["Function", detail.call ? code(detail.call) : null],
-      ["Model", value.kind === "agent" && detail.type !== "UserProxyAgent" ? modelWords(detail.model) : detail.model ? modelWords(detail.model) : null],
+      [
+        "Model",
+        value.kind === "agent" && detail.type !== "UserProxyAgent"
+          ? modelWords(detail.model)
+          : detail.model
+            ? modelWords(detail.model)
+            : null,
+      ],
       ["A person is asked", { ALWAYS: "every time", TERMINATE: "when it would end", NEVER: null }[detail.human_input_mode] ?? null],
       ["Tools", detail.tools?.length ? many(detail.tools.map((tool) => code(tool.function?.name ?? tool.call))) : null],
       ["Carries out", detail.executes?.length ? many(detail.executes.map((tool) => code(tool.name))) : null],
@@ -95,8 +179,20 @@ function node(document, part, id, drawn, { choose, findings }) {
       ["Answers as", detail.response_format?.name],
       ["Runs over", value.over ? code(value.over) : null],
       ["At the same time", value.concurrency],
-      ["Members", value.branches?.length ? value.branches.map((branch) => h("button", { class: "plain", onclick: () => choose(`${id}/${branch.name}`, "node") }, branch.name)) : null],
-      ["Tried", retry ? `up to ${retry.attempts ?? 3} times, first after ${retry.wait ?? 0.5} s${retry.on?.length ? `, on ${retry.on.join(", ")}` : ""}` : null],
+      [
+        "Members",
+        value.branches?.length
+          ? value.branches.map((branch) =>
+              h("button", { class: "plain", onclick: () => choose(`${id}/${branch.name}`, "node") }, branch.name),
+            )
+          : null,
+      ],
+      [
+        "Tried",
+        retry
+          ? `up to ${retry.attempts ?? 3} times, first after ${retry.wait ?? 0.5} s${retry.on?.length ? `, on ${retry.on.join(", ")}` : ""}`
+          : null,
+      ],
       ["Timeout", value.timeout ? `${value.timeout} s` : null],
       ["Turns at most", typeof visits === "object" ? visits?.[value.name] : visits],
       ["Who is next", value.select ? SELECT[value.select] : null],
@@ -104,7 +200,29 @@ function node(document, part, id, drawn, { choose, findings }) {
       ["Defined in", drawn?.origin ? code(drawn.origin) : null],
     ]),
     detail.system_message ? [h("h3", {}, "Prompt"), block(detail.system_message)] : null,
-    out.length ? [h("h3", {}, "Ways on"), h("ol", { class: "parts" }, out.sort(([one], [other]) => (other.priority ?? 0) - (one.priority ?? 0)).map(([edge, index]) => h("li", {}, h("button", { class: "plain", onclick: () => choose(`${part.scope.join("/")}#${index}`, "edge") }, `→ ${edge.to}`), edge.when ? [" ", code(edge.when)] : edge.python ? [" ", code(edge.python)] : h("span", { class: "quiet" }, edge.on && edge.on !== "reply" ? ` ${ON[edge.on]}` : " otherwise"))))] : null,
+    out.length
+      ? [
+          h("h3", {}, "Ways on"),
+          h(
+            "ol",
+            { class: "parts" },
+            out
+              .sort(([one], [other]) => (other.priority ?? 0) - (one.priority ?? 0))
+              .map(([edge, index]) =>
+                h(
+                  "li",
+                  {},
+                  h("button", { class: "plain", onclick: () => choose(`${part.scope.join("/")}#${index}`, "edge") }, `→ ${edge.to}`),
+                  edge.when
+                    ? [" ", code(edge.when)]
+                    : edge.python
+                      ? [" ", code(edge.python)]
+                      : h("span", { class: "quiet" }, edge.on && edge.on !== "reply" ? ` ${ON[edge.on]}` : " otherwise"),
+                ),
+              ),
+          ),
+        ]
+      : null,
     h("details", {}, h("summary", {}, "All that the definition says"), block(JSON.stringify(value, null, 2))),
   ];
 }
@@ -113,25 +231,40 @@ function arrow(document, picture, id, { choose, findings }) {
   const drawn = picture.edges.find((edge) => edge.id === id) ?? picture.edges.find((edge) => edge.stands_for.includes(id));
   const ids = drawn && drawn.id === id && drawn.stands_for.length ? drawn.stands_for : [id];
   const parts = ids.map((one) => [one, partOf(document, one)]).filter(([, part]) => part);
-  if (!parts.length) return drawn ? [h("h2", {}, "A connection"), h("p", { class: "quiet" }, "It shows how a group is entered or left; no guard decides it.")] : null;
+  if (!parts.length)
+    return drawn
+      ? [h("h2", {}, "A connection"), h("p", { class: "quiet" }, "It shows how a group is entered or left; no guard decides it.")]
+      : null;
   return [
     parts.length > 1 ? h("p", { class: "quiet" }, `This arrow stands for ${parts.length} edges.`) : null,
-    parts.map(([one, { value, scope }]) => h("div", { class: "stack tight" }, h("h2", {}, end(value.from, scope, choose), " → ", end(value.to, scope, choose)), concerning(findings.filter((finding) => finding.edge === one)), facts([
-      ["Taken", ON[value.on ?? "reply"]],
-      ["When", value.when ? code(value.when) : value.python ? code(`${value.python}()`) : "always, if no edge before it is taken"],
-      ["Label", value.label],
-      ["Priority", value.priority ? String(value.priority) : "0, in order of declaration"],
-      ["Place", one],
-      ["Is shown", value.view ? JSON.stringify(value.view) : null],
-      ["Defined in", drawn?.origin ? code(drawn.origin) : null],
-    ]))),
+    parts.map(([one, { value, scope }]) =>
+      h(
+        "div",
+        { class: "stack tight" },
+        h("h2", {}, end(value.from, scope, choose), " → ", end(value.to, scope, choose)),
+        concerning(findings.filter((finding) => finding.edge === one)),
+        facts([
+          ["Taken", ON[value.on ?? "reply"]],
+          ["When", value.when ? code(value.when) : value.python ? code(`${value.python}()`) : "always, if no edge before it is taken"],
+          ["Label", value.label],
+          ["Priority", value.priority ? String(value.priority) : "0, in order of declaration"],
+          ["Place", one],
+          ["Is shown", value.view ? JSON.stringify(value.view) : null],
+          ["Defined in", drawn?.origin ? code(drawn.origin) : null],
+        ]),
+      ),
+    ),
   ];
 }
 
 function end(name, scope, choose) {
-  return name === "START" || name === "END" ? name : h("button", { class: "plain", onclick: () => choose([...scope, name].join("/"), "node") }, name);
+  return name === "START" || name === "END"
+    ? name
+    : h("button", { class: "plain", onclick: () => choose([...scope, name].join("/"), "node") }, name);
 }
 
 function concerning(findings) {
-  return findings.map((finding) => h("p", { class: `finding ${finding.severity}` }, finding.message, finding.hint ? ` ${finding.hint}` : ""));
+  return findings.map((finding) =>
+    h("p", { class: `finding ${finding.severity}` }, finding.message, finding.hint ? ` ${finding.hint}` : ""),
+  );
 }

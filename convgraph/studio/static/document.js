@@ -2,14 +2,44 @@
 
 const ORDER = {
   graph: ["version", "name", "start", "state", "select", "fallback", "limits", "detail", "nodes", "edges"],
-  node: ["name", "kind", "description", "detail", "graph", "branches", "over", "concurrency", "distributed", "select", "fallback", "retry", "timeout", "view"],
+  node: [
+    "name",
+    "kind",
+    "description",
+    "detail",
+    "graph",
+    "branches",
+    "over",
+    "concurrency",
+    "distributed",
+    "select",
+    "fallback",
+    "retry",
+    "timeout",
+    "view",
+  ],
   edge: ["from", "to", "when", "python", "priority", "label", "on", "view"],
-  detail: ["type", "system_message", "model", "default_auto_reply", "tools", "executes", "response_format", "code_execution", "max_consecutive_auto_reply", "human_input_mode", "is_termination_msg"],
+  detail: [
+    "type",
+    "system_message",
+    "model",
+    "default_auto_reply",
+    "tools",
+    "executes",
+    "response_format",
+    "code_execution",
+    "max_consecutive_auto_reply",
+    "human_input_mode",
+    "is_termination_msg",
+  ],
 };
 
 /** Set a field of a `graph`, `node`, `edge` or `detail` at its place in the usual order; nothing at all takes it away. */
 export function put(object, key, value, kind) {
-  const none = value === undefined || value === "" || (typeof value === "object" && value !== null && !Array.isArray(value) && !Object.keys(value).length);
+  const none =
+    value === undefined ||
+    value === "" ||
+    (typeof value === "object" && value !== null && !Array.isArray(value) && !Object.keys(value).length);
   if (none) {
     delete object[key];
     return;
@@ -58,7 +88,8 @@ export function partOf(document, id) {
   for (const [depth, name] of names.entries()) {
     const found = list.find((node) => node.name === name);
     if (!found) return null;
-    if (depth === names.length - 1) return { kind: "node", value: found, scope, index: list.indexOf(found), inside: value?.branches ? value.name : null };
+    if (depth === names.length - 1)
+      return { kind: "node", value: found, scope, index: list.indexOf(found), inside: value?.branches ? value.name : null };
     if (found.graph) {
       scope = [...scope, name];
       list = found.graph.nodes ?? [];
@@ -75,7 +106,7 @@ export function rename(graph, before, after) {
   const node = graph.nodes.find((one) => one.name === before);
   if (!node) return;
   node.name = after;
-  if (node.graph && (node.graph.name === before)) node.graph.name = after;
+  if (node.graph && node.graph.name === before) node.graph.name = after;
   const renamed = (name) => (name === before ? after : name);
   if (graph.start) graph.start = renamed(graph.start);
   if (graph.fallback) graph.fallback = renamed(graph.fallback);
@@ -83,7 +114,8 @@ export function rename(graph, before, after) {
   for (const edge of graph.edges ?? []) {
     edge.from = renamed(edge.from);
     edge.to = renamed(edge.to);
-    if (edge.when) edge.when = edge.when.replaceAll(`visits["${before}"]`, `visits["${after}"]`).replaceAll(`visits['${before}']`, `visits['${after}']`);
+    if (edge.when)
+      edge.when = edge.when.replaceAll(`visits["${before}"]`, `visits["${after}"]`).replaceAll(`visits['${before}']`, `visits['${after}']`);
   }
   for (const named of [graph.limits?.visits, graph.detail?.selectors]) {
     if (named && typeof named === "object" && before in named) {
@@ -114,9 +146,15 @@ export function freeName(list, wanted) {
 export function newNode(kind, list) {
   const agent = (name, type) => ({ name: freeName(list, name), kind: "agent", detail: { type } });
   if (kind === "agent") return agent("agent", "AssistantAgent");
-  if (kind === "person") return { ...agent("person", "UserProxyAgent"), detail: { type: "UserProxyAgent", code_execution: null, human_input_mode: "ALWAYS" } };
+  if (kind === "person")
+    return { ...agent("person", "UserProxyAgent"), detail: { type: "UserProxyAgent", code_execution: null, human_input_mode: "ALWAYS" } };
   if (kind === "function") return { name: freeName(list, "function"), kind, detail: { type: "function", call: "" } };
-  if (kind === "parallel") return { name: freeName(list, "group"), kind, branches: [agent("member", "AssistantAgent"), { ...agent("member", "AssistantAgent"), name: "member-2" }] };
+  if (kind === "parallel")
+    return {
+      name: freeName(list, "group"),
+      kind,
+      branches: [agent("member", "AssistantAgent"), { ...agent("member", "AssistantAgent"), name: "member-2" }],
+    };
   if (kind === "foreach") return { name: freeName(list, "each"), kind, branches: [agent("worker", "AssistantAgent")], over: "state.items" };
   const name = freeName(list, "conversation");
   const inner = agent("agent", "AssistantAgent");
@@ -136,5 +174,10 @@ export function modelWords(model) {
   if (typeof model === "string") return model;
   if (model.type === "scripted") return "scripted replies";
   if (model.type === "fallback") return (model.models ?? []).map(modelWords).join(", else ");
-  return [typeof model.model === "object" ? modelWords(model.model) : (model.model ?? model.type), model.base_url ? `at ${model.base_url}` : ""].filter(Boolean).join(" ");
+  return [
+    typeof model.model === "object" ? modelWords(model.model) : (model.model ?? model.type),
+    model.base_url ? `at ${model.base_url}` : "",
+  ]
+    .filter(Boolean)
+    .join(" ");
 }

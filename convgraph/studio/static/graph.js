@@ -44,7 +44,8 @@ export class GraphView {
     svg.removeAttribute("height");
     this.svg = svg;
     fill(this.container, svg);
-    for (const node of picture.nodes) this.#part(node, "node", `${node.name}, ${node.shape}${node.description ? `: ${node.description}` : ""}`);
+    for (const node of picture.nodes)
+      this.#part(node, "node", `${node.name}, ${node.shape}${node.description ? `: ${node.description}` : ""}`);
     for (const edge of picture.edges) this.#part(edge, "edge", edgeName(edge));
     for (const cluster of picture.clusters) this.#part(cluster, "cluster", `${cluster.name}, open`);
     this.#reachable();
@@ -174,7 +175,10 @@ function counter(box, id, times) {
 
 /** A part's name: it holds what is to be seen of the part, so that who speaks to the machine can say what he sees. */
 function named(name, element) {
-  const seen = [...element.querySelectorAll("text")].map((text) => text.textContent.trim()).filter(Boolean).join(" ");
+  const seen = [...element.querySelectorAll("text")]
+    .map((text) => text.textContent.trim())
+    .filter(Boolean)
+    .join(" ");
   return name.includes(seen) ? name : `${name.split(": ")[0]}. ${seen}`;
 }
 

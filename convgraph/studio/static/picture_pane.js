@@ -15,7 +15,14 @@ export class PicturePane {
     this.canvas = h("div", { class: "picture", tabindex: "-1" });
     this.view = new GraphView(this.canvas, { select: (id, kind) => this.choose(id, kind), toggle: (id) => this.toggle(id) });
     this.names = h("datalist", { id: "node-names" });
-    this.search = h("input", { type: "search", list: "node-names", "aria-label": "Find a node", placeholder: "Find a node", onchange: () => this.#find(), onkeydown: (event) => event.key === "Enter" && this.#find() });
+    this.search = h("input", {
+      type: "search",
+      list: "node-names",
+      "aria-label": "Find a node",
+      placeholder: "Find a node",
+      onchange: () => this.#find(),
+      onkeydown: (event) => event.key === "Enter" && this.#find(),
+    });
     this.scale = h("button", { class: "num", title: "Full size", "aria-label": "100 %: Full size", onclick: () => this.zoom(1) }, "100 %");
     this.groups = h("button", { hidden: true, onclick: () => this.#all() });
     const zooms = h(
@@ -28,7 +35,12 @@ export class PicturePane {
     );
     this.hint = h("p", { class: "quiet hint" }, "Click a node or an arrow; arrow keys move between nodes.");
     new ResizeObserver(() => this.fitted && this.zoom(this.view.fitting())).observe(this.canvas);
-    this.element = h("section", { class: "picture-pane", "aria-label": "Picture" }, h("div", { class: "row picture-tools" }, this.search, this.names, zooms, this.groups, this.hint), this.canvas);
+    this.element = h(
+      "section",
+      { class: "picture-pane", "aria-label": "Picture" },
+      h("div", { class: "row picture-tools" }, this.search, this.names, zooms, this.groups, this.hint),
+      this.canvas,
+    );
   }
 
   /** Draw a picture, with the findings on what they concern. */
@@ -40,7 +52,12 @@ export class PicturePane {
     walkable(this.view, this.chosen);
     this.findings(findings);
     this.choose(this.chosen, null, { quiet: true });
-    fill(this.names, [...new Set(picture.nodes.filter((node) => !["start", "end"].includes(node.shape)).map((node) => node.id))].map((id) => h("option", { value: id })));
+    fill(
+      this.names,
+      [...new Set(picture.nodes.filter((node) => !["start", "end"].includes(node.shape)).map((node) => node.id))].map((id) =>
+        h("option", { value: id }),
+      ),
+    );
     const closable = picture.clusters.length + this.closed.size > 0;
     this.groups.hidden = !closable;
     this.groups.textContent = picture.clusters.length ? "Close all groups" : "Open all groups";
@@ -48,7 +65,10 @@ export class PicturePane {
   }
 
   findings(findings) {
-    const of = (severity) => findings.filter((one) => one.severity === severity).map((one) => (one.edge ? this.view.arrowOf(one.edge) ?? one.edge : this.view.seenAs(one.node ?? "")));
+    const of = (severity) =>
+      findings
+        .filter((one) => one.severity === severity)
+        .map((one) => (one.edge ? (this.view.arrowOf(one.edge) ?? one.edge) : this.view.seenAs(one.node ?? "")));
     const errors = of("error").filter(Boolean);
     this.view.mark({ "has-error": errors, "has-warning": of("warning").filter((id) => id && !errors.includes(id)) });
   }
@@ -91,7 +111,10 @@ export class PicturePane {
     const said = this.search.value.trim().toLowerCase();
     if (!said) return;
     const nodes = this.view.picture.nodes;
-    const found = nodes.find((node) => node.id.toLowerCase() === said) ?? nodes.find((node) => node.name.toLowerCase().startsWith(said)) ?? nodes.find((node) => node.id.toLowerCase().includes(said));
+    const found =
+      nodes.find((node) => node.id.toLowerCase() === said) ??
+      nodes.find((node) => node.name.toLowerCase().startsWith(said)) ??
+      nodes.find((node) => node.id.toLowerCase().includes(said));
     this.search.setAttribute("aria-invalid", found ? "false" : "true");
     if (!found) return;
     this.choose(found.id, "node");
@@ -106,7 +129,8 @@ export class PicturePane {
   }
 
   #all() {
-    if (this.view.picture.clusters.length) for (const cluster of this.view.picture.clusters.filter((one) => !one.parent)) this.closed.add(cluster.id);
+    if (this.view.picture.clusters.length)
+      for (const cluster of this.view.picture.clusters.filter((one) => !one.parent)) this.closed.add(cluster.id);
     else this.closed.clear();
     this.close([...this.closed]);
   }

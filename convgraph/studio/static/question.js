@@ -11,7 +11,9 @@ const FEW = 6;
 
 /** The card of `question` (a QuestionOut). `answered(question)` is called when an answer was taken. `.changed` says whether something was typed. */
 export function questionCard(question, { answered = () => {} } = {}) {
-  const title = { question: "Question", tool: "May this tool be called?", code: "May this code run?", doubt: "Did this happen?" }[question.kind];
+  const title = { question: "Question", tool: "May this tool be called?", code: "May this code run?", doubt: "Did this happen?" }[
+    question.kind
+  ];
   const wrong = h("p", { class: "problem", role: "alert", hidden: true });
   const card = h("article", { class: `card stack question ${question.kind}`, "aria-label": `${title} ${question.id}` });
   const send = async (value, complain = null) => {
@@ -19,7 +21,10 @@ export function questionCard(question, { answered = () => {} } = {}) {
     complain?.(null);
     busy(card, true);
     try {
-      const taken = await post(path("api", "runs", question.run_id, "answers") + `/${question.id.split("/").map(encodeURIComponent).join("/")}`, { value });
+      const taken = await post(
+        path("api", "runs", question.run_id, "answers") + `/${question.id.split("/").map(encodeURIComponent).join("/")}`,
+        { value },
+      );
       if (taken.problem) tell(taken.problem);
       answered(question);
     } catch (error) {
@@ -30,7 +35,12 @@ export function questionCard(question, { answered = () => {} } = {}) {
   const body = { tool: consent, code: consent, doubt, question: asked }[question.kind](question, send);
   fill(
     card,
-    h("div", { class: "row spread" }, h("h3", {}, question.kind === "question" ? `Question for ${question.to}` : title), h("time", { class: "quiet", title: at(question.asked) }, ago(question.asked))),
+    h(
+      "div",
+      { class: "row spread" },
+      h("h3", {}, question.kind === "question" ? `Question for ${question.to}` : title),
+      h("time", { class: "quiet", title: at(question.asked) }, ago(question.asked)),
+    ),
     body,
     wrong,
   );
@@ -54,9 +64,24 @@ function refused(error, complain, wrong, card) {
 function asked(question, send) {
   const schema = question.schema;
   const prompt = h("p", { class: "prompt" }, question.prompt);
-  const choices = schema.type === "boolean" ? [[true, "Yes"], [false, "No"]] : Array.isArray(schema.enum) && schema.enum.length <= FEW ? schema.enum.map((value) => [value, typeof value === "string" ? value : JSON.stringify(value)]) : null;
+  const choices =
+    schema.type === "boolean"
+      ? [
+          [true, "Yes"],
+          [false, "No"],
+        ]
+      : Array.isArray(schema.enum) && schema.enum.length <= FEW
+        ? schema.enum.map((value) => [value, typeof value === "string" ? value : JSON.stringify(value)])
+        : null;
   if (choices) {
-    return [prompt, h("div", { class: "row", role: "group", "aria-label": "Answers" }, choices.map(([value, words]) => h("button", { type: "button", onclick: () => send(value) }, words)))];
+    return [
+      prompt,
+      h(
+        "div",
+        { class: "row", role: "group", "aria-label": "Answers" },
+        choices.map(([value, words]) => h("button", { type: "button", onclick: () => send(value) }, words)),
+      ),
+    ];
   }
   let field = fieldFor(schema, { name: schema.title ?? "" });
   const place = h("div", {}, field.element);
@@ -84,7 +109,12 @@ function asked(question, send) {
       },
     },
     place,
-    h("div", { class: "row" }, h("button", { class: "main" }, "Answer"), schema.type === "object" ? h("button", { type: "button", class: "plain", onclick: turn }, "Write it as JSON") : null),
+    h(
+      "div",
+      { class: "row" },
+      h("button", { class: "main" }, "Answer"),
+      schema.type === "object" ? h("button", { type: "button", class: "plain", onclick: turn }, "Write it as JSON") : null,
+    ),
   );
   return [prompt, form];
 }
@@ -106,7 +136,11 @@ function consent(question, send) {
       "div",
       { class: "row" },
       h("button", { type: "button", class: "main", onclick: () => send("approve") }, "Allow"),
-      h("button", { type: "button", class: "danger", onclick: () => send(reason.value.trim() ? { refuse: reason.value.trim() } : "refuse") }, "Refuse"),
+      h(
+        "button",
+        { type: "button", class: "danger", onclick: () => send(reason.value.trim() ? { refuse: reason.value.trim() } : "refuse") },
+        "Refuse",
+      ),
       reason,
     ),
   ];
@@ -114,11 +148,23 @@ function consent(question, send) {
 
 function call({ subject, to }) {
   const rows = Object.entries(subject.arguments ?? {}).map(([name, value]) =>
-    h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, h("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2)))),
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", {}, h("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2))),
+    ),
   );
   return [
     h("p", {}, `${to} wants to call `, h("code", {}, subject.tool), rows.length ? " with:" : " without arguments."),
-    rows.length ? h("table", { class: "arguments" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "argument"), h("th", { scope: "col" }, "value"))), h("tbody", {}, rows)) : null,
+    rows.length
+      ? h(
+          "table",
+          { class: "arguments" },
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "argument"), h("th", { scope: "col" }, "value"))),
+          h("tbody", {}, rows),
+        )
+      : null,
   ];
 }
 
@@ -131,11 +177,24 @@ const ISOLATION = {
 function code({ subject, to }) {
   return [
     h("p", {}, `${to} wants to run this code${subject.executor ? ` (${subject.executor})` : ""}. `, ISOLATION[subject.isolation] ?? null),
-    (subject.code ?? []).map((block) => h("figure", {}, h("figcaption", { class: "quiet" }, block.language || "code"), h("pre", { class: "source", tabindex: 0, "aria-label": `Code, ${block.language || "language unknown"}` }, block.code))),
+    (subject.code ?? []).map((block) =>
+      h(
+        "figure",
+        {},
+        h("figcaption", { class: "quiet" }, block.language || "code"),
+        h("pre", { class: "source", tabindex: 0, "aria-label": `Code, ${block.language || "language unknown"}` }, block.code),
+      ),
+    ),
   ];
 }
 
-const WHAT = { tool: "The call of the tool", code: "The code", reply: "The reply function", human: "The question by", conversation: "The conversation" };
+const WHAT = {
+  tool: "The call of the tool",
+  code: "The code",
+  reply: "The reply function",
+  human: "The question by",
+  conversation: "The conversation",
+};
 
 function doubt(question, send) {
   const result = h("textarea", { rows: 2, "aria-label": "Its result (as JSON, or as plain text)" });
@@ -147,8 +206,29 @@ function doubt(question, send) {
     }
   };
   return [
-    h("p", {}, `${WHAT[question.subject.effect] ?? question.subject.effect} `, h("code", {}, question.subject.name), " was begun, and then the process stopped. Nobody knows whether it happened. Look where it would show (was the mail sent, the file written?), then say:"),
-    h("div", { class: "row" }, h("button", { type: "button", onclick: () => send("retry") }, "It did not happen: do it again"), h("button", { type: "button", onclick: () => send("fail") }, "Let the turn fail")),
-    h("details", {}, h("summary", {}, "It happened, and its result is known"), h("div", { class: "stack" }, result, h("button", { type: "button", onclick: () => send({ result: given() }) }, "Go on with this result"))),
+    h(
+      "p",
+      {},
+      `${WHAT[question.subject.effect] ?? question.subject.effect} `,
+      h("code", {}, question.subject.name),
+      " was begun, and then the process stopped. Nobody knows whether it happened. Look where it would show (was the mail sent, the file written?), then say:",
+    ),
+    h(
+      "div",
+      { class: "row" },
+      h("button", { type: "button", onclick: () => send("retry") }, "It did not happen: do it again"),
+      h("button", { type: "button", onclick: () => send("fail") }, "Let the turn fail"),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "It happened, and its result is known"),
+      h(
+        "div",
+        { class: "stack" },
+        result,
+        h("button", { type: "button", onclick: () => send({ result: given() }) }, "Go on with this result"),
+      ),
+    ),
   ];
 }

@@ -24,15 +24,32 @@ export function tabs(label, parts, opened = () => {}) {
   const step = (event) => {
     const ids = [...names.keys()];
     const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const next = event.key === "Home" ? 0 : event.key === "End" ? ids.length - 1 : way ? (ids.indexOf(result.current) + way + ids.length) % ids.length : null;
+    const next =
+      event.key === "Home"
+        ? 0
+        : event.key === "End"
+          ? ids.length - 1
+          : way
+            ? (ids.indexOf(result.current) + way + ids.length) % ids.length
+            : null;
     if (next === null) return;
     event.preventDefault();
     result.open(ids[next]);
     names.get(ids[next]).focus();
   };
   for (const [id, title, element] of parts) {
-    names.set(id, h("button", { role: "tab", id: `tab-${set}-${id}`, "aria-controls": `panel-${set}-${id}`, onclick: () => result.open(id) }, title));
-    panels.set(id, h("div", { role: "tabpanel", id: `panel-${set}-${id}`, "aria-labelledby": `tab-${set}-${id}`, class: "panel", tabindex: "-1" }, element));
+    names.set(
+      id,
+      h("button", { role: "tab", id: `tab-${set}-${id}`, "aria-controls": `panel-${set}-${id}`, onclick: () => result.open(id) }, title),
+    );
+    panels.set(
+      id,
+      h(
+        "div",
+        { role: "tabpanel", id: `panel-${set}-${id}`, "aria-labelledby": `tab-${set}-${id}`, class: "panel", tabindex: "-1" },
+        element,
+      ),
+    );
   }
   const list = h("div", { role: "tablist", "aria-label": label, class: "tabs", onkeydown: step }, [...names.values()]);
   result.element = h("section", { class: "tabbed" }, list, [...panels.values()]);

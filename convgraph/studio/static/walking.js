@@ -13,7 +13,11 @@ export function walkable(view, at = null) {
     const here = event.target.closest?.(".node-part, .edge-part, .cluster-part");
     if (!way || !here || event.altKey || event.ctrlKey) return;
     event.preventDefault();
-    const next = nearest(here, nodes.map((node) => view.parts.get(node.id)), way);
+    const next = nearest(
+      here,
+      nodes.map((node) => view.parts.get(node.id)),
+      way,
+    );
     if (next) comeTo(view, next);
   });
 }

@@ -23,7 +23,8 @@ function between(left, right) {
   const common = new Uint32Array((left.length + 1) * width);
   for (let i = left.length - 1; i >= 0; i -= 1) {
     for (let j = right.length - 1; j >= 0; j -= 1) {
-      common[i * width + j] = left[i] === right[j] ? common[(i + 1) * width + j + 1] + 1 : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
+      common[i * width + j] =
+        left[i] === right[j] ? common[(i + 1) * width + j + 1] + 1 : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
     }
   }
   const lines = [];
@@ -32,7 +33,8 @@ function between(left, right) {
     if (i < left.length && j < right.length && left[i] === right[j]) {
       lines.push([" ", left[i++]]);
       j += 1;
-    } else if (j >= right.length || (i < left.length && common[(i + 1) * width + j] >= common[i * width + j + 1])) lines.push(["-", left[i++]]);
+    } else if (j >= right.length || (i < left.length && common[(i + 1) * width + j] >= common[i * width + j + 1]))
+      lines.push(["-", left[i++]]);
     else lines.push(["+", right[j++]]);
   }
   return lines;
@@ -44,5 +46,9 @@ export function differenceView(lines) {
   const shown = lines.flatMap((line, index) => (near[index] ? [line] : near[index - 1] ? [["…", ""]] : []));
   if (!shown.length) return h("p", { class: "quiet" }, "Nothing differs.");
   const names = { "-": "gone", "+": "come", "…": "quiet" };
-  return h("pre", { class: "difference", tabindex: 0, "aria-label": "What differs" }, shown.map(([sign, text]) => h("span", { class: names[sign] ?? "" }, `${sign} ${text}\n`)));
+  return h(
+    "pre",
+    { class: "difference", tabindex: 0, "aria-label": "What differs" },
+    shown.map(([sign, text]) => h("span", { class: names[sign] ?? "" }, `${sign} ${text}\n`)),
+  );
 }

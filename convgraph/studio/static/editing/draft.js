@@ -93,7 +93,11 @@ export class Draft {
     const turn = Math.max(this.#turn, 1);
     this.#turn = turn;
     try {
-      const answer = await post("/api/drafts/check", { yaml: this.yaml, document: this.#fromForm ? this.document : null, collapse: this.collapse });
+      const answer = await post("/api/drafts/check", {
+        yaml: this.yaml,
+        document: this.#fromForm ? this.document : null,
+        collapse: this.collapse,
+      });
       if (turn !== this.#turn || this.#answered >= turn) return;
       this.#take(answer);
       this.failed = "";

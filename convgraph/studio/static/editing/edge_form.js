@@ -11,13 +11,26 @@ export function edgeList(graph, path, prefix, ui) {
   const last = graph.nodes?.at(-1)?.name;
   const add = () => {
     ui.opened.add(`${prefix}#${edges.length}`);
-    ui.change((one) => (one.edges ??= []).push({ from: edges.at(-1)?.to && edges.at(-1).to !== "END" ? edges.at(-1).to : (last ?? "START"), to: "END" }), null, `from ${edges.length}`);
+    ui.change(
+      (one) =>
+        (one.edges ??= []).push({ from: edges.at(-1)?.to && edges.at(-1).to !== "END" ? edges.at(-1).to : (last ?? "START"), to: "END" }),
+      null,
+      `from ${edges.length}`,
+    );
   };
   return h(
     "div",
     { class: "stack" },
-    h("p", { class: "quiet hint" }, "Of the edges that leave a node, the first one whose guard holds is taken: higher priority first, then from top to bottom. An edge without a guard always holds."),
-    h("ol", { class: "entries" }, edges.map((edge, index) => edgeRow(edge, index, edges.length, `${path}edges[${index}]`, `${prefix}#${index}`, ui))),
+    h(
+      "p",
+      { class: "quiet hint" },
+      "Of the edges that leave a node, the first one whose guard holds is taken: higher priority first, then from top to bottom. An edge without a guard always holds.",
+    ),
+    h(
+      "ol",
+      { class: "entries" },
+      edges.map((edge, index) => edgeRow(edge, index, edges.length, `${path}edges[${index}]`, `${prefix}#${index}`, ui)),
+    ),
     h("div", { class: "row" }, h("button", { type: "button", class: "main", disabled: !graph.nodes?.length, onclick: add }, "Add an edge")),
   );
 }
@@ -35,7 +48,11 @@ function edgeRow(edge, index, count, path, id, ui) {
     if (to < 0 || to >= count) return;
     const there = id.replace(/#\d+$/, `#${to}`);
     const [wasHere, wasThere] = [ui.opened.has(id), ui.opened.has(there)];
-    for (const [one, was] of [[id, wasThere], [there, wasHere]]) was ? ui.opened.add(one) : ui.opened.delete(one);
+    for (const [one, was] of [
+      [id, wasThere],
+      [there, wasHere],
+    ])
+      was ? ui.opened.add(one) : ui.opened.delete(one);
     ui.change((graph) => graph.edges.splice(to, 0, graph.edges.splice(index, 1)[0]), null, `open ${there}`);
   };
   const keys = (event) => {
@@ -45,8 +62,21 @@ function edgeRow(edge, index, count, path, id, ui) {
     move(by);
   };
   const named = `${edge.from} → ${edge.to}`;
-  const said = h("button", { type: "button", class: "plain entry-name", "aria-expanded": String(open), "aria-keyshortcuts": "Alt+ArrowUp Alt+ArrowDown", "data-focus": `open ${id}`, onclick: show });
-  const say = (now) => fill(said, h("span", { class: "fold", "aria-hidden": "true" }, open ? "▾" : "▸"), h("strong", {}, `${now.from} → ${now.to}`), inShort(now));
+  const said = h("button", {
+    type: "button",
+    class: "plain entry-name",
+    "aria-expanded": String(open),
+    "aria-keyshortcuts": "Alt+ArrowUp Alt+ArrowDown",
+    "data-focus": `open ${id}`,
+    onclick: show,
+  });
+  const say = (now) =>
+    fill(
+      said,
+      h("span", { class: "fold", "aria-hidden": "true" }, open ? "▾" : "▸"),
+      h("strong", {}, `${now.from} → ${now.to}`),
+      inShort(now),
+    );
   const head = h(
     "div",
     { class: "row entry-head", onkeydown: keys, "data-part": id },
@@ -76,18 +106,40 @@ function edgeForm(edge, index, path, ui) {
     h(
       "div",
       { class: "edit-grid" },
-      field("From", choice(edge.from, [["START", "START (who begins)"], ...names], set("from", true), { "data-focus": `from ${index}` }), { path: `${path}.from` }),
+      field("From", choice(edge.from, [["START", "START (who begins)"], ...names], set("from", true), { "data-focus": `from ${index}` }), {
+        path: `${path}.from`,
+      }),
       field("To", choice(edge.to, [...names, ["END", "END"]], set("to", true)), { path: `${path}.to` }),
     ),
     edge.python
-      ? field("When (a Python function)", line(edge.python, set("python"), { class: "mono", list: "callables" }), { path: `${path}.python`, wide: true })
-      : guardField("When", edge.when, set("when"), { path: `${path}.when`, palette: ui.palette, state: ui.stateFields(), nodes: ui.nodeNames() }),
+      ? field("When (a Python function)", line(edge.python, set("python"), { class: "mono", list: "callables" }), {
+          path: `${path}.python`,
+          wide: true,
+        })
+      : guardField("When", edge.when, set("when"), {
+          path: `${path}.when`,
+          palette: ui.palette,
+          state: ui.stateFields(),
+          nodes: ui.nodeNames(),
+        }),
     h(
       "div",
       { class: "edit-grid" },
       field("Label", line(edge.label, set("label")), { path: `${path}.label` }),
-      field("Taken", choice(edge.on ?? "reply", ui.palette.on.map((one) => [one.name, one.summary]), (value) => set("on", true)(value === "reply" ? undefined : value)), { path: `${path}.on` }),
-      field("Priority", figure(edge.priority, (value) => set("priority")(value || undefined), { step: 1, placeholder: "0" }), { path: `${path}.priority` }),
+      field(
+        "Taken",
+        choice(
+          edge.on ?? "reply",
+          ui.palette.on.map((one) => [one.name, one.summary]),
+          (value) => set("on", true)(value === "reply" ? undefined : value),
+        ),
+        { path: `${path}.on` },
+      ),
+      field(
+        "Priority",
+        figure(edge.priority, (value) => set("priority")(value || undefined), { step: 1, placeholder: "0" }),
+        { path: `${path}.priority` },
+      ),
     ),
   ];
 }

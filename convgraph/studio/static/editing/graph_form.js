@@ -24,10 +24,32 @@ export function graphForm(graph, path, ui) {
     h(
       "div",
       { class: "edit-grid" },
-      field("Name", line(graph.name, (value) => ui.change((one) => (one.name = value), `${path} name`)), { path: `${path}name` }),
-      field("Begins with", choice(graph.start, [["", begins ? "the edges that leave START" : "nobody yet"], ...ui.nodeNames().map((name) => [name, name])], set("start")), { path: `${path}start` }),
-      field("Who is next", choice(graph.select ?? "first", ui.palette.selectors.map((one) => [one.name, one.summary]), (value) => set("select", true)(value === "first" ? undefined : value)), { path: `${path}select` }),
-      field("If undecided", choice(graph.fallback, [["", "the run fails"], ...ui.targets().map((name) => [name, name])], set("fallback")), { path: `${path}fallback` }),
+      field(
+        "Name",
+        line(graph.name, (value) => ui.change((one) => (one.name = value), `${path} name`)),
+        { path: `${path}name` },
+      ),
+      field(
+        "Begins with",
+        choice(
+          graph.start,
+          [["", begins ? "the edges that leave START" : "nobody yet"], ...ui.nodeNames().map((name) => [name, name])],
+          set("start"),
+        ),
+        { path: `${path}start` },
+      ),
+      field(
+        "Who is next",
+        choice(
+          graph.select ?? "first",
+          ui.palette.selectors.map((one) => [one.name, one.summary]),
+          (value) => set("select", true)(value === "first" ? undefined : value),
+        ),
+        { path: `${path}select` },
+      ),
+      field("If undecided", choice(graph.fallback, [["", "the run fails"], ...ui.targets().map((name) => [name, name])], set("fallback")), {
+        path: `${path}fallback`,
+      }),
     ),
     graph.select === "auto" || graph.detail?.selector_model !== undefined ? selector(graph, path, ui) : null,
     limits(graph, path, ui),
@@ -36,37 +58,88 @@ export function graphForm(graph, path, ui) {
 }
 
 function selector(graph, path, ui) {
-  const change = (model, again) => ui.change((one) => {
-    const detail = { ...one.detail };
-    if (model === undefined) delete detail.selector_model;
-    else detail.selector_model = model;
-    put(one, "detail", detail, "graph");
-  }, `${path} selector`, again);
-  return modelForm(graph.detail?.selector_model, change, { path: `${path}detail.selector_model`, standard: ui.session.default_model, allowNone: false, name: "The model that chooses" });
+  const change = (model, again) =>
+    ui.change(
+      (one) => {
+        const detail = { ...one.detail };
+        if (model === undefined) delete detail.selector_model;
+        else detail.selector_model = model;
+        put(one, "detail", detail, "graph");
+      },
+      `${path} selector`,
+      again,
+    );
+  return modelForm(graph.detail?.selector_model, change, {
+    path: `${path}detail.selector_model`,
+    standard: ui.session.default_model,
+    allowNone: false,
+    name: "The model that chooses",
+  });
 }
 
 function limits(graph, path, ui) {
   const now = graph.limits ?? {};
-  const set = (key) => (value) => ui.change((one) => {
-    const next = { ...one.limits };
-    if (value === undefined) delete next[key];
-    else next[key] = value;
-    put(one, "limits", next, "graph");
-  }, `${path} limits ${key}`);
-  const control = (key, step) => (typeof now[key] === "object" ? json(now[key], set(key), { rows: 2 }) : figure(now[key], set(key), { min: 0, step, placeholder: "none" }));
-  return h("fieldset", { class: "stack tight" }, h("legend", {}, "Limits"), h("div", { class: "edit-grid thirds" }, LIMITS.map(([key, words, step]) => field(words, control(key, step), { path: `${path}limits.${key}` }))), h("p", { class: "quiet hint" }, "When one is used up, an edge “when a limit is used up” is taken, if there is one; else the run stops."));
+  const set = (key) => (value) =>
+    ui.change((one) => {
+      const next = { ...one.limits };
+      if (value === undefined) delete next[key];
+      else next[key] = value;
+      put(one, "limits", next, "graph");
+    }, `${path} limits ${key}`);
+  const control = (key, step) =>
+    typeof now[key] === "object"
+      ? json(now[key], set(key), { rows: 2 })
+      : figure(now[key], set(key), { min: 0, step, placeholder: "none" });
+  return h(
+    "fieldset",
+    { class: "stack tight" },
+    h("legend", {}, "Limits"),
+    h(
+      "div",
+      { class: "edit-grid thirds" },
+      LIMITS.map(([key, words, step]) => field(words, control(key, step), { path: `${path}limits.${key}` })),
+    ),
+    h(
+      "p",
+      { class: "quiet hint" },
+      "When one is used up, an edge “when a limit is used up” is taken, if there is one; else the run stops.",
+    ),
+  );
 }
 
 function state(graph, path, ui) {
   const declared = graph.state ?? {};
-  if (declared.python !== undefined) return h("fieldset", { class: "stack tight" }, h("legend", {}, "State"), field("A pydantic model", line(declared.python, (value) => ui.change((one) => (one.state = { ...one.state, python: value }), `${path} state`), { class: "mono", list: "callables" }), { path: `${path}state.python`, wide: true }));
+  if (declared.python !== undefined)
+    return h(
+      "fieldset",
+      { class: "stack tight" },
+      h("legend", {}, "State"),
+      field(
+        "A pydantic model",
+        line(declared.python, (value) => ui.change((one) => (one.state = { ...one.state, python: value }), `${path} state`), {
+          class: "mono",
+          list: "callables",
+        }),
+        { path: `${path}state.python`, wide: true },
+      ),
+    );
   const fields = declared.fields ?? {};
-  const change = (work, key, again) => ui.change((one) => {
-    const next = structuredClone(one.state?.fields ?? {});
-    const done = work(next) ?? next;
-    put(one, "state", Object.keys(done).length ? { ...one.state, fields: done } : undefined, "graph");
-  }, `${path} state ${key}`, again);
-  const renamed = (before, after) => change((next) => Object.fromEntries(Object.entries(next).map(([name, schema]) => [name === before ? after : name, schema])), null, true);
+  const change = (work, key, again) =>
+    ui.change(
+      (one) => {
+        const next = structuredClone(one.state?.fields ?? {});
+        const done = work(next) ?? next;
+        put(one, "state", Object.keys(done).length ? { ...one.state, fields: done } : undefined, "graph");
+      },
+      `${path} state ${key}`,
+      again,
+    );
+  const renamed = (before, after) =>
+    change(
+      (next) => Object.fromEntries(Object.entries(next).map(([name, schema]) => [name === before ? after : name, schema])),
+      null,
+      true,
+    );
   const free = () => {
     for (let number = 1; ; number += 1) if (!(`field_${number}` in fields)) return `field_${number}`;
   };
@@ -74,29 +147,127 @@ function state(graph, path, ui) {
     h(
       "tr",
       {},
-      h("td", {}, line(name, () => {}, { "aria-label": `Name of the field ${name}`, "data-focus": `state ${name}`, onchange: (event) => event.target.value.trim() && renamed(name, event.target.value.trim()) })),
-      h("td", {}, choice(schema.type, TYPES.map((one) => [one, one]), (value) => change((next) => { next[name] = { ...next[name], type: value }; delete next[name].default; }, `${name} type`, true), { "aria-label": `Type of ${name}` })),
-      h("td", {}, initial(name, schema, (value) => change((next) => {
-        if (value === undefined) delete next[name].default;
-        else next[name].default = value;
-      }, `${name} default`), `${path}state.fields.${name}`)),
-      h("td", {}, sign("×", `Remove the field ${name}`, () => change((next) => { delete next[name]; }, null, true))),
+      h(
+        "td",
+        {},
+        line(name, () => {}, {
+          "aria-label": `Name of the field ${name}`,
+          "data-focus": `state ${name}`,
+          onchange: (event) => event.target.value.trim() && renamed(name, event.target.value.trim()),
+        }),
+      ),
+      h(
+        "td",
+        {},
+        choice(
+          schema.type,
+          TYPES.map((one) => [one, one]),
+          (value) =>
+            change(
+              (next) => {
+                next[name] = { ...next[name], type: value };
+                delete next[name].default;
+              },
+              `${name} type`,
+              true,
+            ),
+          { "aria-label": `Type of ${name}` },
+        ),
+      ),
+      h(
+        "td",
+        {},
+        initial(
+          name,
+          schema,
+          (value) =>
+            change((next) => {
+              if (value === undefined) delete next[name].default;
+              else next[name].default = value;
+            }, `${name} default`),
+          `${path}state.fields.${name}`,
+        ),
+      ),
+      h(
+        "td",
+        {},
+        sign("×", `Remove the field ${name}`, () =>
+          change(
+            (next) => {
+              delete next[name];
+            },
+            null,
+            true,
+          ),
+        ),
+      ),
     );
   const rows = Object.entries(fields);
   return h(
     "fieldset",
     { class: "stack tight", "data-path": `${path}state` },
     h("legend", {}, "State"),
-    h("p", { class: "quiet hint" }, "Typed values beside the messages: guards read them as state.name, nodes change them, a run begins with them."),
-    rows.length ? h("table", { class: "state-fields" }, h("thead", {}, h("tr", {}, ["Name", "Type", "At first", ""].map((title) => h("th", { scope: "col" }, title || h("span", { class: "unseen" }, "Remove"))))), h("tbody", {}, rows.map(row))) : null,
-    h("div", { class: "row" }, h("button", { type: "button", onclick: () => { const name = free(); change((next) => { next[name] = { type: "string", default: "" }; }, null, `state ${name}`); } }, "Add a field")),
+    h(
+      "p",
+      { class: "quiet hint" },
+      "Typed values beside the messages: guards read them as state.name, nodes change them, a run begins with them.",
+    ),
+    rows.length
+      ? h(
+          "table",
+          { class: "state-fields" },
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["Name", "Type", "At first", ""].map((title) => h("th", { scope: "col" }, title || h("span", { class: "unseen" }, "Remove"))),
+            ),
+          ),
+          h("tbody", {}, rows.map(row)),
+        )
+      : null,
+    h(
+      "div",
+      { class: "row" },
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            const name = free();
+            change(
+              (next) => {
+                next[name] = { type: "string", default: "" };
+              },
+              null,
+              `state ${name}`,
+            );
+          },
+        },
+        "Add a field",
+      ),
+    ),
   );
 }
 
 function initial(name, schema, change, path) {
   const label = { "aria-label": `First value of ${name}`, "data-path": path };
-  if (schema.type === "integer" || schema.type === "number") return figure(schema.default, change, { ...label, step: schema.type === "integer" ? 1 : "any", placeholder: "required" });
-  if (schema.type === "boolean") return choice(schema.default === undefined ? "" : String(schema.default), [["", "required"], ["true", "true"], ["false", "false"]], (value) => change(value === "" ? undefined : value === "true"), label);
-  if (schema.type === "array" || schema.type === "object") return json(schema.default, change, { ...label, rows: 1, placeholder: "required" });
+  if (schema.type === "integer" || schema.type === "number")
+    return figure(schema.default, change, { ...label, step: schema.type === "integer" ? 1 : "any", placeholder: "required" });
+  if (schema.type === "boolean")
+    return choice(
+      schema.default === undefined ? "" : String(schema.default),
+      [
+        ["", "required"],
+        ["true", "true"],
+        ["false", "false"],
+      ],
+      (value) => change(value === "" ? undefined : value === "true"),
+      label,
+    );
+  if (schema.type === "array" || schema.type === "object")
+    return json(schema.default, change, { ...label, rows: 1, placeholder: "required" });
   return line(schema.default, (value) => change(value), label);
 }

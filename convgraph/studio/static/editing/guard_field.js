@@ -13,7 +13,10 @@ export function guardField(label, value, change, { path, palette, state, nodes, 
     input.focus();
   };
   const names = [
-    ...palette.names.flatMap((word) => [[word.name, word.summary], ...word.fields.filter(() => word.name !== "messages").map((one) => [`${word.name}.${one}`, word.summary])]),
+    ...palette.names.flatMap((word) => [
+      [word.name, word.summary],
+      ...word.fields.filter(() => word.name !== "messages").map((one) => [`${word.name}.${one}`, word.summary]),
+    ]),
     ...state.map((name) => [`state.${name}`, "a field of the state"]),
     ...nodes.map((name) => [`visits["${name}"]`, `how often ${name} has had the turn`]),
   ];
@@ -22,9 +25,19 @@ export function guardField(label, value, change, { path, palette, state, nodes, 
     "details",
     { class: "vocabulary" },
     h("summary", {}, "What a guard may use"),
-    h("div", { class: "row tight" }, names.map(([name, summary]) => h("button", { type: "button", class: "word mono", title: summary, onclick: () => put(name) }, name))),
+    h(
+      "div",
+      { class: "row tight" },
+      names.map(([name, summary]) => h("button", { type: "button", class: "word mono", title: summary, onclick: () => put(name) }, name)),
+    ),
     h("p", { class: "quiet hint" }, "Examples; they replace the guard:"),
-    h("ul", { class: "parts" }, examples.map((word) => h("li", {}, h("button", { type: "button", class: "word mono", onclick: () => replace(word.summary) }, word.summary)))),
+    h(
+      "ul",
+      { class: "parts" },
+      examples.map((word) =>
+        h("li", {}, h("button", { type: "button", class: "word mono", onclick: () => replace(word.summary) }, word.summary)),
+      ),
+    ),
     h("p", { class: "quiet hint" }, "Joined by && and ||, turned round by !, compared by == != < <= > >=."),
   );
   const replace = (text) => {

@@ -24,7 +24,14 @@ async function conflict(draft, name, error) {
   const there = await onDisk(name);
   const lines = there ? lineDifference(there.yaml, draft.yaml) : [];
   return new Promise((done, failed) => {
-    const dialog = h("dialog", { class: "wide-dialog", "aria-labelledby": "conflict-title", onclose: () => { dialog.remove(); done(null); } });
+    const dialog = h("dialog", {
+      class: "wide-dialog",
+      "aria-labelledby": "conflict-title",
+      onclose: () => {
+        dialog.remove();
+        done(null);
+      },
+    });
     const overwrite = async () => {
       try {
         const saved = await put(path("api", "drafts", name), { yaml: draft.yaml, base: there?.base ?? null });
@@ -36,7 +43,19 @@ async function conflict(draft, name, error) {
     };
     fill(
       dialog,
-      h("div", { class: "stack" }, h("h2", { id: "conflict-title" }, "The file is not what it was"), h("p", {}, error.message), there ? [h("p", { class: "quiet" }, "− stands in the file, + stands here:"), differenceView(lines)] : null, h("div", { class: "row" }, h("button", { onclick: () => dialog.close() }, "Keep the file"), h("button", { class: "danger", onclick: overwrite }, there ? "Overwrite the file" : "Write the file again"))),
+      h(
+        "div",
+        { class: "stack" },
+        h("h2", { id: "conflict-title" }, "The file is not what it was"),
+        h("p", {}, error.message),
+        there ? [h("p", { class: "quiet" }, "− stands in the file, + stands here:"), differenceView(lines)] : null,
+        h(
+          "div",
+          { class: "row" },
+          h("button", { onclick: () => dialog.close() }, "Keep the file"),
+          h("button", { class: "danger", onclick: overwrite }, there ? "Overwrite the file" : "Write the file again"),
+        ),
+      ),
     );
     document.body.append(dialog);
     dialog.showModal();
@@ -44,6 +63,13 @@ async function conflict(draft, name, error) {
 }
 
 async function onDisk(name) {
-  const found = (await get("/api/graphs")).find((graph) => graph.editable && graph.target.split("/").at(-1).replace(/\.ya?ml$/, "") === name);
+  const found = (await get("/api/graphs")).find(
+    (graph) =>
+      graph.editable &&
+      graph.target
+        .split("/")
+        .at(-1)
+        .replace(/\.ya?ml$/, "") === name,
+  );
   return found ? get(path("api", "graphs", found.id, "source")) : null;
 }

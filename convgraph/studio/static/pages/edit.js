@@ -21,7 +21,12 @@ const MEND = "The text cannot be read as a graph at the moment; mend it under YA
 const EMPTY = { name: "", yaml: "version: 1\nname: new-graph\nnodes: []\nedges: []\n", base: null, editable: true, problem: "" };
 
 export async function show(main, [id], query) {
-  const [source, palette, session, known] = await Promise.all([id ? get(path("api", "graphs", id, "source")) : EMPTY, get("/api/palette"), get("/api/session"), get("/api/graphs")]);
+  const [source, palette, session, known] = await Promise.all([
+    id ? get(path("api", "graphs", id, "source")) : EMPTY,
+    get("/api/palette"),
+    get("/api/session"),
+    get("/api/graphs"),
+  ]);
   const graph = known.find((one) => one.id === id);
   if (graph?.kind === "python" && (!query.has("copy") || source.problem)) {
     fill(main, readOnly(graph, source));
@@ -38,9 +43,20 @@ function readOnly(graph, source) {
     "section",
     { class: "empty stack" },
     h("h1", {}, `${graph.name} is read-only here`),
-    h("p", {}, "It is defined in Python, in ", h("code", {}, graph.target), "; what is changed there is seen here when the studio is started again."),
+    h(
+      "p",
+      {},
+      "It is defined in Python, in ",
+      h("code", {}, graph.target),
+      "; what is changed there is seen here when the studio is started again.",
+    ),
     source.problem ? h("p", { class: "quiet" }, "It cannot be a document as it is: ", source.problem) : null,
-    h("div", { class: "row" }, h("a", { class: "button main", href: `#/graph/${graph.id}` }, "Look at it"), source.problem ? null : h("a", { class: "button", href: `#/edit/${graph.id}?copy` }, "Edit a copy as a document")),
+    h(
+      "div",
+      { class: "row" },
+      h("a", { class: "button main", href: `#/graph/${graph.id}` }, "Look at it"),
+      source.problem ? null : h("a", { class: "button", href: `#/edit/${graph.id}?copy` }, "Edit a copy as a document"),
+    ),
   );
 }
 
@@ -56,23 +72,62 @@ class Editor {
     this.draft.base = source.base;
     this.kept = `draft:${id ?? "new"}`;
     const name = source.editable || !taken.has(source.name) ? source.name : `${source.name}-copy`;
-    this.name = h("input", { type: "text", class: "file-name", "aria-label": "Name of the file", placeholder: "name of the file", ".value": name, readonly: source.base !== null, title: session.folder ? `in ${session.folder}` : "" });
+    this.name = h("input", {
+      type: "text",
+      class: "file-name",
+      "aria-label": "Name of the file",
+      placeholder: "name of the file",
+      ".value": name,
+      readonly: source.base !== null,
+      title: session.folder ? `in ${session.folder}` : "",
+    });
     this.status = h("span", { class: "badge", role: "status" });
     this.unsaved = h("span", { class: "badge warning", hidden: true }, "unsaved");
     this.back = h("button", { onclick: () => this.draft.undo(), title: "Undo (Ctrl+Z)" }, "Undo");
     this.forth = h("button", { onclick: () => this.draft.redo(), title: "Redo (Ctrl+Shift+Z)" }, "Redo");
     this.try = h("button", { onclick: () => this.run().catch(complain), title: "Run it as it stands, without saving" }, "Try it");
     this.keep = h("button", { class: "main", onclick: () => this.save().catch(complain), title: "Save (Ctrl+S)" }, "Save");
-    this.forms = { nodes: h("div", { class: "stack" }), edges: h("div", { class: "stack" }), graph: h("div", { class: "stack" }), changes: h("div", { class: "stack tight" }) };
+    this.forms = {
+      nodes: h("div", { class: "stack" }),
+      edges: h("div", { class: "stack" }),
+      graph: h("div", { class: "stack" }),
+      changes: h("div", { class: "stack tight" }),
+    };
     this.yaml = new YamlPane(this.draft, () => this.draft.type(this.draft.canonical));
-    this.tabs = tabs("The graph", [["nodes", "Nodes", this.forms.nodes], ["edges", "Edges", this.forms.edges], ["graph", "Graph", this.forms.graph], ["yaml", "YAML", this.yaml.element], ["changes", "Changes", this.forms.changes]], (tab) => this.turnTo(tab));
+    this.tabs = tabs(
+      "The graph",
+      [
+        ["nodes", "Nodes", this.forms.nodes],
+        ["edges", "Edges", this.forms.edges],
+        ["graph", "Graph", this.forms.graph],
+        ["yaml", "YAML", this.yaml.element],
+        ["changes", "Changes", this.forms.changes],
+      ],
+      (tab) => this.turnTo(tab),
+    );
     this.pane = new PicturePane({ select: (part, kind) => this.open(part, kind), close: (ids) => this.close(ids) });
     this.findings = h("section", { class: "card findings-card", "aria-label": "Findings" });
-    this.callables = h("datalist", { id: "callables" }, palette.callables.map((one) => h("option", { value: one.path }, one.summary)));
+    this.callables = h(
+      "datalist",
+      { id: "callables" },
+      palette.callables.map((one) => h("option", { value: one.path }, one.summary)),
+    );
     this.element = h(
       "section",
       { class: "workbench", onkeydown: (event) => this.keys(event) },
-      h("div", { class: "row spread" }, h("div", { class: "row" }, h("h1", {}, !id ? "New graph" : source.base === null ? "Copy" : "Edit"), this.name, this.unsaved, this.status), h("div", { class: "row" }, this.back, this.forth, this.try, this.keep)),
+      h(
+        "div",
+        { class: "row spread" },
+        h(
+          "div",
+          { class: "row" },
+          h("h1", {}, !id ? "New graph" : source.base === null ? "Copy" : "Edit"),
+          this.name,
+          this.unsaved,
+          this.status,
+        ),
+        h("div", { class: "row" }, this.back, this.forth, this.try, this.keep),
+      ),
       h("div", { class: "benches change" }, this.tabs.element, h("div", { class: "seen" }, this.pane.element, this.findings)),
       this.callables,
     );
@@ -117,7 +172,11 @@ class Editor {
       this.pane.show(draft.picture, draft.findings);
     }
     this.pane.element.classList.toggle("stale", draft.problems.length > 0);
-    this.tabs.title("yaml", "YAML", draft.problems.length ? h("span", { class: "problem-mark", title: "There is a problem in it" }, " ●") : null);
+    this.tabs.title(
+      "yaml",
+      "YAML",
+      draft.problems.length ? h("span", { class: "problem-mark", title: "There is a problem in it" }, " ●") : null,
+    );
     this.#tellFindings();
     if (this.tabs.current === "changes") this.#tellChanges();
   }
@@ -143,13 +202,41 @@ class Editor {
   #tellFindings() {
     const { draft } = this;
     const said = draft.problems.length
-      ? h("ul", { class: "findings" }, draft.problems.map((problem) => h("li", { class: "error" }, h("button", { type: "button", class: "plain", onclick: () => this.openPath(problem) }, h("span", { class: "badge error" }, problem.path || (problem.line ? `line ${problem.line}` : "problem")), " ", problem.message))))
+      ? h(
+          "ul",
+          { class: "findings" },
+          draft.problems.map((problem) =>
+            h(
+              "li",
+              { class: "error" },
+              h(
+                "button",
+                { type: "button", class: "plain", onclick: () => this.openPath(problem) },
+                h("span", { class: "badge error" }, problem.path || (problem.line ? `line ${problem.line}` : "problem")),
+                " ",
+                problem.message,
+              ),
+            ),
+          ),
+        )
       : findingList(draft.findings, (finding) => this.pane.choose(finding.edge ?? finding.node, finding.edge ? "edge" : "node"));
-    fill(this.findings, draft.problems.length && draft.picture ? h("p", { class: "quiet hint" }, "The picture is the last one that was a graph.") : null, said);
+    fill(
+      this.findings,
+      draft.problems.length && draft.picture ? h("p", { class: "quiet hint" }, "The picture is the last one that was a graph.") : null,
+      said,
+    );
   }
 
   #tellChanges() {
-    fill(this.forms.changes, h("p", { class: "quiet hint" }, this.source.base === null ? "Nothing of this is saved yet." : "What saving would change in the file:"), differenceView(lineDifference(this.source.base === null ? "" : this.draft.saved, this.draft.yaml)));
+    fill(
+      this.forms.changes,
+      h(
+        "p",
+        { class: "quiet hint" },
+        this.source.base === null ? "Nothing of this is saved yet." : "What saving would change in the file:",
+      ),
+      differenceView(lineDifference(this.source.base === null ? "" : this.draft.saved, this.draft.yaml)),
+    );
   }
 
   /** After an answer: the forms show what the text says, unless they are what has been changed. */
@@ -170,7 +257,8 @@ class Editor {
     const shown = draft.document && (graph ?? draft.document);
     const fits = shown && Array.isArray(shown.nodes ?? []) && Array.isArray(shown.edges ?? []);
     this.heads.clear();
-    for (const name of ["nodes", "edges", "graph"]) fill(this.forms[name], fits ? this.#tried(name, shown) : h("p", { class: "problem" }, MEND));
+    for (const name of ["nodes", "edges", "graph"])
+      fill(this.forms[name], fits ? this.#tried(name, shown) : h("p", { class: "problem" }, MEND));
     for (const [panel, top] of scrolls) panel.scrollTop = top;
     this.#place();
     if (held) this.element.querySelector(`[data-focus="${CSS.escape(held)}"]`)?.focus();
@@ -191,13 +279,37 @@ class Editor {
     if (name === "graph") return graphForm(graph, place, this.ui);
     if (name === "edges") return edgeList(graph, place, this.scope.join("/"), this.ui);
     const at = { list: (one) => (one.nodes ??= []), path: `${place}nodes`, parent: "" };
-    return [graph.nodes?.length ? null : h("p", {}, "A graph is made of nodes, which speak, and edges, which say who may speak next. Begin with the first node:"), h("ul", { class: "entries" }, (graph.nodes ?? []).map((node, index) => nodeRow(node, index, at, this.ui))), h("div", { class: "row tight", role: "group", "aria-label": "Add a node" }, h("span", { class: "quiet" }, "Add:"), NEW_NODES.map(([kind, title, words]) => h("button", { type: "button", title: words, onclick: () => this.add(kind) }, title)))];
+    return [
+      graph.nodes?.length
+        ? null
+        : h("p", {}, "A graph is made of nodes, which speak, and edges, which say who may speak next. Begin with the first node:"),
+      h(
+        "ul",
+        { class: "entries" },
+        (graph.nodes ?? []).map((node, index) => nodeRow(node, index, at, this.ui)),
+      ),
+      h(
+        "div",
+        { class: "row tight", role: "group", "aria-label": "Add a node" },
+        h("span", { class: "quiet" }, "Add:"),
+        NEW_NODES.map(([kind, title, words]) => h("button", { type: "button", title: words, onclick: () => this.add(kind) }, title)),
+      ),
+    ];
   }
 
   #crumbs() {
     if (!this.scope.length) return null;
     const names = [this.draft.document.name, ...this.scope];
-    return h("nav", { class: "row tight crumbs", "aria-label": "Where you are" }, names.map((name, depth) => [depth ? "›" : null, depth === this.scope.length ? h("strong", {}, name) : h("button", { type: "button", class: "plain", onclick: () => this.go(this.scope.slice(0, depth)) }, name)]));
+    return h(
+      "nav",
+      { class: "row tight crumbs", "aria-label": "Where you are" },
+      names.map((name, depth) => [
+        depth ? "›" : null,
+        depth === this.scope.length
+          ? h("strong", {}, name)
+          : h("button", { type: "button", class: "plain", onclick: () => this.go(this.scope.slice(0, depth)) }, name),
+      ]),
+    );
   }
 
   #place() {
@@ -206,8 +318,14 @@ class Editor {
     for (const head of this.element.querySelectorAll("[data-part]")) {
       const id = head.dataset.part.includes("#") ? head.dataset.part : prefix + head.dataset.part;
       const found = this.draft.findings.filter((one) => one.node === id || one.edge === id);
-      head.classList.toggle("has-error", found.some((one) => one.severity === "error"));
-      head.classList.toggle("has-warning", found.some((one) => one.severity === "warning"));
+      head.classList.toggle(
+        "has-error",
+        found.some((one) => one.severity === "error"),
+      );
+      head.classList.toggle(
+        "has-warning",
+        found.some((one) => one.severity === "warning"),
+      );
       head.title = found.map((one) => one.message).join("\n");
     }
   }
@@ -244,17 +362,21 @@ class Editor {
 
   add(kind) {
     let made = null;
-    this.ui.change((graph) => {
-      graph.nodes ??= [];
-      made = newNode(kind, graph.nodes);
-      graph.nodes.push(made);
-      if (graph.nodes.length === 1 && !graph.start && !(graph.edges ?? []).some((edge) => edge.from === "START")) {
-        const { version, name, ...rest } = graph;
-        for (const key of Object.keys(graph)) delete graph[key];
-        Object.assign(graph, version === undefined ? { name, start: made.name, ...rest } : { version, name, start: made.name, ...rest });
-      }
-      this.opened.add(made.name);
-    }, null, true);
+    this.ui.change(
+      (graph) => {
+        graph.nodes ??= [];
+        made = newNode(kind, graph.nodes);
+        graph.nodes.push(made);
+        if (graph.nodes.length === 1 && !graph.start && !(graph.edges ?? []).some((edge) => edge.from === "START")) {
+          const { version, name, ...rest } = graph;
+          for (const key of Object.keys(graph)) delete graph[key];
+          Object.assign(graph, version === undefined ? { name, start: made.name, ...rest } : { version, name, start: made.name, ...rest });
+        }
+        this.opened.add(made.name);
+      },
+      null,
+      true,
+    );
     const index = graphIn(this.draft.document, this.scope).nodes.length - 1;
     const name = this.element.querySelector(`[data-focus="${placeOf(this.draft.document, this.scope)}nodes[${index}].name"]`);
     name?.focus();
@@ -295,7 +417,10 @@ class Editor {
       scope.push(graph.nodes[Number(index)].name);
       graph = graph.nodes[Number(index)].graph;
     }
-    this.open(place[2] === "edges" ? `${scope.join("/")}#${place[3]}` : [...scope, graph.nodes[Number(place[3])].name].join("/"), place[2] === "edges" ? "edge" : "node");
+    this.open(
+      place[2] === "edges" ? `${scope.join("/")}#${place[3]}` : [...scope, graph.nodes[Number(place[3])].name].join("/"),
+      place[2] === "edges" ? "edge" : "node",
+    );
     this.element.querySelector(`[data-path="${CSS.escape(problem.path)}"]`)?.focus();
   }
 
@@ -316,7 +441,14 @@ class Editor {
     const control = event.ctrlKey || event.metaKey;
     if (!control || event.altKey) return;
     const key = event.key.toLowerCase();
-    const work = key === "s" ? () => this.save().catch(complain) : key === "z" ? () => (event.shiftKey ? this.draft.redo() : this.draft.undo()) : key === "y" ? () => this.draft.redo() : null;
+    const work =
+      key === "s"
+        ? () => this.save().catch(complain)
+        : key === "z"
+          ? () => (event.shiftKey ? this.draft.redo() : this.draft.undo())
+          : key === "y"
+            ? () => this.draft.redo()
+            : null;
     if (!work) return;
     event.preventDefault();
     work();

@@ -33,10 +33,33 @@ class Look {
     const wrong = graph.findings.length;
     this.tabs = tabs("About the graph", [
       ["details", "Details", this.side],
-      ["findings", wrong ? `Findings (${wrong})` : "Findings", h("div", { class: "stack" }, findingList(graph.findings, (finding) => this.finding(finding)))],
-      ["yaml", "YAML", h("div", { class: "stack tight" }, h("div", { class: "row" }, h("button", { onclick: () => this.copy() }, "Copy the text")), source.problem ? h("p", { class: "quiet" }, `This graph lives in Python: ${source.problem}`) : null, yaml)],
+      [
+        "findings",
+        wrong ? `Findings (${wrong})` : "Findings",
+        h(
+          "div",
+          { class: "stack" },
+          findingList(graph.findings, (finding) => this.finding(finding)),
+        ),
+      ],
+      [
+        "yaml",
+        "YAML",
+        h(
+          "div",
+          { class: "stack tight" },
+          h("div", { class: "row" }, h("button", { onclick: () => this.copy() }, "Copy the text")),
+          source.problem ? h("p", { class: "quiet" }, `This graph lives in Python: ${source.problem}`) : null,
+          yaml,
+        ),
+      ],
     ]);
-    this.element = h("section", { class: "workbench" }, this.#head(), h("div", { class: "benches look" }, this.pane.element, this.tabs.element));
+    this.element = h(
+      "section",
+      { class: "workbench" },
+      this.#head(),
+      h("div", { class: "benches look" }, this.pane.element, this.tabs.element),
+    );
   }
 
   begin() {
@@ -49,26 +72,59 @@ class Look {
     const place = graph.kind === "gallery" ? null : h("code", { class: "quiet where" }, graph.target);
     const edit = graph.editable
       ? h("a", { class: "button", href: `#/edit/${graph.id}` }, "Edit")
-      : h("a", { class: "button", href: graph.kind === "python" ? `#/edit/${graph.id}?copy` : `#/edit/${graph.id}`, "aria-disabled": source.problem ? "true" : null, title: source.problem || "The original stays as it is" }, "Copy as a document");
+      : h(
+          "a",
+          {
+            class: "button",
+            href: graph.kind === "python" ? `#/edit/${graph.id}?copy` : `#/edit/${graph.id}`,
+            "aria-disabled": source.problem ? "true" : null,
+            title: source.problem || "The original stays as it is",
+          },
+          "Copy as a document",
+        );
     return h(
       "div",
       { class: "row spread" },
-      h("div", { class: "row" }, h("h1", {}, graph.name), badges(graph), graph.editable ? null : h("span", { class: "badge", title: "It is defined elsewhere; a copy can be edited here." }, "read-only"), place),
-      h("div", { class: "row" }, source.problem ? null : edit, h("a", { class: "button", href: `#/runs?graph=${encodeURIComponent(graph.name)}` }, "Its runs"), graph.errors ? null : h("button", { class: "main", onclick: () => beginRun(graph.id).catch(complain) }, "Run it")),
+      h(
+        "div",
+        { class: "row" },
+        h("h1", {}, graph.name),
+        badges(graph),
+        graph.editable ? null : h("span", { class: "badge", title: "It is defined elsewhere; a copy can be edited here." }, "read-only"),
+        place,
+      ),
+      h(
+        "div",
+        { class: "row" },
+        source.problem ? null : edit,
+        h("a", { class: "button", href: `#/runs?graph=${encodeURIComponent(graph.name)}` }, "Its runs"),
+        graph.errors ? null : h("button", { class: "main", onclick: () => beginRun(graph.id).catch(complain) }, "Run it"),
+      ),
     );
   }
 
   whole() {
-    fill(this.side, overview(this.graph, (id, kind) => this.pane.choose(id, kind)));
+    fill(
+      this.side,
+      overview(this.graph, (id, kind) => this.pane.choose(id, kind)),
+    );
   }
 
   part(id, kind) {
-    const told = partDetails(this.graph.document, this.drawn, id, kind, { choose: (one, what) => this.pane.choose(one, what), findings: this.graph.findings });
+    const told = partDetails(this.graph.document, this.drawn, id, kind, {
+      choose: (one, what) => this.pane.choose(one, what),
+      findings: this.graph.findings,
+    });
     this.tabs.open("details");
     const open = this.drawn.clusters.some((cluster) => cluster.id === id);
     const closed = this.drawn.nodes.some((node) => node.id === id && node.inside);
-    const group = open || closed ? h("button", { onclick: () => this.pane.toggle(id) }, open ? "Close in the picture" : "Open in the picture") : null;
-    fill(this.side, h("div", { class: "row spread" }, h("button", { class: "plain back", onclick: () => this.#back() }, "← The whole graph"), group), told ?? h("p", { class: "quiet" }, "Nothing more is said of it."));
+    const group =
+      open || closed ? h("button", { onclick: () => this.pane.toggle(id) }, open ? "Close in the picture" : "Open in the picture") : null;
+    fill(
+      this.side,
+      h("div", { class: "row spread" }, h("button", { class: "plain back", onclick: () => this.#back() }, "← The whole graph"), group),
+      told ?? h("p", { class: "quiet" }, "Nothing more is said of it."),
+    );
   }
 
   #back() {

@@ -18,25 +18,60 @@ export async function show(main) {
   const list = () => {
     const said = search.value.trim().toLowerCase();
     const fits = (graph) => `${graph.name} ${graph.description} ${graph.target}`.toLowerCase().includes(said);
-    fill(place, SECTIONS.map(([title, belongs]) => section(title, graphs.filter(belongs), fits, session)));
+    fill(
+      place,
+      SECTIONS.map(([title, belongs]) => section(title, graphs.filter(belongs), fits, session)),
+    );
   };
   list();
   fill(
     main,
-    h("section", { class: "stack graphs" }, h("div", { class: "row spread" }, h("h1", {}, "Graphs"), h("div", { class: "row" }, search, h("a", { class: "button main", href: "#/edit" }, "New graph"))), place),
+    h(
+      "section",
+      { class: "stack graphs" },
+      h(
+        "div",
+        { class: "row spread" },
+        h("h1", {}, "Graphs"),
+        h("div", { class: "row" }, search, h("a", { class: "button main", href: "#/edit" }, "New graph")),
+      ),
+      place,
+    ),
   );
 }
 
 function section(title, graphs, fits, session) {
   const shown = graphs.filter(fits);
   const id = `section-${title.split(" ").at(-1).toLowerCase()}`;
-  return h("section", { class: "stack", "aria-labelledby": id }, h("h2", { id }, title, " ", h("span", { class: "quiet num" }, shown.length)), about(title, graphs, session), h("ul", { class: "cards" }, shown.map(card)), graphs.length && !shown.length ? h("p", { class: "quiet" }, "None fits.") : null);
+  return h(
+    "section",
+    { class: "stack", "aria-labelledby": id },
+    h("h2", { id }, title, " ", h("span", { class: "quiet num" }, shown.length)),
+    about(title, graphs, session),
+    h("ul", { class: "cards" }, shown.map(card)),
+    graphs.length && !shown.length ? h("p", { class: "quiet" }, "None fits.") : null,
+  );
 }
 
 function about(title, graphs, session) {
-  if (title === "Gallery") return h("p", { class: "quiet" }, "What graphs can do. They need no key and no network: look, run, and open one as a copy to make your own.");
-  if (graphs.length) return session.folder ? h("p", { class: "quiet" }, "Graphs that you write here are saved in ", h("code", {}, session.folder), ".") : null;
-  return h("p", { class: "quiet" }, "None yet. Write a ", h("a", { href: "#/edit" }, "new graph"), ", open a copy of one below, or start the studio with your own: ", h("code", {}, "convgraph studio file.py:graph"));
+  if (title === "Gallery")
+    return h(
+      "p",
+      { class: "quiet" },
+      "What graphs can do. They need no key and no network: look, run, and open one as a copy to make your own.",
+    );
+  if (graphs.length)
+    return session.folder
+      ? h("p", { class: "quiet" }, "Graphs that you write here are saved in ", h("code", {}, session.folder), ".")
+      : null;
+  return h(
+    "p",
+    { class: "quiet" },
+    "None yet. Write a ",
+    h("a", { href: "#/edit" }, "new graph"),
+    ", open a copy of one below, or start the studio with your own: ",
+    h("code", {}, "convgraph studio file.py:graph"),
+  );
 }
 
 function card(graph) {
@@ -48,11 +83,30 @@ function card(graph) {
     "li",
     { class: `card graph-card${broken ? " broken" : ""}` },
     broken ? null : h("a", { class: "small-picture", href: look, tabindex: "-1", "aria-hidden": "true" }, picture),
-    h("div", { class: "stack tight" },
+    h(
+      "div",
+      { class: "stack tight" },
       h("h3", {}, broken ? graph.name : h("a", { href: look }, graph.name)),
       h("div", { class: "row tight" }, badges(graph)),
-      h("p", { class: broken ? "problem" : "said" }, broken ? graph.problem.replace(`${graph.target}: `, "") : graph.description || fileOf(graph.target)),
-      h("div", { class: "row tight end" }, broken || graph.errors ? null : h("button", { "aria-label": `Run ${graph.name}`, onclick: () => beginRun(graph.id).catch(complain) }, "Run"), edit ? h("a", { class: "button", href: edit, "aria-label": `${graph.editable ? "Edit" : "Copy and edit"} ${graph.name}` }, graph.editable ? "Edit" : "Copy and edit") : null),
+      h(
+        "p",
+        { class: broken ? "problem" : "said" },
+        broken ? graph.problem.replace(`${graph.target}: `, "") : graph.description || fileOf(graph.target),
+      ),
+      h(
+        "div",
+        { class: "row tight end" },
+        broken || graph.errors
+          ? null
+          : h("button", { "aria-label": `Run ${graph.name}`, onclick: () => beginRun(graph.id).catch(complain) }, "Run"),
+        edit
+          ? h(
+              "a",
+              { class: "button", href: edit, "aria-label": `${graph.editable ? "Edit" : "Copy and edit"} ${graph.name}` },
+              graph.editable ? "Edit" : "Copy and edit",
+            )
+          : null,
+      ),
     ),
   );
 }

@@ -42,7 +42,13 @@ export async function show(main) {
   function groupOf(question) {
     if (!groups.has(question.run_id)) {
       const graph = question.graph_id ? h("a", { href: `#/graph/${question.graph_id}` }, question.graph) : question.graph;
-      const title = h("h2", {}, h("a", { href: `#/run/${encodeURIComponent(question.run_id)}`, title: question.run_id }, `Run ${short(question.run_id)}`), " of ", graph);
+      const title = h(
+        "h2",
+        {},
+        h("a", { href: `#/run/${encodeURIComponent(question.run_id)}`, title: question.run_id }, `Run ${short(question.run_id)}`),
+        " of ",
+        graph,
+      );
       const group = h("section", { class: "stack", "aria-label": `Run ${question.run_id}` }, title);
       groups.set(question.run_id, group);
       list.append(group);
@@ -60,7 +66,14 @@ export async function show(main) {
       drop(key);
       showBlank();
     };
-    return card.append(h("p", { class: "problem", role: "alert" }, "This is not asked any more: somebody has answered it, or its run has ended. ", h("button", { onclick: away }, "Put away")));
+    return card.append(
+      h(
+        "p",
+        { class: "problem", role: "alert" },
+        "This is not asked any more: somebody has answered it, or its run has ended. ",
+        h("button", { onclick: away }, "Put away"),
+      ),
+    );
   }
 
   function drop(key) {
@@ -79,7 +92,11 @@ export async function show(main) {
       "div",
       { class: "empty" },
       h("h2", {}, "Nobody is asked anything"),
-      h("p", {}, "When a run needs a person (an answer, consent to a tool call or to code, or a decision about something that was cut short), it stops and its question appears here. Answered, it goes on."),
+      h(
+        "p",
+        {},
+        "When a run needs a person (an answer, consent to a tool call or to code, or a decision about something that was cut short), it stops and its question appears here. Answered, it goes on.",
+      ),
     );
     fill(blank, cards.size ? null : empty);
   }

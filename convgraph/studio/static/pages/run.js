@@ -27,7 +27,15 @@ export async function show(main, [id, step]) {
   const detail = h("section", { class: "step-pane", "aria-label": "The step that is looked at", tabindex: 0 });
   const select = (to, follow = false) => model.select(to, follow);
   const timeline = new Timeline(model, select);
-  const page = h("div", { class: "run-page" }, head, graph, h("section", { class: "transcript", "aria-label": "Transcript" }, turns, asked), detail, timeline.element);
+  const page = h(
+    "div",
+    { class: "run-page" },
+    head,
+    graph,
+    h("section", { class: "transcript", "aria-label": "Transcript" }, turns, asked),
+    detail,
+    timeline.element,
+  );
   fill(main, page);
   main.classList.add("whole");
   document.title = `${run.graph} · convgraph studio`;
@@ -36,7 +44,14 @@ export async function show(main, [id, step]) {
     go: (to) => select(to),
     only: (node) => transcript.mark(model.selected, node),
     drawn: (picture) => {
-      const nodes = [...new Set(picture.nodes.filter((node) => !["start", "end", "fork", "join", "hub"].includes(node.shape)).concat(picture.clusters).map((node) => node.id.split("/")[0]))].filter((node) => node !== "START" && node !== "END");
+      const nodes = [
+        ...new Set(
+          picture.nodes
+            .filter((node) => !["start", "end", "fork", "join", "hub"].includes(node.shape))
+            .concat(picture.clusters)
+            .map((node) => node.id.split("/")[0]),
+        ),
+      ].filter((node) => node !== "START" && node !== "END");
       colourNodes(nodes);
       timeline.setLanes(nodes.length ? nodes : [...new Set(model.rows.map((row) => row.node))]);
       transcript.renew();
@@ -52,7 +67,11 @@ export async function show(main, [id, step]) {
   let first = wanted;
 
   function told(news) {
-    if (news.has("gone")) return fill(main, h("section", { class: "empty" }, h("h1", {}, "This run was deleted"), h("a", { class: "button", href: "#/runs" }, "All runs")));
+    if (news.has("gone"))
+      return fill(
+        main,
+        h("section", { class: "empty" }, h("h1", {}, "This run was deleted"), h("a", { class: "button", href: "#/runs" }, "All runs")),
+      );
     if (news.has("rows") && first !== null && model.total >= Math.min(first, model.run.steps)) {
       model.select(first);
       first = null;
@@ -66,7 +85,12 @@ export async function show(main, [id, step]) {
       if (!pane.picture?.nodes.length) timeline.setLanes([...new Set(model.rows.map((row) => row.node))]);
     }
     if (news.has("speaking") || news.has("run")) transcript.renew([model.total + 1, ...(news.has("run") ? [0] : [])]);
-    if (news.has("detail")) transcript.renew([...transcript.shown.keys()].filter((one) => one && model.row(one)?.more && model.details.has(one) && !transcript.shown.get(one).dataset.whole));
+    if (news.has("detail"))
+      transcript.renew(
+        [...transcript.shown.keys()].filter(
+          (one) => one && model.row(one)?.more && model.details.has(one) && !transcript.shown.get(one).dataset.whole,
+        ),
+      );
     if (news.has("step")) {
       transcript.mark(model.selected);
       transcript.reveal(model.selected, model.follow);
@@ -86,20 +110,38 @@ export async function show(main, [id, step]) {
     const { run: now } = model;
     const lost = model.connection === "lost";
     const focused = document.activeElement?.textContent;
-    fill(head,
-      h("div", { class: "row" },
+    fill(
+      head,
+      h(
+        "div",
+        { class: "row" },
         h("h1", {}, now.graph),
         h("span", { class: `badge ${now.status}` }, now.status),
         now.labels.map((label) => h("span", { class: "badge" }, label)),
         h("code", { class: "quiet", title: now.run_id }, short(now.run_id)),
-        now.parent ? h("a", { href: `#/run/${encodeURIComponent(now.parent)}/${now.parent_step}` }, `forked at step ${now.parent_step}`) : null,
-        h("span", { class: `link ${lost ? "lost" : "found"}`, role: "status" }, lost ? "connection lost, trying again…" : now.status === "running" ? "live" : "")),
+        now.parent
+          ? h("a", { href: `#/run/${encodeURIComponent(now.parent)}/${now.parent_step}` }, `forked at step ${now.parent_step}`)
+          : null,
+        h(
+          "span",
+          { class: `link ${lost ? "lost" : "found"}`, role: "status" },
+          lost ? "connection lost, trying again…" : now.status === "running" ? "live" : "",
+        ),
+      ),
       h("div", { class: "row verbs" }, actions(model, replayed)),
-      h("div", { class: "run-facts quiet num" },
-        h("span", {}, plural(model.total || now.steps, "step")), h("span", {}, plural(now.usage.calls, "model call")), h("span", {}, `${number(now.usage.input_tokens + now.usage.output_tokens)} tokens`), h("span", {}, usd(now.usage.usd)), h("span", { title: at(now.created) }, `begun ${ago(now.created)}`),
+      h(
+        "div",
+        { class: "run-facts quiet num" },
+        h("span", {}, plural(model.total || now.steps, "step")),
+        h("span", {}, plural(now.usage.calls, "model call")),
+        h("span", {}, `${number(now.usage.input_tokens + now.usage.output_tokens)} tokens`),
+        h("span", {}, usd(now.usage.usd)),
+        h("span", { title: at(now.created) }, `begun ${ago(now.created)}`),
         now.reason && now.status !== "finished" ? h("span", { class: now.status === "failed" ? "problem" : "" }, now.reason) : null,
-        limitBars(now.limits.filter((limit) => !limit.of))),
-      now.problem ? h("p", { class: "note quiet" }, now.problem) : null);
+        limitBars(now.limits.filter((limit) => !limit.of)),
+      ),
+      now.problem ? h("p", { class: "note quiet" }, now.problem) : null,
+    );
     if (focused) [...head.querySelectorAll("button")].find((button) => button.textContent === focused)?.focus();
   }
 
@@ -119,11 +161,18 @@ export async function show(main, [id, step]) {
     const now = here.map((question) => question.id).join();
     if (now === questions) return;
     questions = now;
-    fill(asked, here.map((question) => questionCard(question)));
+    fill(
+      asked,
+      here.map((question) => questionCard(question)),
+    );
   }
 
   function key(event) {
-    if (event.defaultPrevented || event.target.closest?.("input, textarea, select, button, a, summary, dialog, [role=button], .turns, .step-pane, .picture")) return;
+    if (
+      event.defaultPrevented ||
+      event.target.closest?.("input, textarea, select, button, a, summary, dialog, [role=button], .turns, .step-pane, .picture")
+    )
+      return;
     timeline.key(event);
   }
 

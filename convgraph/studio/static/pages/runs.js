@@ -32,26 +32,85 @@ class Runs {
 
   constructor(query) {
     const soon = settled(() => this.filter());
-    this.text = h("input", { type: "search", "aria-label": "Search runs", placeholder: "Search: id, graph, label, reason", ".value": query.get("text") ?? "", oninput: soon });
+    this.text = h("input", {
+      type: "search",
+      "aria-label": "Search runs",
+      placeholder: "Search: id, graph, label, reason",
+      ".value": query.get("text") ?? "",
+      oninput: soon,
+    });
     this.said = h("input", { type: "checkbox", ".checked": query.get("said") === "true", onchange: () => this.filter() });
-    this.status = h("select", { "aria-label": "Status", onchange: () => this.filter() }, h("option", { value: "" }, "Any status"), STATUSES.map((name) => h("option", { value: name, selected: name === query.get("status") }, name)));
+    this.status = h(
+      "select",
+      { "aria-label": "Status", onchange: () => this.filter() },
+      h("option", { value: "" }, "Any status"),
+      STATUSES.map((name) => h("option", { value: name, selected: name === query.get("status") }, name)),
+    );
     this.graph = h("select", { "aria-label": "Graph", onchange: () => this.filter() });
-    this.label = h("input", { type: "text", "aria-label": "Label", placeholder: "Label", class: "short", list: "labels", ".value": query.get("label") ?? "", oninput: soon });
+    this.label = h("input", {
+      type: "text",
+      "aria-label": "Label",
+      placeholder: "Label",
+      class: "short",
+      list: "labels",
+      ".value": query.get("label") ?? "",
+      oninput: soon,
+    });
     this.labels = h("datalist", { id: "labels" });
     this.graphs = new Set([query.get("graph")].filter(Boolean));
     this.wanted = query.get("graph") ?? "";
     this.body = h("tbody", {});
     this.all = h("input", { type: "checkbox", "aria-label": "Select all runs shown", onchange: () => this.selectAll() });
-    this.table = h("table", { class: "runs" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, this.all), ["Run", "Status", "Graph", "Labels", "Changed"].map((title) => h("th", { scope: "col" }, title)))), this.body);
+    this.table = h(
+      "table",
+      { class: "runs" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, this.all),
+          ["Run", "Status", "Graph", "Labels", "Changed"].map((title) => h("th", { scope: "col" }, title)),
+        ),
+      ),
+      this.body,
+    );
     this.more = h("button", { hidden: true, onclick: () => this.further() }, "More");
     this.picked = h("div", { class: "row picked", role: "group", "aria-label": "Selected runs" });
     this.blank = h("div", {});
-    this.file = h("input", { type: "file", accept: ".json,application/json", hidden: true, "aria-label": "Record to import", onchange: () => this.import() });
+    this.file = h("input", {
+      type: "file",
+      accept: ".json,application/json",
+      hidden: true,
+      "aria-label": "Record to import",
+      onchange: () => this.import(),
+    });
     this.element = h(
       "section",
       { class: "stack" },
-      h("div", { class: "row spread" }, h("h1", {}, "Runs"), h("div", { class: "row" }, h("button", { class: "main", onclick: () => beginRun().catch(complain) }, "Begin a run"), h("button", { onclick: () => this.file.click() }, "Import a run"), this.file)),
-      h("div", { class: "row filters", role: "search" }, this.text, h("label", { class: "check" }, this.said, h("span", {}, "also what was said")), this.status, this.graph, this.label, this.labels),
+      h(
+        "div",
+        { class: "row spread" },
+        h("h1", {}, "Runs"),
+        h(
+          "div",
+          { class: "row" },
+          h("button", { class: "main", onclick: () => beginRun().catch(complain) }, "Begin a run"),
+          h("button", { onclick: () => this.file.click() }, "Import a run"),
+          this.file,
+        ),
+      ),
+      h(
+        "div",
+        { class: "row filters", role: "search" },
+        this.text,
+        h("label", { class: "check" }, this.said, h("span", {}, "also what was said")),
+        this.status,
+        this.graph,
+        this.label,
+        this.labels,
+      ),
       this.picked,
       h("div", { class: "wide" }, this.table),
       this.blank,
@@ -61,7 +120,13 @@ class Runs {
   }
 
   get filters() {
-    return { status: this.status.value, graph: this.wanted, label: this.label.value.trim(), text: this.text.value.trim(), said: this.said.checked || null };
+    return {
+      status: this.status.value,
+      graph: this.wanted,
+      label: this.label.value.trim(),
+      text: this.text.value.trim(),
+      said: this.said.checked || null,
+    };
   }
 
   /** Ask anew, from the newest run on, and say in the address what is asked for. */
@@ -131,7 +196,10 @@ class Runs {
     for (const { graph } of runs) this.graphs.add(graph);
     this.#offerGraphs();
     const labels = [...new Set(runs.flatMap((run) => run.labels))].sort();
-    fill(this.labels, labels.map((label) => h("option", { value: label })));
+    fill(
+      this.labels,
+      labels.map((label) => h("option", { value: label })),
+    );
     this.#showPicked();
   }
 
@@ -154,7 +222,11 @@ class Runs {
   #offerGraphs() {
     const names = [...this.graphs].sort();
     if (this.graph.children.length === names.length + 1) return;
-    fill(this.graph, h("option", { value: "" }, "Any graph"), names.map((name) => h("option", { value: name, selected: name === this.wanted }, name)));
+    fill(
+      this.graph,
+      h("option", { value: "" }, "Any graph"),
+      names.map((name) => h("option", { value: name, selected: name === this.wanted }, name)),
+    );
   }
 
   #showPicked() {
@@ -190,7 +262,12 @@ class Runs {
       dialog,
       h("h2", { id: "delete-title" }, ids.length === 1 ? "Delete this run?" : `Delete ${ids.length} runs?`),
       h("p", {}, "Their records are gone for good. Runs that go on, and those whose steps forks share, stay."),
-      h("div", { class: "row" }, h("button", { class: "danger", onclick: doomed }, "Delete"), h("button", { autofocus: true, onclick: () => dialog.close() }, "Cancel")),
+      h(
+        "div",
+        { class: "row" },
+        h("button", { class: "danger", onclick: doomed }, "Delete"),
+        h("button", { autofocus: true, onclick: () => dialog.close() }, "Cancel"),
+      ),
     );
     document.body.append(dialog);
     dialog.showModal();
@@ -203,13 +280,23 @@ class Runs {
         this.text.value = this.status.value = this.label.value = this.graph.value = "";
         this.filter();
       };
-      return h("div", { class: "empty" }, h("h2", {}, "No run fits"), h("p", {}, "None of the runs in this store fits what is asked for."), h("button", { onclick: clear }, "Show all runs"));
+      return h(
+        "div",
+        { class: "empty" },
+        h("h2", {}, "No run fits"),
+        h("p", {}, "None of the runs in this store fits what is asked for."),
+        h("button", { onclick: clear }, "Show all runs"),
+      );
     }
     return h(
       "div",
       { class: "empty" },
       h("h2", {}, "No runs yet"),
-      h("p", {}, "A run is one conversation through a graph. Everything that is said and done in it is kept here, so that it can be followed, wound back and gone on with."),
+      h(
+        "p",
+        {},
+        "A run is one conversation through a graph. Everything that is said and done in it is kept here, so that it can be followed, wound back and gone on with.",
+      ),
       h("p", {}, "Begin one with the button above, or from a terminal or a program with this store:"),
       h("pre", {}, 'convgraph run file.py:graph "Hello" --store runs.db'),
     );
@@ -219,7 +306,11 @@ class Runs {
 /** A run in the table. Its element stays the same as long as the run is shown, so that nothing that is being typed is lost. */
 class Row {
   constructor(run, actions) {
-    this.box = h("input", { type: "checkbox", "aria-label": `Select ${run.run_id}`, onchange: () => actions.choose(this, this.box.checked) });
+    this.box = h("input", {
+      type: "checkbox",
+      "aria-label": `Select ${run.run_id}`,
+      onchange: () => actions.choose(this, this.box.checked),
+    });
     this.name = h("td", {});
     this.status = h("td", {});
     this.graph = h("td", {});
@@ -236,9 +327,21 @@ class Row {
     this.told = told;
     this.run = run;
     const link = h("a", { href: `#/run/${encodeURIComponent(run.run_id)}`, title: run.run_id, class: "mono" }, short(run.run_id));
-    const parent = run.parent ? h("span", { class: "quiet" }, "fork of ", h("a", { href: `#/run/${encodeURIComponent(run.parent)}`, title: run.parent }, short(run.parent)), ` at ${run.parent_step}`) : null;
+    const parent = run.parent
+      ? h(
+          "span",
+          { class: "quiet" },
+          "fork of ",
+          h("a", { href: `#/run/${encodeURIComponent(run.parent)}`, title: run.parent }, short(run.parent)),
+          ` at ${run.parent_step}`,
+        )
+      : null;
     fill(this.name, h("div", {}, link, " ", parent), run.reason ? h("div", { class: "quiet reason" }, run.reason) : null);
-    fill(this.status, h("span", { class: `badge ${run.status}` }, run.status), run.questions ? h("a", { class: "asks", href: "#/inbox" }, run.questions === 1 ? "1 question" : `${run.questions} questions`) : null);
+    fill(
+      this.status,
+      h("span", { class: `badge ${run.status}` }, run.status),
+      run.questions ? h("a", { class: "asks", href: "#/inbox" }, run.questions === 1 ? "1 question" : `${run.questions} questions`) : null,
+    );
     fill(this.graph, run.graph_id ? h("a", { href: `#/graph/${run.graph_id}` }, run.graph) : run.graph);
     if (!this.editing) this.#showLabels();
     return this;
@@ -248,17 +351,38 @@ class Row {
     this.editing = false;
     fill(
       this.labels,
-      h("div", { class: "row labels" }, this.run.labels.map((label) => h("span", { class: "badge" }, label)), h("button", { class: "plain", "aria-label": `${this.run.labels.length ? "" : "+ label: "}Change the labels of ${this.run.run_id}`, onclick: () => this.#editLabels() }, this.run.labels.length ? "✎" : "+ label")),
+      h(
+        "div",
+        { class: "row labels" },
+        this.run.labels.map((label) => h("span", { class: "badge" }, label)),
+        h(
+          "button",
+          {
+            class: "plain",
+            "aria-label": `${this.run.labels.length ? "" : "+ label: "}Change the labels of ${this.run.run_id}`,
+            onclick: () => this.#editLabels(),
+          },
+          this.run.labels.length ? "✎" : "+ label",
+        ),
+      ),
     );
   }
 
   #editLabels() {
     this.editing = true;
-    const control = h("input", { type: "text", "aria-label": `Labels of ${this.run.run_id}, with commas between`, ".value": this.run.labels.join(", "), onkeydown: (event) => event.key === "Escape" && this.#showLabels() });
+    const control = h("input", {
+      type: "text",
+      "aria-label": `Labels of ${this.run.run_id}, with commas between`,
+      ".value": this.run.labels.join(", "),
+      onkeydown: (event) => event.key === "Escape" && this.#showLabels(),
+    });
     const save = async (event) => {
       event.preventDefault();
       try {
-        const labels = control.value.split(",").map((label) => label.trim()).filter(Boolean);
+        const labels = control.value
+          .split(",")
+          .map((label) => label.trim())
+          .filter(Boolean);
         const run = await patch(path("api", "runs", this.run.run_id), { labels });
         this.editing = false;
         this.told = "";

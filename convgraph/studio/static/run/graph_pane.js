@@ -24,17 +24,31 @@ export class GraphPane {
     this.canvas = h("div", { class: "picture", role: "region", "aria-label": "Graph of the run" });
     this.told = h("div", { class: "told", "aria-live": "polite" });
     this.all = h("button", { class: "plain", hidden: true, onclick: () => this.#toggleAll() }, "Close all");
-    fill(container,
-      h("div", { class: "tools" }, button("−", "Smaller", () => this.#zoom(0.8)), button("+", "Larger", () => this.#zoom(1.25)), button("Fit", "Fit the graph into its place", () => this.#fit()), this.all),
-      this.canvas, this.told);
+    fill(
+      container,
+      h(
+        "div",
+        { class: "tools" },
+        button("−", "Smaller", () => this.#zoom(0.8)),
+        button("+", "Larger", () => this.#zoom(1.25)),
+        button("Fit", "Fit the graph into its place", () => this.#fit()),
+        this.all,
+      ),
+      this.canvas,
+      this.told,
+    );
     this.view = new GraphView(this.canvas, { select: (id, kind) => this.choose(id, kind), toggle: (id) => this.#toggle(id) });
     this.room = new ResizeObserver(() => this.fitted && this.picture?.svg && this.#readable());
     this.room.observe(this.canvas);
-    this.canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey || !this.picture?.svg) return;
-      event.preventDefault();
-      this.#zoom(event.deltaY < 0 ? 1.1 : 0.9);
-    }, { passive: false });
+    this.canvas.addEventListener(
+      "wheel",
+      (event) => {
+        if (!event.ctrlKey || !this.picture?.svg) return;
+        event.preventDefault();
+        this.#zoom(event.deltaY < 0 ? 1.1 : 0.9);
+      },
+      { passive: false },
+    );
   }
 
   close() {
@@ -77,14 +91,23 @@ export class GraphPane {
     for (const [node, times] of Object.entries(detail?.visits ?? {})) visits.set(node, times);
     const going = model.follow && model.run.status !== "finished" && model.run.current;
     const current = view.seenAs(going ? model.run.current : row ? row.node : "START");
-    const refused = (detail?.choice?.guards ?? []).filter((guard) => !guard.taken && guard.value !== "true" && guard.value !== "not asked").map((guard) => view.arrowOf(guard.edge));
+    const refused = (detail?.choice?.guards ?? [])
+      .filter((guard) => !guard.taken && guard.value !== "true" && guard.value !== "not asked")
+      .map((guard) => view.arrowOf(guard.edge));
     const just = row?.edge ? view.arrowOf(row.edge) : detail?.choice?.edge ? view.arrowOf(detail.choice.edge) : null;
     const seen = new Map();
     for (const [node, times] of visits) {
       const place = view.seenAs(node);
       if (place && (place === node || !visits.has(place))) seen.set(place, (seen.get(place) ?? 0) + times);
     }
-    view.mark({ visited: [...seen.keys()], current: current ? [current] : [], taken: [...taken].filter(Boolean), "just-taken": just ? [just] : [], refused: refused.filter((id) => id && id !== just), selected: this.chosen ? [this.chosen.id] : [] });
+    view.mark({
+      visited: [...seen.keys()],
+      current: current ? [current] : [],
+      taken: [...taken].filter(Boolean),
+      "just-taken": just ? [just] : [],
+      refused: refused.filter((id) => id && id !== just),
+      selected: this.chosen ? [this.chosen.id] : [],
+    });
     view.count(seen);
     if (current && current !== this.was && !this.chosen) view.reveal(current);
     this.was = current;
@@ -118,8 +141,11 @@ export class GraphPane {
   #tell() {
     if (!this.chosen) return void fill(this.told);
     const { id, kind } = this.chosen;
-    fill(this.told, kind === "edge" ? this.#edge(this.picture.edges.find((edge) => edge.id === id)) : this.#node(id, kind),
-      h("button", { class: "plain dismiss", "aria-label": "Dismiss", onclick: () => this.#dismiss() }, "×"));
+    fill(
+      this.told,
+      kind === "edge" ? this.#edge(this.picture.edges.find((edge) => edge.id === id)) : this.#node(id, kind),
+      h("button", { class: "plain dismiss", "aria-label": "Dismiss", onclick: () => this.#dismiss() }, "×"),
+    );
   }
 
   #dismiss() {
@@ -135,18 +161,28 @@ export class GraphPane {
     const before = turns.filter((step) => step < this.model.selected).at(-1);
     const after = turns.find((step) => step > this.model.selected);
     const inside = nodeOf(id) !== id;
-    const wanted = h("input", { type: "checkbox", ".checked": this.filtered === id, onchange: (event) => {
-      this.filtered = event.target.checked ? id : null;
-      this.only(this.filtered && nodeOf(id));
-    } });
+    const wanted = h("input", {
+      type: "checkbox",
+      ".checked": this.filtered === id,
+      onchange: (event) => {
+        this.filtered = event.target.checked ? id : null;
+        this.only(this.filtered && nodeOf(id));
+      },
+    });
     return [
-      h("strong", {}, node.name), node.description ? h("p", { class: "quiet" }, node.description) : null,
-      h("div", { class: "row" },
+      h("strong", {}, node.name),
+      node.description ? h("p", { class: "quiet" }, node.description) : null,
+      h(
+        "div",
+        { class: "row" },
         h("span", { class: "quiet num" }, `${plural(turns.length, "turn")}${inside ? ` of ${nodeOf(id)}` : ""}`),
         h("button", { class: "plain", disabled: before === undefined, onclick: () => this.go(before) }, "‹ earlier"),
         h("button", { class: "plain", disabled: after === undefined, onclick: () => this.go(after) }, "later ›"),
         h("label", { class: "check" }, wanted, "only these"),
-        kind === "cluster" || node.inside ? h("button", { class: "plain", onclick: () => this.#toggle(id) }, kind === "cluster" ? "Close it" : "Open it") : null),
+        kind === "cluster" || node.inside
+          ? h("button", { class: "plain", onclick: () => this.#toggle(id) }, kind === "cluster" ? "Close it" : "Open it")
+          : null,
+      ),
     ];
   }
 
@@ -157,10 +193,23 @@ export class GraphPane {
     const took = model.rows.filter((row) => row.edge && edge.stands_for.includes(row.edge)).map((row) => row.step);
     const after = took.find((step) => step > model.selected) ?? took[0];
     return [
-      h("strong", {}, `${edge.source} → ${edge.target === "END" ? "the end" : edge.target}`), " ", edge.label ? h("span", { class: "via" }, edge.label) : null,
-      h("p", {}, edge.guard ? ["when ", h("code", {}, edge.guard)] : h("span", { class: "quiet" }, "no guard: always open"), edge.on !== "reply" && edge.on !== "flow" ? h("span", { class: "tag" }, `on ${edge.on}`) : null, edge.priority ? h("span", { class: "quiet" }, ` priority ${edge.priority}`) : null),
+      h("strong", {}, `${edge.source} → ${edge.target === "END" ? "the end" : edge.target}`),
+      " ",
+      edge.label ? h("span", { class: "via" }, edge.label) : null,
+      h(
+        "p",
+        {},
+        edge.guard ? ["when ", h("code", {}, edge.guard)] : h("span", { class: "quiet" }, "no guard: always open"),
+        edge.on !== "reply" && edge.on !== "flow" ? h("span", { class: "tag" }, `on ${edge.on}`) : null,
+        edge.priority ? h("span", { class: "quiet" }, ` priority ${edge.priority}`) : null,
+      ),
       said.map((guard) => h("p", { class: guard.taken ? "good" : "quiet" }, `After step ${model.selected}: ${guard.value}, ${guard.why}.`)),
-      h("div", { class: "row" }, h("span", { class: "quiet num" }, `taken ${plural(took.length, "time")}`), took.length ? h("button", { class: "plain", onclick: () => this.go(after) }, `to step ${after}`) : null),
+      h(
+        "div",
+        { class: "row" },
+        h("span", { class: "quiet num" }, `taken ${plural(took.length, "time")}`),
+        took.length ? h("button", { class: "plain", onclick: () => this.go(after) }, `to step ${after}`) : null,
+      ),
     ];
   }
 

@@ -39,10 +39,11 @@ export class RunModel {
     this.#source?.close();
     const source = new EventSource(path("api", "runs", this.id, "events", { after: this.seq }));
     this.#source = source;
-    const on = (name, work) => source.addEventListener(name, (event) => {
-      if (event.lastEventId) this.seq = Math.max(this.seq, Number(event.lastEventId));
-      work(JSON.parse(event.data));
-    });
+    const on = (name, work) =>
+      source.addEventListener(name, (event) => {
+        if (event.lastEventId) this.seq = Math.max(this.seq, Number(event.lastEventId));
+        work(JSON.parse(event.data));
+      });
     source.onopen = () => {
       this.speaking.clear();
       this.#connected("live");

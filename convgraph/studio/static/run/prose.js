@@ -21,7 +21,12 @@ export function prose(text) {
 
 /** A block of code with the name of its language. */
 export function code(text, language = "") {
-  return h("figure", { class: "code" }, language ? h("figcaption", {}, language) : null, h("pre", { tabindex: 0, "aria-label": `${language || "some"} code` }, text));
+  return h(
+    "figure",
+    { class: "code" },
+    language ? h("figcaption", {}, language) : null,
+    h("pre", { tabindex: 0, "aria-label": `${language || "some"} code` }, text),
+  );
 }
 
 function plain(place, text) {

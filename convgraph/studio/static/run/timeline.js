@@ -3,7 +3,14 @@
 import { h, perFrame } from "../dom.js";
 import { hue, palette } from "./colours.js";
 
-const SPEEDS = [[0.5, "½×"], [1, "1×"], [2, "2×"], [5, "5×"], [20, "20×"], [100, "100×"]];
+const SPEEDS = [
+  [0.5, "½×"],
+  [1, "1×"],
+  [2, "2×"],
+  [5, "5×"],
+  [20, "20×"],
+  [100, "100×"],
+];
 const PAUSE = 900; // milliseconds a step, at speed 1
 const LANES = 8;
 
@@ -40,7 +47,9 @@ export class Timeline {
   update() {
     const { model } = this;
     const row = model.row(model.selected);
-    const here = row ? `step ${model.selected} of ${model.total}, ${row.node}: ${row.text.slice(0, 80)}` : `the beginning, of ${model.total} steps`;
+    const here = row
+      ? `step ${model.selected} of ${model.total}, ${row.node}: ${row.text.slice(0, 80)}`
+      : `the beginning, of ${model.total} steps`;
     this.track.setAttribute("aria-valuemax", String(model.total));
     this.track.setAttribute("aria-valuenow", String(model.selected));
     this.track.setAttribute("aria-valuetext", here);
@@ -121,16 +130,35 @@ export class Timeline {
     this.previous.classList.add("thin");
     this.playButton.classList.add("play");
     this.label = h("output", { class: "num steps", "aria-hidden": "true" });
-    this.followButton = h("button", { class: "follow", "aria-pressed": "false", title: "Stay at the latest step", onclick: () => {
-      this.pause();
-      this.select(this.model.total, !this.model.follow);
-    } }, "Follow");
-    const speeds = h("select", { "aria-label": "Speed of playing", onchange: (event) => (this.speed = Number(event.target.value)) }, SPEEDS.map(([value, text]) => h("option", { value, selected: value === 1 }, text)));
+    this.followButton = h(
+      "button",
+      {
+        class: "follow",
+        "aria-pressed": "false",
+        title: "Stay at the latest step",
+        onclick: () => {
+          this.pause();
+          this.select(this.model.total, !this.model.follow);
+        },
+      },
+      "Follow",
+    );
+    const speeds = h(
+      "select",
+      { "aria-label": "Speed of playing", onchange: (event) => (this.speed = Number(event.target.value)) },
+      SPEEDS.map(([value, text]) => h("option", { value, selected: value === 1 }, text)),
+    );
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.head = h("div", { class: "head", "aria-hidden": "true" });
     this.tip = h("div", { class: "tip", "aria-hidden": "true", hidden: true });
     this.names = h("div", { class: "lane-names", "aria-hidden": "true" });
-    this.track = h("div", { class: "track", role: "slider", tabindex: 0, "aria-label": "Step", "aria-valuemin": 0, "aria-orientation": "horizontal" }, this.canvas, this.head, this.tip);
+    this.track = h(
+      "div",
+      { class: "track", role: "slider", tabindex: 0, "aria-label": "Step", "aria-valuemin": 0, "aria-orientation": "horizontal" },
+      this.canvas,
+      this.head,
+      this.tip,
+    );
     this.track.addEventListener("keydown", (event) => this.key(event) && event.stopPropagation());
     const at = (event) => {
       const room = this.track.getBoundingClientRect();
@@ -145,9 +173,23 @@ export class Timeline {
       this.#hint(at(event), event);
     });
     this.track.addEventListener("pointerleave", () => (this.tip.hidden = true));
-    this.element = h("section", { class: "timeline", "aria-label": "Timeline" },
-      h("div", { class: "controls" }, this.first, this.previous, this.playButton, this.next, this.latest, this.label, speeds, this.followButton),
-      h("div", { class: "lanes" }, this.names, this.track));
+    this.element = h(
+      "section",
+      { class: "timeline", "aria-label": "Timeline" },
+      h(
+        "div",
+        { class: "controls" },
+        this.first,
+        this.previous,
+        this.playButton,
+        this.next,
+        this.latest,
+        this.label,
+        speeds,
+        this.followButton,
+      ),
+      h("div", { class: "lanes" }, this.names, this.track),
+    );
   }
 
   #hint(step, event) {

@@ -55,9 +55,11 @@ export class Transcript {
   #item(number) {
     const { model } = this;
     const element =
-      number === 0 ? openingTurn(model.run.opening)
-      : number <= model.total ? turn(model.row(number), model.row(number).more ? model.detail(number) : null, { edge: this.edge, divergence: model.divergence })
-      : lastTurn(number, model.run, model.speaking, model.doing, model.inner);
+      number === 0
+        ? openingTurn(model.run.opening)
+        : number <= model.total
+          ? turn(model.row(number), model.row(number).more ? model.detail(number) : null, { edge: this.edge, divergence: model.divergence })
+          : lastTurn(number, model.run, model.speaking, model.doing, model.inner);
     this.#marked(element, number);
     return element;
   }

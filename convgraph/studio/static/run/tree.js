@@ -23,10 +23,14 @@ export function inShort(value, longest = 80) {
 
 function members(value, place, marks, open, places) {
   const pairs = Array.isArray(value) ? value.map((item, index) => [`[${index}]`, item]) : Object.entries(value ?? {});
-  const shown = pairs.slice(0, MOST).map(([key, item]) => member(key, item, Array.isArray(value) ? place + key : place ? `${place}.${key}` : key, marks, open, places));
+  const shown = pairs
+    .slice(0, MOST)
+    .map(([key, item]) => member(key, item, Array.isArray(value) ? place + key : place ? `${place}.${key}` : key, marks, open, places));
   const gone = places
     .filter((one) => marks.get(one).kind === "removed" && parentOf(one) === place)
-    .map((one) => h("div", { class: "leaf removed" }, name(one.slice(place.length).replace(/^\./, "")), leaf(marks.get(one).before), mark("removed")));
+    .map((one) =>
+      h("div", { class: "leaf removed" }, name(one.slice(place.length).replace(/^\./, "")), leaf(marks.get(one).before), mark("removed")),
+    );
   if (pairs.length > MOST) gone.push(h("p", { class: "quiet" }, `… and ${pairs.length - MOST} more`));
   return [...shown, ...gone];
 }
@@ -41,7 +45,12 @@ function member(key, value, place, marks, open, places) {
   const inside = places.some((one) => one.startsWith(place) && one !== place);
   const size = Array.isArray(value) ? plural(value.length, "item") : plural(Object.keys(value).length, "field");
   const body = h("div", { class: "branch" });
-  const details = h("details", { class: kind, open: open > 0 || inside }, h("summary", {}, name(key), h("span", { class: "quiet" }, size), kind ? mark(kind) : null), body);
+  const details = h(
+    "details",
+    { class: kind, open: open > 0 || inside },
+    h("summary", {}, name(key), h("span", { class: "quiet" }, size), kind ? mark(kind) : null),
+    body,
+  );
   const fill = () => body.children.length || body.append(...members(value, place, marks, open - 1, places));
   if (details.open) fill();
   details.addEventListener("toggle", () => details.open && fill());
@@ -54,7 +63,11 @@ const mark = (kind) => h("span", { class: `mark ${kind}` }, kind);
 function leaf(value) {
   const text = value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
   const kind = value === null ? "null" : typeof value;
-  const shown = h("span", { class: `value ${kind}` }, kind === "string" ? `"${text.slice(0, LONG)}${text.length > LONG ? "…" : ""}"` : text);
+  const shown = h(
+    "span",
+    { class: `value ${kind}` },
+    kind === "string" ? `"${text.slice(0, LONG)}${text.length > LONG ? "…" : ""}"` : text,
+  );
   if (text.length <= LONG) return shown;
   return h("details", { class: "long" }, h("summary", {}, shown), h("pre", {}, text));
 }
