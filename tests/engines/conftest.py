@@ -23,7 +23,7 @@ def cluster() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite+local", "postgres+local", "postgres+dbos"])
+@pytest.fixture(params=["sqlite+local", pytest.param("postgres+local", marks=pytest.mark.long), "postgres+dbos"])
 def combination(request: pytest.FixtureRequest) -> str:
     """A kind of store, and an engine."""
     return request.param

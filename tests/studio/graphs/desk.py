@@ -93,7 +93,7 @@ named = one("named", asking)
 till = one("till", paying)
 parrot = one("parrot", echo)
 
-writer = AssistantAgent("writer", model=ScriptedModel([f"{FENCE}python\nprint(6 * 7)\n{FENCE}"]))
+writer = AssistantAgent("writer", model=ScriptedModel([f"{FENCE}python\nprint(6 * 7)\n{FENCE}"], repeat=True))
 runner = UserProxyAgent("runner", human_input_mode="NEVER", code_execution_config={"use_docker": False, "approve": True})
 code = ConversationGraph("code")
 code.add_node(writer)
