@@ -246,6 +246,13 @@ class PostgresWrites:
             connection.close()
 
 
+_OPTIONS = (
+    "-c search_path=convgraph -c idle_in_transaction_session_timeout=60000"
+    # What is asked is a page at most: to have further processes begin with it takes longer than to read it.
+    " -c max_parallel_workers_per_gather=0"
+)
+
+
 def connected(url: str, *, autocommit: bool = True) -> Connection[Any]:
     """A connection to the database at `url`, in convgraph's schema."""
     import psycopg
@@ -255,7 +262,7 @@ def connected(url: str, *, autocommit: bool = True) -> Connection[Any]:
         autocommit=autocommit,
         connect_timeout=10,
         application_name="convgraph",
-        options="-c search_path=convgraph -c idle_in_transaction_session_timeout=60000",
+        options=_OPTIONS,
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=3,
