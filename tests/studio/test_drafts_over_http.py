@@ -32,7 +32,8 @@ edges:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("graphs")
+    folder = tmp_path_factory.mktemp("around") / "graphs"
+    folder.mkdir()
     (folder / "mkdocs.yml").write_text("site_name: nodes\nnav:\n- name: x\n")
     (folder / "package.json").write_text('{"name": "a", "version": "1"}')
     (folder / "cases.json").write_text('{"nodes": [{"name": "a"}], "edges": []}')

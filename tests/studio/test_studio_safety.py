@@ -34,7 +34,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def studio(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with open_store(store) as opened:
         load_target(f"{DESK}:parrot").run("my secret", store=opened, run_id="mine")
-    folder = tmp_path_factory.mktemp("folder")
+    folder = tmp_path_factory.mktemp("around") / "folder"
+    folder.mkdir()
     (folder.parent / "outside.yaml").write_text("name: outside\n")
     with studio_at(store, f"{DESK}:parrot", options=("--folder", str(folder))) as served:
         yield served
