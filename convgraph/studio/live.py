@@ -87,11 +87,13 @@ class Live:
         program.require_sound()
         options = self._options(target=target, through=through)
         beginning = prepared(program, said, state, run_id, limits, options, labels)
-        if through is not None:
-            self._stand_ins[beginning.run_id] = through
+        self._check_free(beginning.run_id)
         written = asyncio.get_running_loop().create_future()
         work = lifecycle.start(program, beginning, self._store, self._told(beginning.run_id, options, written))
         await self._begun(beginning.run_id, work, options.stop, written)
+        self._stand_ins.pop(beginning.run_id, None)  # a deleted run of this name may have had some
+        if through is not None:
+            self._stand_ins[beginning.run_id] = through
         return beginning.run_id
 
     async def go_on(
@@ -165,7 +167,6 @@ class Live:
 
     async def _begun(self, run_id: str, work: Awaitable[RunResult], stop: Stop, written: asyncio.Future[None]) -> None:
         """Do the work in a task of its own; return as soon as something is written, or it is over."""
-        self._check_free(run_id)
         task = asyncio.create_task(self._through(run_id, work), name=f"convgraph-studio-{run_id}")
         task.add_done_callback(_heard)
         self._going[run_id] = _Going(stop, task)

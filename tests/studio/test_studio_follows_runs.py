@@ -417,3 +417,29 @@ def test_streams_end_in_good_order_when_the_studio_is_stopped(tmp_path: Path) ->
             served.process.terminate()
             assert [list(of_run)[-1], list(of_lists)[-1]] == ["", ""]  # or reading them would raise
         assert served.process.wait(10) == 0
+
+
+ECHO = """
+version: 1
+name: echo
+start: teller
+limits: {turns: 9}
+nodes:
+- {name: teller, kind: agent, detail: {type: AssistantAgent, model: {type: scripted, replies: [my own words], repeat: true}}}
+edges:
+- {from: teller, to: END}
+"""
+
+
+def test_who_is_refused_a_name_that_is_taken_puts_no_stand_in_into_that_run(studio: Served) -> None:
+    asked = {"document": ECHO, "input": "hello", "run_id": "taken"}
+    assert studio.api.post("/api/runs", json=asked).status_code == 201
+    ended(studio, "taken")
+
+    refused = studio.api.post("/api/runs", json={**asked, "models": {"replies": ["somebody else's"]}})
+    assert (refused.status_code, refused.json()["error"]) == (409, "RunExists")
+
+    assert studio.api.post("/api/runs/taken/continue", json={"input": "and now?"}).status_code == 200
+    ended(studio, "taken")
+    said = [row["text"] for row in studio.api.get("/api/runs/taken/steps").json()["steps"]]
+    assert said == ["my own words", "my own words"]
