@@ -87,7 +87,7 @@ class Catalog:
 
         Raises `DefinitionError` for a text that is no graph.
         """
-        graph = from_yaml(f"{text}\n", allow=self.allow)
+        graph = graph_of(text, self.allow)
         self._drafts.pop(draft := _id_of(text), None)
         self._drafts[draft] = Known(draft, f"a draft of {graph.definition.name}", "document", False, graph)
         for oldest in list(self._drafts)[:-MOST_DRAFTS]:
@@ -150,6 +150,11 @@ class Catalog:
         except ConvgraphError as error:
             graph, problem = None, str(error)
         return Known(_id_of(target), target, kind, editable, graph, problem, said_at_the_top(target))
+
+
+def graph_of(text: str, allow: Collection[str]) -> ConversationGraph:
+    """The graph that a text defines, never a file that it names. Raises `DefinitionError`."""
+    return from_yaml(f"{text}\n", allow=allow)
 
 
 def _id_of(target: str) -> str:

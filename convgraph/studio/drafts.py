@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import os
 import re
@@ -12,13 +11,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from convgraph.conversation import ConversationGraph
 from convgraph.errors import ConvgraphError, InputError
 from convgraph.graph.documents import dumps_yaml, from_document, loads_yaml, to_document
 from convgraph.graph.documents.json_values import plain
 from convgraph.graph.documents.yaml_edits import place_of, rewritten
-from convgraph.loading import from_yaml
-from convgraph.studio.catalog import Known
+from convgraph.journal.values import digest_text
+from convgraph.studio.catalog import Known, graph_of
 from convgraph.studio.pictures import closable, findings_out, picture_out
 from convgraph.studio.schemas.drafts import DraftOut, ProblemAt, SourceOut
 
@@ -34,11 +32,6 @@ class Stale(InputError):
     def __init__(self, message: str, difference: str) -> None:
         super().__init__(message)
         self.difference = difference
-
-
-def graph_of(text: str, allow: Collection[str]) -> ConversationGraph:
-    """The graph that a text defines, never a file that it names. Raises `DefinitionError`."""
-    return from_yaml(f"{text}\n", allow=allow)
 
 
 def checked(text: str, document: Mapping[str, Any] | None, allow: Collection[str], collapse: Collection[str] = ()) -> DraftOut:
@@ -79,7 +72,9 @@ def source_of(known: Known, allow: Collection[str]) -> SourceOut:
     """
     if known.kind != "python" and known.target.endswith((".yaml", ".yml")):
         text = _text_at(Path(known.target))
-        return SourceOut(name=Path(known.target).stem, yaml=text, base=digest(text) if known.editable else None, editable=known.editable)
+        return SourceOut(
+            name=Path(known.target).stem, yaml=text, base=digest_text(text) if known.editable else None, editable=known.editable
+        )
     if known.graph is None:
         raise InputError(f"the graph at {known.target} cannot be used: {known.problem}")
     text, problem = known.graph.to_yaml(), ""
@@ -88,11 +83,6 @@ def source_of(known: Known, allow: Collection[str]) -> SourceOut:
     except ConvgraphError as error:
         problem = str(error)
     return SourceOut(name=known.name, yaml=text, base=None, editable=False, problem=problem)
-
-
-def digest(text: str) -> str:
-    """By which it is known later whether a file is still what it was."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save(folder: Path | None, name: str, text: str, base: str | None, allow: Collection[str]) -> Path:
@@ -107,7 +97,7 @@ def save(folder: Path | None, name: str, text: str, base: str | None, allow: Col
     there = _text_at(path) if path.is_file() else None
     if there is not None and base is None:
         raise Stale(f"there is a file {path.name} already; give this graph another name, or open that one", _difference(there, text))
-    if base is not None and (there is None or digest(there) != base):
+    if base is not None and (there is None or digest_text(there) != base):
         was = "is gone" if there is None else "has been changed by somebody else"
         raise Stale(f"{path.name} {was} since it was opened here", _difference(there or "", text))
     _write(path, text if text.endswith("\n") else f"{text}\n", new=there is None)

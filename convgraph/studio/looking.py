@@ -5,7 +5,7 @@ from __future__ import annotations
 from convgraph.errors import InputError
 from convgraph.studio.differences import changes
 from convgraph.studio.rows import run_rows
-from convgraph.studio.said import message_out, usage_out
+from convgraph.studio.said import cut, message_out, usage_out
 from convgraph.studio.schemas.base import LimitOut
 from convgraph.studio.schemas.runs import ComparedStep, ComparisonOut, RunOut
 from convgraph.studio.schemas.steps import StepRow
@@ -64,7 +64,7 @@ def _row(looked: Looked, step: int) -> StepRow | None:
     if step > looked.timeline.total:
         return None
     row = looked.timeline.rows[step - 1]
-    return row if len(row.text) <= _LONGEST_COMPARED else row.model_copy(update={"text": f"{row.text[:_LONGEST_COMPARED]}…", "more": True})
+    return row if len(row.text) <= _LONGEST_COMPARED else row.model_copy(update={"text": cut(row.text, _LONGEST_COMPARED), "more": True})
 
 
 def _essence(looked: Looked, step: int) -> object:

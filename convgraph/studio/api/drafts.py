@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
+from convgraph.journal.values import digest_text
 from convgraph.studio import drafts
 from convgraph.studio.api.graphs import row_of
 from convgraph.studio.model_trial import try_model
@@ -33,7 +34,7 @@ async def save(studio: InStudio, name: Annotated[str, Path(max_length=100)], dra
     except drafts.Stale as error:
         details = [{"difference": error.difference}]
         return JSONResponse(Problem(error="Stale", message=str(error), details=details).model_dump(), 409)
-    return SavedOut(graph=row_of(studio.catalog.at(path)), base=drafts.digest(path.read_text(encoding="utf-8")))
+    return SavedOut(graph=row_of(studio.catalog.at(path)), base=digest_text(path.read_text(encoding="utf-8")))
 
 
 @router.get("/palette")
