@@ -17,7 +17,8 @@ from convgraph.errors import InputError, NodeFailed, RunNotFound
 from convgraph.graph.definition import Limits
 from convgraph.graph.state import State
 from convgraph.journal.events import Edited, EffectFinished, RunStarted
-from convgraph.journal.store import ENDED, Store
+from convgraph.journal.runs import ENDED
+from convgraph.journal.store import Store
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.messages import NO_USAGE, Message, Usage
 from convgraph.runtime.context import Context, current_turn

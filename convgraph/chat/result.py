@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convgraph.graph.state import Status
-from convgraph.journal.store import OpenQuestion
+from convgraph.journal.runs import OpenQuestion
 from convgraph.messages import NO_USAGE, Message, Usage
 
 

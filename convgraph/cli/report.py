@@ -12,7 +12,7 @@ from convgraph.messages import Message, Usage
 from convgraph.wording import counted, money
 
 if TYPE_CHECKING:
-    from convgraph.journal.store import OpenQuestion, RunInfo
+    from convgraph.journal.runs import OpenQuestion, RunInfo
     from convgraph.runtime.result import RunResult
 
 RESUMABLE = ("waiting", "limited", "failed", "cancelled", "interrupted", "ready")

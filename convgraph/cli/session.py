@@ -14,7 +14,8 @@ from convgraph.errors import InputError
 
 if TYPE_CHECKING:
     from convgraph.conversation import ConversationGraph
-    from convgraph.journal.store import RunInfo, Store
+    from convgraph.journal.runs import RunInfo
+    from convgraph.journal.store import Store
 
 UNKNOWN = "TARGET"
 """What stands for the graph of a run that a program has started: only that program knows it."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from convgraph.conversation.views import GraphViews
 from convgraph.errors import InputError
 from convgraph.graph.definition import Limits
-from convgraph.journal.store import DEFAULT_QUEUE
+from convgraph.journal.runs import DEFAULT_QUEUE
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.journal.writer import Durability
 from convgraph.runtime import lifecycle

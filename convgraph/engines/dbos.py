@@ -21,7 +21,7 @@ from convgraph.engines import wakes
 from convgraph.engines.engine import Advance
 from convgraph.errors import InputError, MissingDependency, StoreUnavailable
 from convgraph.journal.postgres_url import postgres_place
-from convgraph.journal.store import DEFAULT_QUEUE, LEASE_SECONDS
+from convgraph.journal.runs import DEFAULT_QUEUE, LEASE_SECONDS
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from convgraph.engines.engine import Engine
 from convgraph.engines.worker import Worker
 from convgraph.errors import AnswerError, ConvgraphError, InputError, MissingDependency, RunNotFound, StoreError
-from convgraph.journal.store import OpenQuestion, RunInfo, Store
+from convgraph.journal.runs import OpenQuestion, RunInfo
+from convgraph.journal.store import Store
 from convgraph.telemetry.prometheus import CONTENT_TYPE, Tallies
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from collections.abc import Collection
 
 from convgraph.engines.engine import Advance
 from convgraph.errors import InputError, StoreError
-from convgraph.journal.store import DEFAULT_QUEUE, RunInfo, Store
+from convgraph.journal.runs import DEFAULT_QUEUE, RunInfo
+from convgraph.journal.store import Store
 
 log = logging.getLogger("convgraph.worker")
 

@@ -11,7 +11,8 @@ from convgraph.engines.engine import Engine
 from convgraph.engines.presence import give_signs, worker_of
 from convgraph.errors import ConvgraphError, InputError, RunBusy, RunNotFound, StoreError
 from convgraph.journal.events import EffectStarted, Ended, Recorded, Resumed
-from convgraph.journal.store import LEASE_SECONDS, Store
+from convgraph.journal.runs import LEASE_SECONDS
+from convgraph.journal.store import Store
 from convgraph.runtime import lifecycle
 from convgraph.runtime.children import OVER, child_programs, tell_parent
 from convgraph.runtime.inputs import Options

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 from convgraph.errors import StoreError
-from convgraph.journal.store import Claim
+from convgraph.journal.runs import Claim
 
 log = logging.getLogger("convgraph.store")
 

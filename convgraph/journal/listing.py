@@ -10,7 +10,7 @@ from convgraph.journal.sealing import RUN_COLUMNS
 from convgraph.journal.searching import body_pattern, lists, pattern
 
 if TYPE_CHECKING:
-    from convgraph.journal.store import RunInfo, RunStatus
+    from convgraph.journal.runs import RunInfo, RunStatus
 
 MOST_EVENTS = 2**31 - 1
 """No journal has an event with a higher number."""

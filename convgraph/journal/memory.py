@@ -13,7 +13,8 @@ from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.labels import checked_labels
 from convgraph.journal.listing import Page, Wanted
 from convgraph.journal.rows import notable_at_once
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo, Store, check_part, is_wanted
+from convgraph.journal.runs import ENDED, Claim, NewRun, OpenQuestion, RunInfo
+from convgraph.journal.store import Store, check_part, is_wanted
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo
 

@@ -40,8 +40,9 @@ from convgraph.journal.postgres_statements import (
 from convgraph.journal.postgres_url import postgres_place, without_password
 from convgraph.journal.postgres_writes import PostgresWrites
 from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once
+from convgraph.journal.runs import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus
 from convgraph.journal.sealing import RunRow, answer_to
-from convgraph.journal.store import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus, Store, check_filters, check_part
+from convgraph.journal.store import Store, check_filters, check_part
 from convgraph.journal.workers import WorkerInfo
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from convgraph.errors import Fenced
 from convgraph.journal.rows import fenced
-from convgraph.journal.store import Claim
+from convgraph.journal.runs import Claim
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.labels import labels_text
 from convgraph.journal.rows import asked_of, open_question, run_info
+from convgraph.journal.runs import ENDED, Claim, OpenQuestion, RunInfo
 from convgraph.journal.sealing import RunRow, StoreSeal
-from convgraph.journal.store import ENDED, Claim, OpenQuestion, RunInfo
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from convgraph.journal.events import Edited, EffectFinished, EffectStarted, Ende
 from convgraph.journal.labels import checked_labels
 from convgraph.journal.naming import check_priority, check_queue, check_run_id
 from convgraph.journal.rows import open_questions
-from convgraph.journal.store import DEFAULT_QUEUE, RunStatus
+from convgraph.journal.runs import DEFAULT_QUEUE, RunStatus
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.values import digest_text
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from convgraph.errors import InputError, RunExists
 from convgraph.journal.naming import check_run_id
 from convgraph.journal.record_text import Record, contents_of, from_text, to_text, without_place
-from convgraph.journal.store import NewRun, RunInfo, RunStatus, Store
+from convgraph.journal.runs import NewRun, RunInfo, RunStatus
+from convgraph.journal.store import Store
 from convgraph.journal.store_url import StoreLike, as_store
 from convgraph.sync import run_sync
 

@@ -10,8 +10,8 @@ from convgraph.errors import Fenced, StoreCorrupt
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Question
 from convgraph.journal.labels import labels_in, labels_text
 from convgraph.journal.ownership import has_died
+from convgraph.journal.runs import ENDED, Claim, NewRun, OpenQuestion, RunInfo
 from convgraph.journal.sealing import RunRow, RunSeal
-from convgraph.journal.store import ENDED, Claim, NewRun, OpenQuestion, RunInfo
 
 
 def is_notable(event: Event) -> bool:

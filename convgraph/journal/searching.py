@@ -26,7 +26,7 @@ from convgraph.journal.events import (
 from convgraph.messages import Message
 
 if TYPE_CHECKING:
-    from convgraph.journal.store import RunInfo
+    from convgraph.journal.runs import RunInfo
 
 LONGEST_TEXT = 1000
 

@@ -25,21 +25,13 @@ from convgraph.journal.listing import SQLITE, Page, Wanted, page_query, saying_q
 from convgraph.journal.memory import check_deletable, upto, without_finished_turns
 from convgraph.journal.ownership import described, has_died, new_owner
 from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once, open_question, run_info
+from convgraph.journal.runs import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.searching import saying_of
 from convgraph.journal.sqlite_commits import Commits, Work
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.sqlite_statements import INSERT, Append, index_labels, note, put, rows_of
-from convgraph.journal.store import (
-    LEASE_SECONDS,
-    Claim,
-    NewRun,
-    OpenQuestion,
-    RunInfo,
-    Store,
-    check_part,
-    is_wanted,
-)
+from convgraph.journal.store import Store, check_part, is_wanted
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo, worker_info, worker_row
 
 T = TypeVar("T")

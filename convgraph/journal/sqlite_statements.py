@@ -10,8 +10,8 @@ from typing import TypeAlias
 from convgraph.journal.codec import encode_event, row_kind
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.rows import asked_of, fenced
+from convgraph.journal.runs import ENDED, Claim
 from convgraph.journal.sealing import StoreSeal
-from convgraph.journal.store import ENDED, Claim
 
 Row: TypeAlias = tuple[int, int, int, float, str, str]
 """The columns of an event."""

@@ -6,113 +6,19 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from convgraph.errors import AnswerError, InputError, RunNotFound
 from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Event, Question, Recorded
 from convgraph.journal.keyring import Keyring
 from convgraph.journal.listing import MOST_EVENTS, Page, Wanted, listed
-from convgraph.journal.sealing import UNSEALED, RunSeal
+from convgraph.journal.runs import STATUSES, Claim, NewRun, OpenQuestion, RunInfo, RunStatus
 from convgraph.journal.searching import check_text, lists, says
 from convgraph.journal.workers import WorkerInfo
 from convgraph.journal.write_behind import WriteBehind
 from convgraph.sync import run_sync
-
-RunStatus: TypeAlias = Literal["ready", "running", "interrupted", "finished", "stuck", "waiting", "limited", "cancelled", "failed"]
-STATUSES: tuple[RunStatus, ...] = (
-    "ready",
-    "running",
-    "interrupted",
-    "finished",
-    "stuck",
-    "waiting",
-    "limited",
-    "cancelled",
-    "failed",
-)
-ENDED: frozenset[RunStatus] = frozenset({"finished", "stuck"})
-LEASE_SECONDS = 15.0
-DEFAULT_QUEUE = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class RunInfo:
-    """A run as a store lists it. Times are seconds since 1970.
-
-    `status` is a `RunResult`'s, or `ready` (made by a fork, not yet run), `running`, or `interrupted` (its
-    owner has died; it can be resumed). `parent` and `parent_step` say what it was forked from. `queue` and `priority` say
-    which workers go on with it, and how soon: the smaller, the sooner. `labels` are what people have called it, in order.
-    """
-
-    run_id: str
-    graph: str
-    status: RunStatus
-    reason: str = ""
-    fingerprint: str = ""
-    created: float = 0.0
-    updated: float = 0.0
-    epoch: int = 0
-    owner: str = ""
-    parent: str = ""
-    parent_step: int = 0
-    target: str = ""
-    queue: str = DEFAULT_QUEUE
-    priority: int = 0
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OpenQuestion:
-    """A question that waits for a person, or whose answer waits for its run to be resumed (`answered`).
-
-    `node` is whose question it is: the name of the node that asks, or of the person that it asks for. What the clock is to
-    answer has a time at which it is `due`.
-    """
-
-    run_id: str
-    id: str
-    prompt: str
-    schema: Mapping[str, Any]
-    node: str
-    path: str
-    asked: float
-    answered: bool = False
-    answer: Any = None
-    due: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewRun:
-    """What a store needs to make a run. `parent` and `parent_seq` name the prefix that a fork shares; `labels` are checked ones."""
-
-    run_id: str
-    graph: str
-    fingerprint: str
-    target: str = ""
-    parent: str = ""
-    parent_seq: int = 0
-    parent_step: int = 0
-    queue: str = DEFAULT_QUEUE
-    priority: int = 0
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Claim:
-    """The right to write one run: valid as long as nobody has claimed it with a higher epoch.
-
-    `renewed` is on the monotonic clock; `seal` is how what the run holds is written.
-    """
-
-    run_id: str
-    key: int
-    epoch: int
-    next_seq: int
-    renewed: float = field(default_factory=time.monotonic)
-    seal: RunSeal = field(default=UNSEALED, repr=False)
 
 
 class Store(ABC):

@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 
 from convgraph.errors import InputError
 from convgraph.journal.events import Delta, Event, Said
-from convgraph.journal.store import Claim, Store
+from convgraph.journal.runs import Claim
+from convgraph.journal.store import Store
 from convgraph.journal.uninterrupted import seen_through
 
 Durability: TypeAlias = Literal["step", "exit"]

@@ -17,7 +17,8 @@ from convgraph.errors import AnswerError, InternalError, NodeFailed, RunBusy, Ru
 from convgraph.graph.definition import Node
 from convgraph.graph.state import ErrorInfo
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, JsonObject, Question, RunStarted
-from convgraph.journal.store import NewRun, RunInfo, RunStatus, Store
+from convgraph.journal.runs import NewRun, RunInfo, RunStatus
+from convgraph.journal.store import Store
 from convgraph.messages import Message
 from convgraph.runtime.effects import known
 from convgraph.runtime.fold import fold, limits_document

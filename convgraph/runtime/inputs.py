@@ -18,7 +18,7 @@ from convgraph.journal.answers import check_answer
 from convgraph.journal.events import Question
 from convgraph.journal.labels import checked_labels
 from convgraph.journal.naming import check_run_id
-from convgraph.journal.store import OpenQuestion
+from convgraph.journal.runs import OpenQuestion
 from convgraph.journal.writer import Durability, Listener, check_durability
 from convgraph.messages import Message, as_message, check_json
 from convgraph.protocols import Model

@@ -15,7 +15,8 @@ from convgraph.graph.machine import advance, resumed
 from convgraph.graph.state import End, ErrorInfo, State
 from convgraph.journal.events import Edited, Ended, Resumed, RunStarted, Stepped
 from convgraph.journal.naming import check_priority, check_queue, check_run_id
-from convgraph.journal.store import ENDED, Claim, NewRun, Store
+from convgraph.journal.runs import ENDED, Claim, NewRun
+from convgraph.journal.store import Store
 from convgraph.journal.writer import Journal
 from convgraph.messages import as_message
 from convgraph.runtime.children import Children

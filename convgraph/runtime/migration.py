@@ -11,7 +11,7 @@ from typing import Any, cast
 from convgraph.errors import GraphChanged
 from convgraph.graph.definition import START
 from convgraph.journal.events import Edited, Recorded, Resumed, Stepped
-from convgraph.journal.store import RunInfo
+from convgraph.journal.runs import RunInfo
 from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.fold import Standing, fold, is_migration, last_migration, migrated, versions
 from convgraph.runtime.ledger import Ledger

@@ -8,7 +8,8 @@ from typing import Any
 
 from convgraph.errors import ConvgraphError
 from convgraph.graph.state import State, Status
-from convgraph.journal.store import OpenQuestion, Store
+from convgraph.journal.runs import OpenQuestion
+from convgraph.journal.store import Store
 from convgraph.messages import Message, Usage
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from convgraph.errors import GraphChanged
 from convgraph.journal.events import Recorded
-from convgraph.journal.store import OpenQuestion, RunInfo, Store
+from convgraph.journal.runs import OpenQuestion, RunInfo
+from convgraph.journal.store import Store
 from convgraph.runtime.fold import Standing, fold, versions
 from convgraph.runtime.inputs import Options
 from convgraph.runtime.people import can_be_asked

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from convgraph.conversation import ConversationGraph
 from convgraph.errors import ConvgraphError, InputError
-from convgraph.journal.store import RunInfo
+from convgraph.journal.runs import RunInfo
 from convgraph.loading import absolute, from_yaml, load_target
 from convgraph.loading.documents import DOCUMENTS
 from convgraph.studio.files import looks_like_a_graph, said_at_the_top

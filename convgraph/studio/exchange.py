@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from convgraph.journal.events import Delta, Stepped
-from convgraph.journal.store import OpenQuestion, RunInfo
+from convgraph.journal.runs import OpenQuestion, RunInfo
 from convgraph.journal.turn_paths import is_inner, without_attempts
 from convgraph.messages import Usage
 from convgraph.studio.studio import Studio

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from convgraph.journal.store import RunInfo
+from convgraph.journal.runs import RunInfo
 from convgraph.studio.schemas.runs import RunRow
 from convgraph.studio.studio import Studio
 

@@ -14,7 +14,8 @@ from convgraph.errors import ConvgraphError, DefinitionError, RunNotFound
 from convgraph.graph.definition import Definition
 from convgraph.graph.documents import recorded_definition
 from convgraph.journal.events import Recorded
-from convgraph.journal.store import RunInfo, Store
+from convgraph.journal.runs import RunInfo
+from convgraph.journal.store import Store
 from convgraph.runtime.fold import versions
 from convgraph.studio.catalog import Catalog
 from convgraph.studio.live import Ear, Live

@@ -36,7 +36,7 @@ PARTS = (
         "What a node is given, what a run gives back, what it asks, and where it is kept.",
         ("runtime", "journal"),
         (),
-        ("convgraph.journal.store.Store", "convgraph.journal.store.RunInfo"),
+        ("convgraph.journal.store.Store", "convgraph.journal.runs.RunInfo"),
     ),
     Part("messages", "Messages", "What is said: texts, pictures, calls of tools, and what they cost.", ("messages", "content_parts")),
     Part(

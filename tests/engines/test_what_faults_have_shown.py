@@ -15,7 +15,7 @@ from convgraph.engines.worker import Worker
 from convgraph.errors import Fenced, StoreUnavailable
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event, Resumed
 from convgraph.journal.memory import MemoryStore
-from convgraph.journal.store import Claim, RunInfo
+from convgraph.journal.runs import Claim, RunInfo
 
 
 class Failing(MemoryStore):

@@ -28,8 +28,9 @@ from typing import Any
 
 from convgraph import ChatResult, ConversationGraph
 from convgraph.journal.events import Event, Moved, Stepped
+from convgraph.journal.runs import Claim
 from convgraph.journal.sqlite import SqliteStore
-from convgraph.journal.store import Claim, Store
+from convgraph.journal.store import Store
 from convgraph.testing import ScriptedServer
 
 CHATS = ("code_and_fix", "research_team", "sequential_and_nested", "student_and_expert", "three_teams", "two_comedians")

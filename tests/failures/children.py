@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from convgraph.journal.runs import Claim
 from convgraph.journal.sqlite import SqliteStore
-from convgraph.journal.store import Claim
 from tests.failures.chats import CHATS, answers_of
 from tests.failures.conversations import ALL, person
 from tests.failures.evidence import Evidence, How

@@ -8,7 +8,8 @@ from typing import Any
 
 from convgraph.journal.events import Event
 from convgraph.journal.memory import MemoryStore
-from convgraph.journal.store import Claim, NewRun, Store
+from convgraph.journal.runs import Claim, NewRun
+from convgraph.journal.store import Store
 
 
 class WatchedStore(MemoryStore):

@@ -13,8 +13,8 @@ import pytest
 
 from convgraph import END, Context, ConversationGraph, ForEach, Parallel, open_store
 from convgraph.errors import AnswerError, RunBusy
+from convgraph.journal.runs import Claim
 from convgraph.journal.sqlite import SqliteStore
-from convgraph.journal.store import Claim
 
 
 class Overtaken(SqliteStore):

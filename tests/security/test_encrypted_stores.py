@@ -18,8 +18,8 @@ from convgraph import END, Context, ConversationGraph, Keyring, open_store
 from convgraph.errors import InputError, StoreCorrupt, StoreError, WrongKeys
 from convgraph.journal.rekeying import encrypt_store, rekey_store
 from convgraph.journal.rows import new_row
+from convgraph.journal.runs import NewRun
 from convgraph.journal.sealing import SealedRun, SealedStore
-from convgraph.journal.store import NewRun
 from convgraph.sync import run_sync
 from tests.security.encrypted_stores import NEW, OLD, SECRET, Place, dump_of, files_of, had, whispering
 

@@ -9,7 +9,7 @@ from typing import Any
 from convgraph.errors import Fenced, RunBusy, RunExists
 from convgraph.journal.events import Ended, Event, Stepped
 from convgraph.journal.memory import MemoryStore
-from convgraph.journal.store import Claim, NewRun, RunInfo
+from convgraph.journal.runs import Claim, NewRun, RunInfo
 from tests.simulation.evidence import Evidence
 
 

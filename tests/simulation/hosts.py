@@ -11,7 +11,8 @@ from convgraph.errors import Fenced, StoreUnavailable
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.listing import Page, Wanted
-from convgraph.journal.store import Claim, NewRun, OpenQuestion, RunInfo, Store
+from convgraph.journal.runs import Claim, NewRun, OpenQuestion, RunInfo
+from convgraph.journal.store import Store
 from convgraph.journal.uninterrupted import seen_through
 from convgraph.journal.workers import WorkerInfo
 from tests.simulation.database import Database

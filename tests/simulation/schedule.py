@@ -15,7 +15,7 @@ from convgraph.engines.worker import Worker
 from convgraph.errors import AnswerError, ConvgraphError, StoreError
 from convgraph.journal.events import Question
 from convgraph.journal.memory import MemoryStore
-from convgraph.journal.store import OpenQuestion
+from convgraph.journal.runs import OpenQuestion
 from tests.simulation.database import Database, doubted_key
 from tests.simulation.evidence import Evidence
 from tests.simulation.faults import Faults

@@ -18,7 +18,7 @@ import pytest
 from convgraph import END, Context, ConversationGraph, ForEach, Limits, Reply, open_store
 from convgraph.errors import Fenced, InputError, RunBusy, StoreFormat, StoreUnavailable
 from convgraph.journal.events import RunStarted, Stepped
-from convgraph.journal.store import NewRun
+from convgraph.journal.runs import NewRun
 
 STARTED = RunStarted("chat", "print", "document")
 

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from convgraph.journal.events import RunStarted
-from convgraph.journal.store import NewRun, Store
+from convgraph.journal.runs import NewRun
+from convgraph.journal.store import Store
 from convgraph.journal.workers import FORGOTTEN_AFTER, WorkerInfo
 
 STARTED = RunStarted("chat", "print", "document")

@@ -23,7 +23,8 @@ from convgraph.journal.events import (
     RunStarted,
     Stepped,
 )
-from convgraph.journal.store import NewRun, Store
+from convgraph.journal.runs import NewRun
+from convgraph.journal.store import Store
 from convgraph.messages import ToolCall
 
 STARTED = RunStarted("chat", "print", "d1e2a3d4", (Message("user", "hello"),))

@@ -16,7 +16,8 @@ from convgraph.journal.events import Ended, Resumed, RunStarted
 from convgraph.journal.keyring import Keyring
 from convgraph.journal.record_text import from_text, to_text
 from convgraph.journal.records import export_run, import_run
-from convgraph.journal.store import NewRun, Store
+from convgraph.journal.runs import NewRun
+from convgraph.journal.store import Store
 from convgraph.journal.values import digest_text
 from convgraph.testing.records import record_of
 

@@ -15,7 +15,8 @@ from convgraph.errors import InputError, RunNotFound, StoreCorrupt
 from convgraph.journal.events import Ended, RunStarted
 from convgraph.journal.keyring import Keyring
 from convgraph.journal.rekeying import encrypt_store, rekey_store
-from convgraph.journal.store import NewRun, Store
+from convgraph.journal.runs import NewRun
+from convgraph.journal.store import Store
 from tests.security.encrypted_stores import Place, dump_of, files_of
 
 STARTED = RunStarted("chat", "print", "document")

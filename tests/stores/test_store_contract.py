@@ -11,7 +11,8 @@ from convgraph import Message
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
 from convgraph.graph.state import Status
 from convgraph.journal.events import Edited, EffectFinished, EffectStarted, Ended, Event, Question, Recorded, RunStarted, Stepped
-from convgraph.journal.store import Claim, NewRun, Store
+from convgraph.journal.runs import Claim, NewRun
+from convgraph.journal.store import Store
 
 STARTED = RunStarted("chat", "print", "document")
 HOSTILE = [

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from convgraph.journal.store import RunStatus
+from convgraph.journal.runs import RunStatus
 from convgraph.studio.rows import run_row, run_rows
 from convgraph.studio.schemas.asked import Labels
 from convgraph.studio.schemas.runs import RunPage, RunRow

@@ -9,7 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Query
 from fastapi.responses import JSONResponse
 
 from convgraph.errors import AnswerError, ConvgraphError, RunBusy
-from convgraph.journal.store import OpenQuestion, RunInfo
+from convgraph.journal.runs import OpenQuestion, RunInfo
 from convgraph.json_schema import faults
 from convgraph.runtime.approval import about
 from convgraph.runtime.effects import DOUBT_SCHEMA

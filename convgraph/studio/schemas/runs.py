@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convgraph.journal.store import RunStatus
+from convgraph.journal.runs import RunStatus
 from convgraph.studio.schemas.base import ChangeOut, LimitOut, Out, UsageOut
 from convgraph.studio.schemas.steps import MessageOut, StepRow
 
