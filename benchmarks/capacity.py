@@ -10,10 +10,8 @@ import math
 from dataclasses import dataclass
 
 DAY = 86_400
-ROW_BYTES = 300
-"""What an event takes in its table and index besides its text."""
-EVENTS_PER_STEP = 2
-"""A model's answer and the step that it makes."""
+ROW_BYTES = 580
+"""What a step with its model call takes, in one row and the index, besides the text that was said."""
 RUN_BYTES = 800
 """A run's own row and its indexes."""
 WAL_FACTOR = 1.5
@@ -61,7 +59,7 @@ def needs(load: Load) -> Needs:
     steps = load.live_runs / load.seconds_between_steps
     workers = max(1, math.ceil(steps * load.step_seconds / load.concurrency))  # Little's law: that many steps are under way at any moment
     looks = workers / load.poll_seconds
-    rows = steps * EVENTS_PER_STEP * DAY
+    rows = steps * DAY
     runs = steps / load.steps_per_run * DAY
     kept_a_day = rows * (load.said_bytes + ROW_BYTES) + runs * RUN_BYTES
     return Needs(

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound
-from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
@@ -42,6 +41,7 @@ from convgraph.journal.postgres_writes import PostgresWrites
 from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once
 from convgraph.journal.runs import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo, RunStatus
 from convgraph.journal.sealing import RunRow, answer_to
+from convgraph.journal.shared_rows import recorded_in, rows_apart, rows_of
 from convgraph.journal.store import Store, check_filters, check_part
 from convgraph.journal.workers import WorkerInfo
 
@@ -90,8 +90,7 @@ class PostgresStore(Store):
         status = "running" if claim else "ready"
         sealing = await self._reads.sealing()
         seal = sealing.new_run(new_row(run, status, first))
-        bodies = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
-        bodies = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in bodies]
+        bodies = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in rows_apart(first, events)]
         notable = notable_at_once(events)
         taken = Claim(run.run_id, 0, 1, first + len(bodies), seal=seal)
         row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
@@ -172,16 +171,17 @@ class PostgresStore(Store):
 
     async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
         seq, seal = claim.next_seq, claim.seal
-        rows = [(seq + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+        rows = rows_of(seq, events)
         if seal.encrypted:
             rows = [(number, kind, seal.event(number, claim.epoch, kind, body)) for number, kind, body in rows]
         kept = self._reads.seal.contents(contents) if contents else []
         notable = [event for event in events if is_notable(event)]
-        claim.next_seq = seq + len(rows)  # taken before anything is awaited: branches of a run append at the same time
+        last = seq + len(events) - 1
+        claim.next_seq = last + 1  # taken before anything is awaited: branches of a run append at the same time
 
         def along(cursor: Cursor[Any]) -> None:
             self._put(cursor, kept)
-            note(cursor, claim, seq + len(rows) - 1, notable)
+            note(cursor, claim, last, notable)
 
         try:
             alone = len(self._claims) <= 1
@@ -366,13 +366,11 @@ class PostgresStore(Store):
             )
             entered = last[0] if last is not None else -1
         rows = cursor.execute(EVENTS, (key, begin, end, entered)).fetchall()
-        seal.check_whole([row[0] for row in rows], begin, upto_seq)
+        recorded = recorded_in(rows, seal, run_id, begin, entered)
+        seal.check_whole([each.seq for each in recorded], begin, upto_seq)
         if seal.encrypted:
             seal.check_epochs([row[1] for row in rows], one(cursor, "SELECT epoch FROM runs WHERE id=%s", (key,))[0])
-        return shared + [
-            Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
-            for seq, epoch, at, kind, body in rows
-        ]
+        return shared + recorded
 
     async def _extend_leases(self) -> None:
         held = {claim.key: claim for claim in self._claims}

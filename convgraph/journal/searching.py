@@ -58,11 +58,11 @@ def saying_of(rows: Iterable[tuple[str, int, str, str | bytes]], text: str) -> s
 
     Raises `StoreCorrupt` for an event that cannot be read.
     """
-    from convgraph.journal.codec import decode_event  # builds its readers when it is loaded, and every store knows this module
+    from convgraph.journal.shared_rows import events_in  # the readers of events are built when they are loaded, and every store knows this
 
     found: set[str] = set()
     for run_id, seq, kind, body in rows:
-        if run_id not in found and says(decode_event(kind, body, run_id, seq), text):
+        if run_id not in found and any(says(event, text) for _, event in events_in(kind, body, run_id, seq)):
             found.add(run_id)
     return found
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreError
-from convgraph.journal.codec import decode_event, encode_event, row_kind
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
@@ -28,6 +27,7 @@ from convgraph.journal.rows import fenced, is_notable, new_row, notable_at_once,
 from convgraph.journal.runs import LEASE_SECONDS, Claim, NewRun, OpenQuestion, RunInfo
 from convgraph.journal.sealing import RUN_COLUMNS, RunRow, StoreSeal, answer_to, seal_of
 from convgraph.journal.searching import saying_of
+from convgraph.journal.shared_rows import recorded_in, rows_apart
 from convgraph.journal.sqlite_commits import Commits, Work
 from convgraph.journal.sqlite_schema import opened
 from convgraph.journal.sqlite_statements import INSERT, Append, index_labels, note, put, rows_of
@@ -96,8 +96,7 @@ class SqliteStore(Store):
         status = "running" if claim else "ready"
         seal = self._seal.new_run(new_row(run, status, first))
         taken = Claim(run.run_id, 0, 1, first, seal=seal)
-        rows = [(first + place, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
-        rows = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in rows]
+        rows = [(seq, kind, seal.event(seq, 1, kind, body)) for seq, kind, body in rows_apart(first, events)]
         taken.next_seq = first + len(rows)
         notable = notable_at_once(events)
         row_seal = seal.row_seal(status, "", 1, taken.next_seq - 1)
@@ -174,7 +173,7 @@ class SqliteStore(Store):
         now = time.time()
         rows = rows_of(claim, events, now)
         notable = tuple(filter(is_notable, events))
-        claim.next_seq += len(rows)  # taken before anything is awaited: branches of a run append at the same time
+        claim.next_seq += len(events)  # taken before anything is awaited: branches of a run append at the same time
         del events  # encoded by now; while many runs wait for a commit, their events need not be kept
         try:
             await self._transaction(Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None))
@@ -356,13 +355,11 @@ class SqliteStore(Store):
             ).fetchone()
             entered = last[0] if last else -1
         rows = db.execute(_LOAD, (key, begin, end, entered)).fetchall()
-        seal.check_whole([row[0] for row in rows], begin, upto_seq)
+        recorded = recorded_in(rows, seal, run_id, begin, entered)
+        seal.check_whole([each.seq for each in recorded], begin, upto_seq)
         if seal.encrypted:
             seal.check_epochs([row[1] for row in rows], db.execute("SELECT epoch FROM runs WHERE id=?", (key,)).fetchone()[0])
-        return shared + [
-            Recorded(seq, at, decode_event(kind, seal.opened_event(seq, epoch, kind, body), run_id, seq))
-            for seq, epoch, at, kind, body in rows
-        ]
+        return shared + recorded
 
     def _run_info(self, row: Sequence[Any]) -> RunInfo:
         *columns, lease = row

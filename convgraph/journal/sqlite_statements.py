@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from convgraph.journal.codec import encode_event, row_kind
+from convgraph.journal import shared_rows
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
 from convgraph.journal.rows import asked_of, fenced
 from convgraph.journal.runs import ENDED, Claim
 from convgraph.journal.sealing import StoreSeal
 
 Row: TypeAlias = tuple[int, int, int, float, str, str]
-"""The columns of an event."""
+"""The columns of a row of events."""
 
 INSERT = "INSERT INTO events VALUES(?,?,?,?,?,?)"
 
@@ -44,11 +44,11 @@ class Append:
 
 def rows_of(claim: Claim, events: Sequence[Event], now: float) -> list[Row]:
     """The rows of events that come next. Raises `NotEncodable`."""
-    key, seq, epoch, seal = claim.key, claim.next_seq, claim.epoch, claim.seal
-    rows = [(key, seq + place, epoch, now, row_kind(event), encode_event(event)) for place, event in enumerate(events)]
+    key, epoch, seal = claim.key, claim.epoch, claim.seal
+    rows = shared_rows.rows_of(claim.next_seq, events)
     if seal.encrypted:
-        return [(*row[:5], seal.event(row[1], epoch, row[4], row[5])) for row in rows]
-    return rows
+        return [(key, seq, epoch, now, kind, seal.event(seq, epoch, kind, body)) for seq, kind, body in rows]
+    return [(key, seq, epoch, now, kind, body) for seq, kind, body in rows]
 
 
 def index_labels(db: sqlite3.Cursor, seal: StoreSeal, key: int, labels: Sequence[str]) -> None:

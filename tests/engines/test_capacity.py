@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from benchmarks.capacity import CONNECTIONS, EVENTS_PER_STEP, ROW_BYTES, Load, line, needs, throughput
+from benchmarks.capacity import CONNECTIONS, ROW_BYTES, Load, line, needs, throughput
 from convgraph import END, ConversableAgent, ConversationGraph, Limits, ScriptedModel, open_store
 from convgraph.engines.local import LocalEngine
 from convgraph.engines.worker import Worker
@@ -51,8 +51,8 @@ def test_rows_bytes_and_connections_are_as_the_model_says(url: str) -> None:
             " (SELECT count(*) FROM pg_stat_activity WHERE application_name='convgraph')"
         ).fetchone() or (0, 0, 0)
 
-    assert rows / steps == pytest.approx(EVENTS_PER_STEP, rel=0.02)
-    assert size / steps == pytest.approx(EVENTS_PER_STEP * (200 + ROW_BYTES), rel=0.25)
+    assert rows / steps == pytest.approx(1, rel=0.02)
+    assert size / steps == pytest.approx(200 + ROW_BYTES, rel=0.25)
     assert open_ones == CONNECTIONS
 
 

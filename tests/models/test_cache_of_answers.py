@@ -1,9 +1,7 @@
 """The cache of answers: off unless asked for, keyed by all that is sent and where to, honest about what was paid."""
 
 import asyncio
-import json
 import multiprocessing
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from convgraph import END, AssistantAgent, ConversationGraph, ScriptedModel
+from convgraph import END, AssistantAgent, ConversationGraph, ScriptedModel, open_store
 from convgraph.errors import InputError, ModelConfigError, ModelError, ModelOutputError, StoreCorrupt, StoreUnavailable
+from convgraph.journal.events import EffectFinished
 from convgraph.messages import NO_USAGE, Message, ToolCall, Usage
 from convgraph.models.cache import Cache
 from convgraph.models.cached import CachedModel, with_cache
@@ -227,14 +226,14 @@ def test_a_runs_usage_is_what_was_paid_and_its_journal_says_what_was_saved(cache
 
     assert script.calls == 1
     assert (first.usage, second.usage) == (Usage(1, 10, 5, 0.25), NO_USAGE)
-    saved = [json.loads(body)["result"].get("saved") for (body,) in _effects(store)]
-    assert saved == [None, [1, 10, 5, 0.25, 0]]
+    assert [_saved(store, name) for name in ("first", "second")] == [None, [1, 10, 5, 0.25, 0]]
     graph.replay("second", store=store)
 
 
-def _effects(store: str) -> list[tuple[str]]:
-    with sqlite3.connect(store) as db:
-        return db.execute("SELECT body FROM events WHERE kind='effect_finished' ORDER BY run, seq").fetchall()
+def _saved(store: str, run_id: str) -> Any:
+    with open_store(store) as opened:
+        (answer,) = (each.event for each in opened.events(run_id) if isinstance(each.event, EffectFinished))
+    return answer.result.get("saved")
 
 
 def test_a_cache_keeps_json_under_keys(cache: Cache) -> None:
