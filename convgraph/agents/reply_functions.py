@@ -43,7 +43,7 @@ class ReplyFunction:
         It is not asked where it is among those to `exclude`, or the sender does not trigger it. One that is not the agent's
         own is an effect, and called once.
         """
-        if self.silent or (exclude and any(same_function(self.fn, one) for one in exclude)):
+        if self.silent or (exclude and _is_among(self.fn, exclude)):
             return None
         if self.trigger is not ANYONE:
             with entered(exchange.ctx):
@@ -77,6 +77,10 @@ def name_of(function: Any) -> str:
 def same_function(one: Any, other: Any) -> bool:
     """Whether two functions are one, be it as a method of an agent or as that of its class."""
     return getattr(one, "__func__", one) is getattr(other, "__func__", other)
+
+
+def _is_among(function: Any, others: Collection[Any]) -> bool:
+    return any(same_function(function, other) for other in others)
 
 
 def plain_reply(messages: Sequence[Message], owner: str) -> Any:

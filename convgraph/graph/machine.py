@@ -240,19 +240,17 @@ def _after_edit(graph: Definition, state: State, edit: Edit) -> State:
 
 def _candidates(graph: Definition, state: State, evaluate: Evaluate) -> tuple[Edge, ...]:
     """What the selector may choose from: enabled edges of the highest priority present, or the one handed over to."""
-    ways = graph.out(state.node, outcome(state))
-    if state.goto is not None and state.error is None:
-        return tuple(edge for edge in ways if edge.target == state.goto and evaluate(edge, state))[:1]
-    if graph.select_at(state.node) == "first":
-        for edge in ways:
-            if evaluate(edge, state):
-                return (edge,)
-        return ()
+    handed_to = state.goto if state.error is None else None
+    one_is_enough = handed_to is not None or graph.select_at(state.node) == "first"
     chosen: list[Edge] = []
-    for edge in ways:
+    for edge in graph.out(state.node, outcome(state)):
+        if handed_to is not None and edge.target != handed_to:
+            continue
         if chosen and edge.priority < chosen[0].priority:
             break
         if evaluate(edge, state):
+            if one_is_enough:
+                return (edge,)
             chosen.append(edge)
     return tuple(chosen)
 

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -127,30 +127,30 @@ class Commits:
         """
         with self._lock, self._undone() as db:
             outcomes = _begun(works, db)
-            db.execute("COMMIT")
+            db.commit()
             return outcomes
 
     def _attempt_in_thread(
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], works: Sequence[Work[Any]], deadline: float
     ) -> None:
         """The same, with the wait for the disk in a thread. The connection is locked until it is over."""
-        self._lock.acquire()
-        try:
-            with self._undone() as db:
-                outcomes = _begun(works, db)
-                committed = loop.run_in_executor(self._own_thread(), self._commit_and_unlock)
-        except BaseException:
-            self._lock.release()
-            raise
 
-        def over(done: asyncio.Future[None]) -> None:
-            error = done.exception()
+        def over(error: BaseException | None) -> None:
             if error is None:
                 self._settle(loop, batch, outcomes)
             else:
                 self._not_committed(loop, batch, error, deadline)
 
-        committed.add_done_callback(over)
+        self._lock.acquire()
+        try:
+            with self._undone() as db:
+                outcomes = _begun(works, db)
+                begun = threading.Event()
+                self._own_thread().submit(self._commit_and_tell, begun, loop, over)
+        except BaseException:
+            self._lock.release()
+            raise
+        begun.wait()  # lets go of the interpreter, for which the thread would wait until a busy loop is made to
 
     def _own_thread(self) -> ThreadPoolExecutor:
         """A thread for nothing but commits: asyncio's own may all be busy with what nodes do."""
@@ -160,12 +160,21 @@ class Commits:
             self._thread = ThreadPoolExecutor(1, "convgraph-commits")
         return self._thread
 
-    def _commit_and_unlock(self) -> None:
+    def _commit_and_tell(
+        self, begun: threading.Event, loop: asyncio.AbstractEventLoop, over: Callable[[BaseException | None], None]
+    ) -> None:
+        """Commit, unlock the connection, and have the loop told in its next turn what came of it."""
+        begun.set()
+        error = None
         try:
             with self._undone() as db:
-                db.execute("COMMIT")
+                db.commit()  # lets go of the interpreter once, and `execute` several times: each time it would have to be waited for
+        except BaseException as failure:  # noqa: BLE001  # told to all who wait
+            error = failure
         finally:
             self._lock.release()
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            loop.call_soon_threadsafe(over, error)
 
     @contextmanager
     def _undone(self) -> Generator[sqlite3.Connection]:
@@ -179,13 +188,15 @@ class Commits:
             raise self._translated(error) from error
 
     def _settle(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], outcomes: Sequence[Any]) -> None:
-        """Tell those who waited what came of it, and begin with those who have come meanwhile."""
-        for item, outcome in zip(batch, outcomes, strict=True):
-            item.settle(outcome)
-        if self._waiting[loop]:
+        """Begin with those who have come meanwhile, and tell those who waited what came of it: they go on while the disk is at work."""
+        if len(self._waiting[loop]) >= MANY:
+            self._commit_waiting(loop, time.monotonic() + LOCKED_SECONDS)
+        elif self._waiting[loop]:
             loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
         else:
             del self._waiting[loop]
+        for item, outcome in zip(batch, outcomes, strict=True):
+            item.settle(outcome)
 
     def _not_committed(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], error: BaseException, deadline: float) -> None:
         """Try again in a moment where another process is writing; otherwise tell those who waited."""

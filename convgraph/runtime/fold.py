@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
@@ -126,10 +126,9 @@ def limits_from(document: dict[str, Any]) -> Limits:
 
 def limits_document(limits: Limits) -> dict[str, Any]:
     """Limits in their journaled form: what is set, and nothing else."""
+    given = ((item.name, getattr(limits, item.name)) for item in fields(limits))
     return {
-        name: dict(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
-        for name, value in asdict(limits).items()
-        if value is not None
+        name: dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else value for name, value in given if value is not None
     }
 
 

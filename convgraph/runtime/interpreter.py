@@ -23,19 +23,18 @@ async def converse(scope: Scope) -> State:
     definition = scope.program.definition
     run = scope.run
     while True:
-        state = scope.state
         if run.replaying is not None and scope.outer is None:
-            state = scope.state = _edited(scope, run.replaying.edits(state.turn, state.begun))
-        if state.status is not None:
-            return state
+            scope.state = _edited(scope, run.replaying.edits(scope.state.turn, scope.state.begun))
+        if scope.state.status is not None:
+            return scope.state
         path = path_of_next(scope)
         if run.replaying is not None and scope.outer is None:
             scope.limits = run.replaying.limits(path, scope.limits)
-        if state.choosing:
+        if scope.state.choosing:
             await _move_on(scope, path)
             continue
         try:
-            turn = await take_turn(scope, definition.nodes[state.node], path, speak)
+            turn = await take_turn(scope, definition.nodes[scope.state.node], path, speak)
         except LimitStop as stop:
             if stop.turning.scope is not scope:
                 raise
@@ -44,6 +43,7 @@ async def converse(scope: Scope) -> State:
                 return scope.state
             turn = cut
         complete = await _step(scope, turn, path)
+        del turn  # recorded by now; while many runs wait for a commit, their turns need not be kept
         if scope.outer is not None or scope.state.status is None:
             await run.journal.commit()  # a run's last step is committed together with its end
         if complete:

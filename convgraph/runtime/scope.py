@@ -68,7 +68,7 @@ class Turning:
         """Count what a model call has cost, here and in every turn around this one."""
         turning: Turning | None = self
         while turning is not None:
-            turning.usage = turning.usage + usage
+            turning.usage = usage if turning.usage is NO_USAGE else turning.usage + usage
             turning = turning.outer
 
     def count_turns(self, turns: int) -> None:

@@ -88,10 +88,10 @@ def on_commit(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
     due: list[Callable[[], None]] = []
 
     class Disk(sqlite3.Connection):
-        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-            if sql == "COMMIT" and due:
+        def commit(self) -> None:
+            if due:
                 due.pop(0)()
-            return super().execute(sql, *parameters)
+            super().commit()
 
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Disk))
