@@ -19,7 +19,7 @@ from convgraph.loading import load_target
 from tests.studio.conftest import Served, studio_at
 
 DESK = Path(__file__).parent / "graphs/desk.py"
-NAMES = ("form", "named", "till", "parrot", "code", "mail")
+NAMES = ("form", "named", "till", "parrot", "code", "mail", "counted")
 SHOTS = Path(__file__).parents[2] / "build/screenshots"
 
 
@@ -152,6 +152,25 @@ def test_a_question_appears_by_itself_is_counted_and_answered(page: Page, studio
     expect(card).not_to_be_visible()
     expect(page.locator("#nav-inbox .count")).to_have_count(0)
     assert "Zoë" in said_last(store, "asks-name")
+
+
+def test_what_was_said_before_a_question_can_be_looked_at(page: Page, studio: Served, store: Path) -> None:
+    begin(store, "named", "asks-first", "good morning")
+    begin(store, "counted", "asks-later", "count")
+    page.goto(studio.url)
+    inbox(page, studio)
+    first, later = (page.get_by_role("region", name=f"Run {name}") for name in ("asks-first", "asks-later"))
+    first.get_by_text("What was said before").click()
+    expect(first.get_by_text("good morning")).to_be_visible()
+    later.get_by_text("What was said before").click()
+    expect(later.get_by_text("number 5")).to_be_visible()
+    assert [text for text in later.locator(".speech .text").all_inner_texts()] == [f"number {n}" for n in (3, 4, 5)]
+    assert later.get_by_role("link", name="2 earlier turns").get_attribute("href") == "#/run/asks-later"
+    shot(page, "inbox-said-before")
+    for group in (first, later):
+        group.get_by_label("Answer").fill("Zoë")
+        group.get_by_role("button", name="Answer").click()
+        expect(group).not_to_be_visible()
 
 
 def test_a_form_is_filled_in_by_keyboard_and_faults_stand_beside_their_fields(page: Page, studio: Served, store: Path) -> None:

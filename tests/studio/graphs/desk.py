@@ -53,6 +53,11 @@ async def booking(ctx: Context) -> str:
     return json.dumps(await ctx.ask("Please fill in the booking.", id="booking", schema=FORM), ensure_ascii=False)
 
 
+async def counting(ctx: Context) -> str:
+    """Count up to five, and then ask how to go on."""
+    return f"number {ctx.turn}" if ctx.turn <= 5 else f"You said: {await ctx.ask('And now?', id='now')}"
+
+
 async def asking(ctx: Context) -> str:
     """Ask for a text."""
     return f"You said: {await ctx.ask('What is your name?', id='name')}"
@@ -101,3 +106,9 @@ code.add_node(runner)
 code.add_edge("writer", "runner")
 code.add_edge("runner", END)
 code.set_start("writer")
+
+counted = ConversationGraph("counted")
+counted.add_node(counting, name="clerk")
+counted.add_edge("clerk", END, when="turn > 5")
+counted.add_edge("clerk", "clerk")
+counted.set_start("clerk")

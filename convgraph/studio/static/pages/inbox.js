@@ -5,6 +5,7 @@ import { fill, h } from "../dom.js";
 import { onLists } from "../lists.js";
 import { complain, tell } from "../notices.js";
 import { questionCard } from "../question.js";
+import { saidBefore } from "../said_before.js";
 import { short } from "../words.js";
 
 const keyOf = (question) => JSON.stringify([question.run_id, question.id]);
@@ -49,7 +50,7 @@ export async function show(main) {
         " of ",
         graph,
       );
-      const group = h("section", { class: "stack", "aria-label": `Run ${question.run_id}` }, title);
+      const group = h("section", { class: "stack", "aria-label": `Run ${question.run_id}` }, title, saidBefore(question.run_id));
       groups.set(question.run_id, group);
       list.append(group);
     }
