@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make help` lists it; CONTRIBUTING.md explains it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-long check format docs bench bench-setup clean
+.PHONY: help setup setup-dev demo test test-long test-servers check format docs bench bench-setup clean
 
 BIN := .venv/bin
 # Two workers, whatever the machine: counts and timeouts in the tests are made for two cores.
@@ -23,17 +23,18 @@ setup-dev:
 demo: setup ## a conversation that is killed, resumed, replayed and drawn; needs no key
 	@$(BIN)/python examples/demo.py
 
-test: setup-dev check ## set up, check, and run the tests
-	@scripts/with-node scripts/setup-model-servers
-	@scripts/with-node scripts/setup-axe
+test: setup-dev ## set up, check, and run the tests
+	@$(MAKE) --no-print-directory -j2 check test-servers
 	@scripts/with-node $(PYTEST) --ignore=tests/coding
 	@$(PYTEST_CODING)
 
-test-long: setup-dev ## the tests at their full counts (tens of minutes)
-	@scripts/with-node scripts/setup-model-servers
-	@scripts/with-node scripts/setup-axe
+test-long: test-servers ## the tests at their full counts (tens of minutes)
 	@scripts/with-node $(PYTEST) --ignore=tests/coding -m "long or not long"
 	@$(PYTEST_CODING)
+
+test-servers: setup-dev
+	@scripts/with-node scripts/setup-model-servers
+	@scripts/with-node scripts/setup-axe
 
 check: setup-dev ## format, lint, types, floors
 	@$(BIN)/ruff format --check --quiet .

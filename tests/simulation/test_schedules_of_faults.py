@@ -30,7 +30,7 @@ def must_all_be_right(outcomes: list[Outcome]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(6))
 def test_every_schedule_keeps_every_promise(part: int) -> None:
     must_all_be_right(run_schedules(part * PART, PART))
 
