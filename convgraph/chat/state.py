@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ChatState(BaseModel):
@@ -12,6 +12,8 @@ class ChatState(BaseModel):
     goes on from an earlier one counts its turns from `turns_before`; what follows its opening begins at message `since`.
     `summary` is what the chat amounts to. `captions` say in words what pictures show, for agents whose models cannot see.
     """
+
+    model_config = ConfigDict(defer_build=True)  # every agent knows of chats, and most processes have none
 
     max_turns: int | None = None
     turns_before: int = 0

@@ -13,7 +13,7 @@ What a state is, and which events there are, is in `graph/state`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -115,7 +115,7 @@ def verdict(graph: Definition, state: State, limits: Limits, evaluate: Evaluate 
 def advance(graph: Definition, state: State, event: Event) -> State:
     """The state after `event`. Updates are validated (`InputError`); guards are not evaluated again."""
     if isinstance(event, Turn):
-        return _after_turn(graph, state, event)
+        return _after_turns(graph, state, ((event, None),))
     if isinstance(event, Move):
         return _after_move(graph, state, event)
     if isinstance(event, End):
@@ -123,15 +123,21 @@ def advance(graph: Definition, state: State, event: Event) -> State:
     return _after_edit(graph, state, event)
 
 
-def advance_step(graph: Definition, state: State, turn: Turn, move: Move | None) -> State:
-    """The state after a turn and the transition after it: what `advance` by the one and then by the other gives, in one go.
+def advance_steps(graph: Definition, state: State, steps: Iterable[tuple[Turn, Move | None]]) -> State:
+    """The state after turns, each with the transition after it: what `advance` by one after the other gives.
 
-    Reading a journal does this for every step of a run.
+    Reading a journal does this for all steps of a run: the states in between are not made.
     """
-    if move is None or move.target == END or move.limit is not None:
-        after = _after_turn(graph, state, turn)
-        return after if move is None else _after_move(graph, after, move)
-    return _after_turn(graph, state, turn, move)
+    leading_on: list[tuple[Turn, Move | None]] = []
+    for turn, move in steps:
+        leads_on = move is not None and move.target != END and move.limit is None
+        leading_on.append((turn, move if leads_on else None))
+        if not leads_on:
+            state = _after_turns(graph, state, leading_on)
+            leading_on = []
+            if move is not None:
+                state = _after_move(graph, state, move)
+    return _after_turns(graph, state, leading_on) if leading_on else state
 
 
 def resumed(state: State) -> State:
@@ -139,35 +145,43 @@ def resumed(state: State) -> State:
     return state._replace(status=None, reason="")
 
 
-def _after_turn(graph: Definition, state: State, turn: Turn, move: Move | None = None) -> State:
-    """The state after a turn, and after the move to another node that follows it, if that is given."""
-    number = state.turn + 1
-    data = state.data
-    if turn.updates and graph.state is not None and data is not None:
-        for update in turn.updates:
-            data = graph.state.apply(data, update, f"graph {graph.name!r}, node {turn.node!r}, turn {number}: the update")
-    visits = {**state.visits, turn.node: state.visits.get(turn.node, 0) + 1}
-    if turn.visits:
-        for branch, count in turn.visits.items():
-            visits[branch] = visits.get(branch, 0) + count
-    asked = state.asked
-    if turn.asked:
-        asked = {**asked, **dict.fromkeys(turn.asked, number)}
-    usage = state.usage + turn.usage if turn.usage is not NO_USAGE else state.usage
-    if move is not None and move.usage is not NO_USAGE:
-        usage = usage + move.usage
+def _after_turns(graph: Definition, state: State, steps: Sequence[tuple[Turn, Move | None]]) -> State:
+    """The state after turns, each of which has led to another node; but for the last, after which that may still be to be chosen."""
+    number, data, usage, seconds, inner_turns = state.turn, state.data, state.usage, state.seconds, state.inner_turns
+    visits, last_turn, asked = dict(state.visits), dict(state.last_turn), state.asked
+    said: list[Message] = []
+    for turn, move in steps:
+        number += 1
+        said += turn.messages
+        visits[turn.node] = visits.get(turn.node, 0) + 1
+        last_turn[turn.node] = number
+        seconds += turn.seconds
+        inner_turns += turn.inner_turns
+        if turn.updates and graph.state is not None and data is not None:
+            for update in turn.updates:
+                data = graph.state.apply(data, update, f"graph {graph.name!r}, node {turn.node!r}, turn {number}: the update")
+        if turn.visits:
+            for branch, count in turn.visits.items():
+                visits[branch] = visits.get(branch, 0) + count
+        if turn.asked:
+            asked = {**asked, **dict.fromkeys(turn.asked, number)}
+        if turn.usage is not NO_USAGE:
+            usage = usage + turn.usage
+        if move is not None and move.usage is not NO_USAGE:
+            usage = usage + move.usage
+    turn, move = steps[-1]
     return State(
         turn.node if move is None else move.target,
-        state.history.extend(turn.messages),
+        state.history.extend(said),
         move is None,
         number,
         state.schema,
         data,
         visits,
-        {**state.last_turn, turn.node: number},
+        last_turn,
         usage,
-        state.seconds + turn.seconds,
-        state.inner_turns + turn.inner_turns,
+        seconds,
+        inner_turns,
         not turn.messages and turn.error is None,
         turn.error,
         turn.goto if move is None else None,

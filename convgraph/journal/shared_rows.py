@@ -72,7 +72,7 @@ def recorded_in(rows: Iterable[StoredRow], seal: RunSeal, run_id: str, after: in
     """
     recorded: list[Recorded] = []
     for seq, epoch, at, kind, body in rows:
-        text = seal.opened_event(seq, epoch, kind, body)
+        text = seal.opened_event(seq, epoch, kind, body) if seal.encrypted else body
         if (b"\n" in text) if isinstance(text, bytes) else ("\n" in text):
             found = events_in(kind, text, run_id, seq, effects=seq > entered)
             recorded += [Recorded(number, at, event) for number, event in found if number > after]

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from convgraph.errors import StoreCorrupt
 from convgraph.graph.definition import Definition, Limits
-from convgraph.graph.machine import advance, advance_step, begin, resumed
-from convgraph.graph.state import Edit, End, State
+from convgraph.graph.machine import advance, advance_steps, begin, resumed
+from convgraph.graph.state import Edit, End, Move, State, Turn
 from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import is_inner
 from convgraph.runtime.ledger import Ledger
@@ -41,9 +41,8 @@ def fold(definition: Definition, events: Iterable[Recorded], run_id: str) -> Sta
     turned = last_migration(events)
     earlier = replace(definition, state=None) if turned else definition
     standing = begun(earlier, events[0].event if events else None, run_id)
-    for position, recorded in enumerate(events):
-        if position:
-            go_on(definition if position >= turned else earlier, standing, recorded.event)
+    _go_on_with_all(earlier, standing, events[1:turned])
+    _go_on_with_all(definition, standing, events[max(turned, 1) :])
     return standing
 
 
@@ -58,6 +57,21 @@ def begun(definition: Definition, started: Event | None, run_id: str) -> Standin
 def go_on(definition: Definition, standing: Standing, event: Event) -> None:
     """Bring where a run stands up to its next event."""
     standing.state = _after(definition, standing.state, event, standing)
+
+
+def _go_on_with_all(definition: Definition, standing: Standing, events: Sequence[Recorded]) -> None:
+    """The same for many events: of steps that follow one another, the states in between are not made."""
+    steps: list[tuple[Turn, Move | None]] = []
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Stepped) and not is_inner(event.path):
+            if not steps:
+                standing.unfinished.clear()
+            steps.append((event.turn(), event.move()))
+            continue
+        standing.state, steps = advance_steps(definition, standing.state, steps), []
+        go_on(definition, standing, event)
+    standing.state = advance_steps(definition, standing.state, steps)
 
 
 def last_migration(events: Sequence[Recorded]) -> int:
@@ -91,7 +105,7 @@ def _after(definition: Definition, state: State, event: Any, standing: Standing)
     if isinstance(event, Stepped) and not is_inner(event.path):
         if standing.unfinished:
             standing.unfinished.clear()
-        return advance_step(definition, state, event.turn(), event.move())
+        return advance_steps(definition, state, [(event.turn(), event.move())])
     if isinstance(event, Moved) and not is_inner(event.path):
         if standing.unfinished:
             standing.unfinished.clear()

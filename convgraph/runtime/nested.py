@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from convgraph.errors import NodeFailed
 from convgraph.graph.definition import Node
 from convgraph.graph.guards import GuardView
-from convgraph.graph.machine import advance, advance_step, begin
+from convgraph.graph.machine import advance, advance_steps, begin
 from convgraph.graph.state import State
 from convgraph.journal.events import Stepped
 from convgraph.messages import Message, ReplyLike, as_message, as_messages
@@ -71,7 +71,7 @@ def steps_so_far(run: Run, program: Program, state: State, turning: Turning) -> 
     for event in run.ledger.inner_steps(turning.path):
         if isinstance(event, Stepped):
             turning.count_turns(1 + event.inner_turns)
-            state = advance_step(definition, state, event.turn(), event.move())
+            state = advance_steps(definition, state, [(event.turn(), event.move())])
         else:
             state = advance(definition, state, event.move())
     return state

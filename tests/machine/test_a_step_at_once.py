@@ -1,4 +1,4 @@
-"""A turn and its transition applied at once give the very state that the one after the other gives."""
+"""Steps applied at once give the very state that their turns and transitions give one after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from convgraph import END, ConversationGraph, Message
 from convgraph.graph.definition import Definition
-from convgraph.graph.machine import advance, advance_step, begin
+from convgraph.graph.machine import advance, advance_steps, begin
 from convgraph.graph.state import ErrorInfo, Move, Turn
 from convgraph.messages import NO_USAGE, Usage
 
@@ -52,12 +52,13 @@ moves = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(turns, moves), min_size=1, max_size=4))
-def test_at_once_is_one_after_the_other(steps: list[tuple[Turn, Move | None]]) -> None:
-    one = other = begin(PAIR, [Message("user", "go")])
+@given(st.lists(st.tuples(turns, moves), max_size=6), st.integers(0, 6))
+def test_at_once_is_one_after_the_other(steps: list[tuple[Turn, Move | None]], first: int) -> None:
+    beginning = state = begin(PAIR, [Message("user", "go")])
     for turn, move in steps:
-        one = advance_step(PAIR, one, turn, move)
-        other = advance(PAIR, other, turn)
+        state = advance(PAIR, state, turn)
         if move is not None:
-            other = advance(PAIR, other, move)
-        assert one == other
+            state = advance(PAIR, state, move)
+    assert advance_steps(PAIR, beginning, steps) == state
+    assert advance_steps(PAIR, advance_steps(PAIR, beginning, steps[:first]), steps[first:]) == state
+    assert advance_steps(PAIR, beginning, []) is beginning
