@@ -164,7 +164,7 @@ def test_what_was_said_before_a_question_can_be_looked_at(page: Page, studio: Se
     expect(first.get_by_text("good morning")).to_be_visible()
     later.get_by_text("What was said before").click()
     expect(later.get_by_text("number 5")).to_be_visible()
-    assert [text for text in later.locator(".speech .text").all_inner_texts()] == [f"number {n}" for n in (3, 4, 5)]
+    assert list(later.locator(".speech .text").all_inner_texts()) == [f"number {n}" for n in (3, 4, 5)]
     assert later.get_by_role("link", name="2 earlier turns").get_attribute("href") == "#/run/asks-later"
     shot(page, "inbox-said-before")
     for group in (first, later):
