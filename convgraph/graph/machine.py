@@ -8,7 +8,7 @@ and the checker all stand on the four functions here:
     advance(graph, state, event)  the state after a turn, a move, an edit or an end
     begin(graph, messages, data)  the state before the first turn, or before it is chosen who has that
 
-What a state is, and which events there are, is in `graph/state`.
+`advance_steps` does what `advance` does for many steps at once. What a state is, and which events there are, is in `graph/state`.
 """
 
 from __future__ import annotations
