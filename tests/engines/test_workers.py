@@ -29,8 +29,8 @@ from tests.engines.conftest import ROOT, Start
 from tests.engines.watching import statuses, until
 from tests.evidence import evidence
 
-LONG_WITH_DBOS = pytest.mark.parametrize(
-    "combination", ["sqlite+local", "postgres+local", pytest.param("postgres+dbos", marks=pytest.mark.long)]
+LONG_WITH_POSTGRES = pytest.mark.parametrize(
+    "combination", ["sqlite+local", *(pytest.param(f"postgres+{engine}", marks=pytest.mark.long) for engine in ("local", "dbos"))]
 )
 
 
@@ -84,7 +84,7 @@ def test_a_worker_that_is_stopped_hands_over_between_two_turns(url: str, start: 
         assert done == Counter(f"{run} {turn}" for turn in range(1, served.STEPS + 1))
 
 
-@LONG_WITH_DBOS
+@LONG_WITH_POSTGRES
 def test_timers_and_answers_that_come_while_no_worker_is_up_are_not_lost(url: str, start: Start) -> None:
     with open_store(url) as store:
         run = served.asking.submit("go", store=store)
@@ -106,7 +106,7 @@ def test_timers_and_answers_that_come_while_no_worker_is_up_are_not_lost(url: st
         assert served.asking.replay(run, store=store).messages[-1].text == "yes"
 
 
-@LONG_WITH_DBOS
+@LONG_WITH_POSTGRES
 def test_a_run_that_kills_its_workers_ends_failed_and_is_listed(url: str, start: Start) -> None:
     with open_store(url) as store:
         run = served.killing.submit("go", store=store)
@@ -162,7 +162,7 @@ def test_a_run_in_a_queue_is_for_the_workers_that_serve_it(url: str, start: Star
         until(lambda: statuses(store)["finished"] == 2)
 
 
-@LONG_WITH_DBOS
+@LONG_WITH_POSTGRES
 def test_a_store_knows_its_workers_until_they_end(url: str, engine: str, start: Start) -> None:
     command = [sys.executable, "-m", "convgraph", "workers", "--store", url]
 
