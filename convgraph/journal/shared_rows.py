@@ -2,7 +2,7 @@
 
 The usual turn is one model call and the step that it makes, written in one append: one row, whose text has a line for each of them.
 Its number and its kind are those of the step, on the last line; what stands before are `effect_finished`, numbered downwards from there.
-What a model said and the step says is kept once: in the effect's line `"content": null` stands for the text of the step's last message.
+What a model said and the step says is kept once: an answer without `content`, which each has, says what the step's last message does.
 JSON text has no line breaks of its own, so a line's end is where an event ends.
 """
 
@@ -87,7 +87,7 @@ def _without_said(effect: EffectFinished, step: Stepped) -> EffectFinished:
     if effect.effect != "model" or type(result) is not dict or not step.messages:
         return effect
     result = cast("dict[str, Any]", result)
-    if result.get("content") != step.messages[-1].content:
+    if "content" not in result or result["content"] != step.messages[-1].content:
         return effect
     return EffectFinished(  # in full: every step passes here, and `replace` takes four times as long
         effect.path,
@@ -95,7 +95,7 @@ def _without_said(effect: EffectFinished, step: Stepped) -> EffectFinished:
         effect.name,
         effect.ordinal,
         effect.digest,
-        {**result, "content": None},
+        {key: value for key, value in result.items() if key != "content"},
         effect.error,
         effect.usage,
         effect.seconds,
@@ -110,8 +110,8 @@ def _with_said(effect: Event, step: Event, run_id: str, number: int) -> Event:
     if not isinstance(result, dict):
         return effect
     result = cast("dict[str, Any]", result)
-    if result.get("content", "") is not None:
+    if "content" in result:
         return effect
     if not isinstance(step, Stepped) or not step.messages:
         raise StoreCorrupt(f"run {run_id!r}, event {number} cannot be read: the step after it says nothing", run_id, number)
-    return replace(effect, result={**result, "content": step.messages[-1].content})
+    return replace(effect, result={"content": step.messages[-1].content, **result})

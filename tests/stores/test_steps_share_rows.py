@@ -22,7 +22,7 @@ STARTED = RunStarted("chat", "print", "document")
 TEXTS = st.sampled_from(["", "Yes.", "two\nlines", '{"content": null}', "ü\u2028", "long " * 400])
 PATHS = st.sampled_from(["1", "2", "2/1", "2.1"])
 RESULTS = st.builds(
-    lambda text, more: {"content": text, **more}, TEXTS, st.sampled_from([{}, {"model": "small"}, {"data": {"deep": [None]}}])
+    lambda text, more: {"content": text, **more}, TEXTS | st.none(), st.sampled_from([{}, {"model": "small"}, {"data": {"deep": [None]}}])
 )
 EFFECTS = st.one_of(
     st.builds(lambda path, result: EffectFinished(path, "model", "small", 0, "digest", result), PATHS, RESULTS),
@@ -100,7 +100,7 @@ def test_a_turn_with_one_model_call_is_one_row_and_says_its_text_once(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "damage", ['{"path": 1}\n', "\n", '{"path":"1","effect":"model","name":"m","ordinal":0,"digest":"d","result":{"content":null}}\n']
+    "damage", ['{"path": 1}\n', "\n", '{"path":"1","effect":"model","name":"m","ordinal":0,"digest":"d","result":{}}\n']
 )
 def test_a_damaged_line_is_told_by_its_number(tmp_path: Path, damage: str) -> None:
     graph = ConversationGraph("chat")
