@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, overload
 
 from convgraph.content_parts import Content, Part, abbreviated, check_image, part_text
 from convgraph.errors import InputError
+from convgraph.plain_data import PlainData, replaced
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(PlainData, frozen=True):
     """A model's wish to call a tool: an id to answer to, the tool's name, and its arguments as JSON text."""
 
     id: str
@@ -23,8 +23,7 @@ class ToolCall:
     arguments: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(PlainData, frozen=True):
     """One utterance.
 
     `sender` is the node (or person) that said it, `content` its text or its list of parts, `role` the role
@@ -47,7 +46,7 @@ class Message:
 
     def __repr__(self) -> str:
         """All fields, as of every dataclass; a picture as its kind, its size and a digest."""
-        shown = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__)
         return f"Message({abbreviated(shown)})"
 
 
@@ -106,7 +105,7 @@ def as_texts(messages: Sequence[Message]) -> Sequence[Message]:
         return messages
     if all(isinstance(message.content, str) for message in messages):
         return messages
-    return [message if isinstance(message.content, str) else replace(message, content=message.text) for message in messages]
+    return [message if isinstance(message.content, str) else replaced(message, content=message.text) for message in messages]
 
 
 def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
@@ -117,7 +116,7 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     """
     if isinstance(value, Message):
         _check_message(value)
-        return value if value.sender else replace(value, sender=sender)
+        return value if value.sender else replaced(value, sender=sender)
     if isinstance(value, str):
         _check_text(value, "a message's content")
         return Message(sender, str(value), role)

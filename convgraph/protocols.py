@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE, Message, ReplyLike, ToolCall, Usage
+from convgraph.plain_data import PlainData, fresh
 
 if TYPE_CHECKING:
     from convgraph.runtime.context import Context
@@ -64,12 +65,7 @@ class Remembered:
     messages: int
 
 
-def _nothing() -> dict[str, Any]:
-    return {}  # `dict[str, Any]()` takes seven times as long, and a request is made in every turn
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRequest:
+class ModelRequest(PlainData, frozen=True):
     """What a model is asked.
 
     `messages` is the conversation as it stands, said by whoever said it; `speaker` is the one who asks, so
@@ -88,7 +84,7 @@ class ModelRequest:
     tools: tuple[Mapping[str, Any], ...] = ()
     schema: Mapping[str, Any] | None = None
     schema_name: str = "answer"
-    params: Mapping[str, Any] = field(default_factory=_nothing)
+    params: Mapping[str, Any] = fresh(default_factory=dict[str, Any])
     checked: bool = True
     choices: Choices | None = None
     remembered: Remembered | None = None
@@ -102,8 +98,7 @@ class TokenOdds:
     logprobs: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReply:
+class ModelReply(PlainData, frozen=True):
     """What a model answered.
 
     `data` is the parsed answer where the request had a schema, and `misfit` says why there is none: the answer

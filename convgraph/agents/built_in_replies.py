@@ -7,7 +7,6 @@ making the reply, which tells whether that is final.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convgraph.agents import termination
@@ -15,6 +14,7 @@ from convgraph.agents.exchange import Exchange
 from convgraph.agents.termination import Asks, Ends
 from convgraph.errors import ModelOutputError
 from convgraph.messages import Joined, Message, Reply, ReplyLike, ToolCall
+from convgraph.plain_data import replaced
 from convgraph.protocols import Model, ModelReply
 from convgraph.runtime.context import entered
 
@@ -117,7 +117,7 @@ async def _by_model(agent: ReplyingAgent, exchange: Exchange, model: Model) -> A
         from convgraph.tools.calls import joined_updates
 
         outcome = await run_tool_calls(exchange.ctx, reply.tool_calls, agent.executable_tools)
-        said += (replace(message, tool_calls=outcome.calls), *outcome.messages)
+        said += (replaced(message, tool_calls=outcome.calls), *outcome.messages)
         update = joined_updates(update, outcome.update)
         if outcome.handoff is not None:
             return True, Reply(said, update or None, goto=outcome.handoff.target)
@@ -135,13 +135,13 @@ async def _corrected(agent: ReplyingAgent, exchange: Exchange, model: Model, sai
         shown = Joined(exchange.messages, (*said, Message(agent.name, reply.content), wrong))
         reply = await agent.ask_model(exchange.ctx, model, shown)
         if not reply.misfit:
-            return replace(reply, response_id="")  # the endpoint remembers what was wrong as well, and the conversation does not
+            return replaced(reply, response_id="")  # the endpoint remembers what was wrong as well, and the conversation does not
     raise ModelOutputError(f"agent {agent.name!r}: no answer fits {agent.schema_name!r} after {1 + CORRECTIONS} tries: {reply.misfit}")
 
 
 def _answering(result: Message, call: ToolCall) -> Message:
     """The result under the id that the call has in the conversation: that is what it is paired by."""
-    return result if not call.id or result.tool_call_id == call.id else replace(result, tool_call_id=call.id)
+    return result if not call.id or result.tool_call_id == call.id else replaced(result, tool_call_id=call.id)
 
 
 def _last(exchange: Exchange, number: int) -> list[Message]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from convgraph.agents.agent import Agent
@@ -13,6 +12,7 @@ from convgraph.agents.remembered_answers import answer_data, remembered_by
 from convgraph.agents.termination import HumanInputMode
 from convgraph.errors import DefinitionError, EffectFailed, ResponseForgotten
 from convgraph.messages import Message, check_json
+from convgraph.plain_data import replaced
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.context import Context
 
@@ -103,7 +103,7 @@ class GPTAssistantAgent(ConversableAgent):
     def request(self, messages: Sequence[Message]) -> ModelRequest:
         """What the agent's model is asked: all of it, with how much of that the endpoint knows."""
         params: dict[str, Any] = {"store": True, "tools": list(self._hosted)} if self._hosted else {"store": True}
-        return replace(super().request(messages), params=params, remembered=remembered_by(self.name, messages))
+        return replaced(super().request(messages), params=params, remembered=remembered_by(self.name, messages))
 
     async def ask_model(self, ctx: Context, model: Model, messages: Sequence[Message]) -> ModelReply:
         """What the model says to what is new; where the endpoint has forgotten the rest, to the whole."""
@@ -113,12 +113,12 @@ class GPTAssistantAgent(ConversableAgent):
         except EffectFailed as error:
             if request.remembered is None or error.error_type != ResponseForgotten.__name__:
                 raise
-        return await ctx.call_model(model, replace(request, remembered=None))
+        return await ctx.call_model(model, replaced(request, remembered=None))
 
     def answer_of_model(self, reply: ModelReply, messages: Sequence[Message]) -> Message:
         """What the agent says, with what it takes to go on from it."""
         answer = super().answer_of_model(reply, messages)
-        return replace(answer, data=answer_data(reply, messages, answer))
+        return replaced(answer, data=answer_data(reply, messages, answer))
 
 
 def _of_assistant(config: Mapping[str, Any] | None, where: str) -> list[Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from convgraph.agents.message_mappings import from_mapping, from_mappings, to_mapping, to_mappings
 from convgraph.errors import DefinitionError
 from convgraph.messages import Message
+from convgraph.plain_data import replaced
 from convgraph.runtime.threads import called
 
 if TYPE_CHECKING:
@@ -67,6 +67,6 @@ def _changed(message: Message, mapping: Mapping[str, Any], changed: Any) -> Mess
     """The message with what a hook has changed of its mapping. What a mapping does not tell (whose words an agent says, data) stays."""
     said = from_mapping(changed, message.sender)[0]
     if said.data is None:
-        said = replace(said, data=message.data)
+        said = replaced(said, data=message.data)
     told = cast("Mapping[str, Any]", changed).get("role") if isinstance(changed, Mapping) else None
-    return replace(said, role=message.role) if told in (None, mapping["role"]) else said
+    return replaced(said, role=message.role) if told in (None, mapping["role"]) else said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Literal, Unpack, cast
 
@@ -14,6 +13,7 @@ from convgraph.agents.termination import HumanInputMode
 from convgraph.content_parts import Content, Part, image_address, image_digest, message_parts, names_images
 from convgraph.errors import DefinitionError
 from convgraph.messages import Message
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelRequest
 
 DEFAULT_SYSTEM_MESSAGE = (
@@ -93,7 +93,7 @@ class MultimodalConversableAgent(ConversableAgent):
         parts: list[Part] = []
         for name, part in self._pictures:
             parts += [{"type": "text", "text": f"Of your instruction, {name}:"}, part]
-        return replace(asked, messages=[Message(_SHOWN_BY, parts, "user"), *messages])
+        return replaced(asked, messages=[Message(_SHOWN_BY, parts, "user"), *messages])
 
 
 def _instruction(system_message: Any, agent: str) -> tuple[str, tuple[tuple[str, Part], ...]]:

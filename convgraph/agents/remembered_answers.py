@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from convgraph.messages import History, Joined, Message, digest_of, message_bytes
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelReply, Remembered
 
 
@@ -49,4 +49,4 @@ def answer_data(reply: ModelReply, messages: Sequence[Message], answer: Message)
 
 def _digest(messages: Sequence[Message], size: int, answer: Message) -> str:
     """What stands for the first `size` messages and the answer to them, as far as the endpoint knows that."""
-    return hashlib.blake2b(digest_of(messages, size) + message_bytes(replace(answer, data=None)), digest_size=16).hexdigest()
+    return hashlib.blake2b(digest_of(messages, size) + message_bytes(replaced(answer, data=None)), digest_size=16).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from convgraph.agents.llm_config import LlmConfig, model_of
@@ -13,6 +13,7 @@ from convgraph.agents.reply_functions import name_of
 from convgraph.content_parts import Part, image_address, image_digest, is_image, part_text
 from convgraph.errors import DefinitionError, InputError
 from convgraph.messages import Message
+from convgraph.plain_data import replaced
 from convgraph.protocols import Model, ModelRequest
 from convgraph.runtime.context import Context
 from convgraph.runtime.threads import called
@@ -143,7 +144,7 @@ def _in_words(message: Message, captions: Mapping[str, str]) -> Message:
     lines = [
         f"{part_text(part)}, which shows: {captions[image_digest(part)]}" if is_image(part) else part_text(part) for part in _parts(message)
     ]
-    return replace(message, content="\n".join(lines))
+    return replaced(message, content="\n".join(lines))
 
 
 def _parts(message: Message) -> Sequence[Part]:

@@ -1,37 +1,49 @@
-"""Events as JSON text, and back. They are declared types, validated on reading; an unknown one is an error that names it."""
+"""Events as JSON text, and back. They are declared types, checked on reading; an unknown one is an error that names it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
+from pydantic_core import from_json
 
 from convgraph.errors import NotEncodable, StoreCorrupt, StoreFormat
 from convgraph.journal.events import EVENTS, Event
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.values import ValueCodec
-
-_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(event) for kind, event in EVENTS.items()}
-_WRITERS: Mapping[str, Callable[..., bytes]] = {kind: adapter.serializer.to_json for kind, adapter in _ADAPTERS.items()}
-_READERS: Mapping[str, Callable[[str | bytes], Any]] = {
-    kind: adapter.validator.validate_json
-    for kind, adapter in {**_ADAPTERS, "inner_step": _ADAPTERS["step"], "inner_moved": _ADAPTERS["moved"]}.items()
-}
+from convgraph.plain_data import PlainData
 
 DEEPEST = 150
 """Levels of JSON that every reader can follow. More brackets than that may be flat or deep: it is tried."""
 
 
+def _plainly(value: object) -> str | int | float:
+    """A text or a number of a subclass as what it is at bottom."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    raise NotImplementedError
+
+
+_write: Callable[[Event], bytes] = msgspec.json.Encoder(enc_hook=_plainly).encode
+_READERS: Mapping[str, Callable[[str | bytes], Any]] = {
+    kind: msgspec.json.Decoder(event).decode
+    for kind, event in {**EVENTS, "inner_step": EVENTS["step"], "inner_moved": EVENTS["moved"]}.items()
+}
+
+
 def encode_event(event: Event) -> str:
     """The event as JSON text, without its defaults. Raises `NotEncodable` with the path of what does not fit."""
     try:
-        body = _WRITERS[event.kind](event, exclude_defaults=True)
+        body = _write(event)
         if body.count(b"[") + body.count(b"{") > DEEPEST:
-            _READERS[event.kind](body)  # may nest too deeply to be read back
+            from_json(body)  # may nest too deeply to be read back
         return body.decode()
-    except ValueError as error:  # pydantic's serialization errors are ValueErrors; so are lone surrogates
+    except (ValueError, TypeError, RecursionError) as error:  # lone surrogates are ValueErrors
         raise NotEncodable(f"{event.kind} cannot be written to the journal: {_explain(event) or error}", _path(event)) from error
 
 
@@ -50,10 +62,8 @@ def decode_event(kind: str, body: str | bytes, run_id: str, seq: int) -> Event:
         raise StoreFormat(f"run {run_id!r}, event {seq}: unknown kind {kind!r}; a newer convgraph wrote it, so read it with that one")
     try:
         return read(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(["$", *map(str, first["loc"])])
-        raise StoreCorrupt(f"run {run_id!r}, event {seq} ({kind}) cannot be read: {place}: {first['msg']}", run_id, seq) from error
+    except (ValueError, RecursionError) as error:  # msgspec's errors of reading are ValueErrors, and say where
+        raise StoreCorrupt(f"run {run_id!r}, event {seq} ({kind}) cannot be read: {error}", run_id, seq) from error
 
 
 def _explain(event: Event) -> str:
@@ -77,8 +87,8 @@ def _path(event: Event) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, PlainData):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):

@@ -7,11 +7,11 @@ A `path` says where in the run something belongs (see `turn_paths`). Fields are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from convgraph.graph.state import ErrorInfo, Move, Status, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
+from convgraph.plain_data import PlainData, fresh
 
 FORMAT = 1
 
@@ -19,8 +19,7 @@ EffectKind: TypeAlias = Literal["model", "tool", "code", "reply", "conversation"
 JsonObject: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(PlainData, frozen=True):
     """Something a person is asked: an id unique in the run, a prompt, and the JSON schema that an answer must fit.
 
     `to` is whose question it is: the name of the person, which is that of the node that asks unless it says otherwise. With
@@ -29,13 +28,12 @@ class Question:
 
     id: str
     prompt: str
-    schema: JsonObject = field(default_factory=lambda: {"type": "string"})
+    schema: JsonObject = fresh(default_factory=lambda: {"type": "string"})
     to: str = ""
     due: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(PlainData, frozen=True):
     """A run began. `definition` is the digest of the graph's document among the store's contents.
 
     `trace` is where the run (or, for one that somebody else begins, whoever made it) is traced, as a W3C `traceparent`, if it is.
@@ -47,13 +45,12 @@ class RunStarted:
     definition: str
     messages: tuple[Message, ...] = ()
     state: JsonObject | None = None
-    limits: JsonObject = field(default_factory=dict[str, Any])
+    limits: JsonObject = fresh(default_factory=dict[str, Any])
     target: str = ""
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(PlainData, frozen=True):
     """A run that had stopped goes on. `limits` are new ones, `redo` asks for a new attempt at the unfinished turn.
 
     `trace` is where it is traced from here on, if it is.
@@ -67,8 +64,7 @@ class Resumed:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Edited:
+class Edited(PlainData, frozen=True):
     """The conversation was changed from outside, by a fork, a migration or a further input of the user."""
 
     kind: ClassVar[str] = "edited"
@@ -86,8 +82,7 @@ class Edited:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EffectStarted:
+class EffectStarted(PlainData, frozen=True):
     """Something that may happen outside is about to be done, or a person is asked. Without an `EffectFinished` it is in doubt.
 
     A `conversation` that code opens inside a turn is one too, so that it is known whether it had come to its end;
@@ -105,8 +100,7 @@ class EffectStarted:
     definition: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EffectFinished:
+class EffectFinished(PlainData, frozen=True):
     """An effect's result, or its error.
 
     A model's `digest` is that of its request's setup, a point, and that of the messages; `request` says how many they were.
@@ -126,8 +120,7 @@ class EffectFinished:
     question: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
+class AttemptFailed(PlainData, frozen=True):
     """An attempt at a turn failed.
 
     `cause` is `timeout` where the clock ended it, `redo` where a person asked for a new one, `answer` where what a person (or
@@ -142,8 +135,7 @@ class AttemptFailed:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(PlainData, frozen=True):
     """A turn, and the transition after it: what one step added. `edge` is None where the run ended without one.
 
     `guards` holds the values of the opaque guards that were evaluated, by edge index; the others can be
@@ -195,8 +187,7 @@ class Stepped:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(PlainData, frozen=True):
     """A transition taken apart from a turn: from START to who begins, or after a run that had stopped at a limit was given a new one."""
 
     kind: ClassVar[str] = "moved"
@@ -213,8 +204,7 @@ class Moved:
         return Move(self.target, self.edge, self.usage, self.limit)
 
 
-@dataclass(frozen=True, slots=True)
-class BranchFinished:
+class BranchFinished(PlainData, frozen=True):
     """A branch of a parallel group (or an item of a `ForEach`) has had its say; its siblings may still be at work."""
 
     kind: ClassVar[str] = "branch"
@@ -225,8 +215,7 @@ class BranchFinished:
     asked: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(PlainData, frozen=True):
     """The run stopped. Only `finished` and `stuck` are for good."""
 
     kind: ClassVar[str] = "ended"
@@ -234,8 +223,7 @@ class Ended:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(PlainData, frozen=True):
     """A piece of text as a model says it. Streamed, never stored."""
 
     kind: ClassVar[str] = "delta"
@@ -244,8 +232,7 @@ class Delta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(PlainData, frozen=True):
     """What an agent of a chat says, and to whom, told as it is said. Streamed for consoles, never stored: the step is."""
 
     kind: ClassVar[str] = "said"

@@ -238,7 +238,7 @@ def without_finished_turns(events: Sequence[Recorded]) -> list[Recorded]:
         if isinstance(event, Stepped | Moved) and not is_inner(event.path):
             inside.clear()
             kept.append(recorded)
-        elif isinstance(event, EffectStarted | EffectFinished) or "path" in type(event).__dataclass_fields__:
+        elif isinstance(event, EffectStarted | EffectFinished) or "path" in event.__struct_fields__:
             inside.append(recorded)
         else:
             kept.append(recorded)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from convgraph.errors import ConvgraphError, InputError, StoreCorrupt, StoreFormat
@@ -22,6 +22,7 @@ from convgraph.journal.rows import open_questions
 from convgraph.journal.runs import DEFAULT_QUEUE, RunStatus
 from convgraph.journal.turn_paths import is_inner
 from convgraph.journal.values import digest_text
+from convgraph.plain_data import replaced
 
 FORMAT = 1
 
@@ -59,7 +60,7 @@ def path_of(events: Iterable[Event]) -> list[str]:
 
 def without_place(event: Event) -> Event:
     """The event without the file that the run was started with, which is another one on another machine."""
-    return replace(event, target="") if isinstance(event, RunStarted) else event
+    return replaced(event, target="") if isinstance(event, RunStarted) else event
 
 
 def contents_of(events: Iterable[Event]) -> list[str]:

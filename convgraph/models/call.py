@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from openai import AsyncOpenAI, AsyncStream, OpenAIError
@@ -20,6 +19,7 @@ from convgraph.models.prices import Price
 from convgraph.models.rate_limit import RateLimit
 from convgraph.models.retry import Sleep, as_model_error, retried
 from convgraph.models.sdk_client import sdk_client
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelReply
 
 BYTES_PER_TOKEN = 4
@@ -63,9 +63,9 @@ class Call:
             raise as_model_error(error, self._model, self._endpoint.shown_url, self._endpoint.secrets, goes_on=goes_on) from error
         except ModelOutputError as error:
             if error.reply is not None:
-                error.reply = replace(error.reply, usage=self._spent)
+                error.reply = replaced(error.reply, usage=self._spent)
             raise
-        return replace(reply, usage=reply.usage + self._spent)
+        return replaced(reply, usage=reply.usage + self._spent)
 
     @property
     def _model(self) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from convgraph.errors import ModelConfigError, ModelOutputError
+from convgraph.plain_data import replaced
 from convgraph.protocols import Choices, Distribution, ModelReply, ModelRequest
 
 
@@ -21,9 +20,9 @@ def choices_of(request: ModelRequest, model: str) -> Choices:
 def settled(reply: ModelReply, picked: str, distribution: Distribution, *, confidence: float, unsure_below: float) -> ModelReply:
     """The reply with the choice as its content. Raises `ModelOutputError`, with the distribution on it, below the wanted confidence."""
     if confidence < unsure_below:
-        unsure = replace(reply, content="", finish_reason="unsure", distribution=distribution)
+        unsure = replaced(reply, content="", finish_reason="unsure", distribution=distribution)
         raise ModelOutputError(f"{reply.model!r} is not sure enough (unsure_below={unsure_below}): {distribution}", unsure)
-    return replace(reply, content=picked, distribution=distribution)
+    return replaced(reply, content=picked, distribution=distribution)
 
 
 def checked_confidence(value: float) -> float:

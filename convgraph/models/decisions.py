@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from convgraph.errors import ModelConfigError, ModelOutputError
@@ -14,6 +13,7 @@ from convgraph.models.openai_model import OpenAIModel
 from convgraph.models.prices import Counted, Price, usage_of
 from convgraph.models.responses_wire import responses_body
 from convgraph.models.text import sound
+from convgraph.plain_data import replaced
 from convgraph.protocols import Distribution, ModelReply, ModelRequest
 
 DECIDING_MODEL = "gpt-6-luna"
@@ -81,7 +81,7 @@ class OpenAIDecisionsModel(OpenAIModel):
         """Have one of the request's choices made. Raises `ModelConfigError`, `ModelUnavailable` or `ModelOutputError`."""
         names = choices_of(request, self.name).described
         reply = await self._ask(request)
-        answers, reply = cast("list[Mapping[str, Any]]", reply.data), replace(reply, data=None)
+        answers, reply = cast("list[Mapping[str, Any]]", reply.data), replaced(reply, data=None)
         if len(answers) != 1:
             raise ModelOutputError(f"{reply.model!r} was asked one question and gave {len(answers)} answers", reply)
         reply = _judged(answers[0], reply, names, self._unsure_below)
@@ -93,7 +93,7 @@ class OpenAIDecisionsModel(OpenAIModel):
 def _judged(answer: Mapping[str, Any], reply: ModelReply, names: Mapping[str, str], unsure_below: float) -> ModelReply:
     """The choice, if the answer is one. The choice and its probabilities count together, or not at all."""
     if answer.get("type") == "refusal":
-        raise ModelOutputError(f"{reply.model!r} refuses to choose", replace(reply, finish_reason="refusal"))
+        raise ModelOutputError(f"{reply.model!r} refuses to choose", replaced(reply, finish_reason="refusal"))
     picked, confidence = answer.get("choice"), number_in(answer, "confidence")
     weights = {text_in(each, "value"): number_in(each, "probability") for each in items_in(answer, "probabilities")}
     if not isinstance(picked, str) or picked not in weights or not weights.keys() <= names.keys():

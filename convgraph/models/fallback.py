@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import ModelConfigError, ModelError, ModelUnavailable, ResponseForgotten
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.sent import sent_by
+from convgraph.plain_data import replaced
 from convgraph.protocols import Model, ModelReply, ModelRequest
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class FallbackModel:
                 failures.append(error)
                 spent += error.reply.usage if error.reply is not None else NO_USAGE
             else:
-                return replace(reply, usage=reply.usage + spent) if failures else reply
+                return replaced(reply, usage=reply.usage + spent) if failures else reply
         raise self._all_failed(failures, spent) from failures[-1]
 
     def _all_failed(self, failures: list[ModelError], spent: Usage) -> ModelError:
@@ -72,5 +72,5 @@ class FallbackModel:
         kind = kinds.pop() if len(kinds) == 1 else ModelUnavailable
         error = kind(f"all {len(failures)} models failed:\n{reasons}")
         said = [failure.reply for failure in failures if failure.reply is not None]
-        error.reply = replace(said[-1], usage=spent) if said else None
+        error.reply = replaced(said[-1], usage=spent) if said else None
         return error

@@ -8,13 +8,13 @@ import itertools
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from convgraph.errors import ModelConfigError, ModelError
 from convgraph.messages import NO_USAGE, Usage
 from convgraph.models.structured import with_data
 from convgraph.models.wire import chat_body
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelReply, ModelRequest
 
 Line: TypeAlias = str | ModelReply | Mapping[str, Any] | Exception
@@ -88,7 +88,7 @@ class ScriptedModel:
             return ModelReply(line, usage=self._usage, model=self.name)
         if isinstance(line, ModelReply):
             usage = self._usage if line.usage is NO_USAGE else line.usage
-            return replace(line, usage=usage, model=line.model or self.name)
+            return replaced(line, usage=usage, model=line.model or self.name)
         if isinstance(line, str | Mapping):
             text = line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
             return ModelReply(text, usage=self._usage, model=self.name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast
 
 from convgraph.errors import InputError, ModelConfigError, ModelOutputError
 from convgraph.json_schema import Schema, faults
 from convgraph.models.text import sound_json
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelReply, ModelRequest
 
 WRAPPED = "value"
@@ -47,7 +47,7 @@ def with_data(reply: ModelReply, request: ModelRequest) -> ModelReply:
     problems = _problems(data, request.schema)
     if problems:
         raise ModelOutputError(f"{reply.model!r} gave an answer that does not fit the schema: {'; '.join(problems[:5])}{hint}", reply)
-    return replace(reply, data=data)
+    return replaced(reply, data=data)
 
 
 def _problems(data: Any, schema: Schema) -> list[str]:

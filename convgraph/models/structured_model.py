@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from convgraph.json_schema import Schema
 from convgraph.models.sent import sent_by
+from convgraph.plain_data import replaced
 from convgraph.protocols import Model, ModelReply, ModelRequest
 
 
@@ -47,4 +47,4 @@ class StructuredModel:
         return await self.model.respond(self._asked(request), on_delta)
 
     def _asked(self, request: ModelRequest) -> ModelRequest:
-        return request if request.schema is not None else replace(request, schema=self._schema, schema_name=self._schema_name)
+        return request if request.schema is not None else replaced(request, schema=self._schema, schema_name=self._schema_name)

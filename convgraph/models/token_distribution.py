@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from math import exp
 from typing import Any
 
 from convgraph.models.json_fields import items_in, number_in, text_in
+from convgraph.plain_data import replaced
 from convgraph.protocols import Distribution, ModelReply, ModelRequest, TokenOdds
 from convgraph.runtime.selector_prompt import picked_name
 
@@ -32,7 +32,7 @@ def with_token_distribution(reply: ModelReply, request: ModelRequest) -> ModelRe
     names = request.choices.described
     picked = picked_name(reply.content, names)
     weights = None if picked is None else _weights(reply, picked, names)
-    return replace(reply, odds=(), distribution=None if weights is None else Distribution(weights, "logprobs"))
+    return replaced(reply, odds=(), distribution=None if weights is None else Distribution(weights, "logprobs"))
 
 
 def _weights(reply: ModelReply, picked: str, names: Collection[str]) -> dict[str, float] | None:

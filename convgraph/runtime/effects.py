@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable, StoreFormat
@@ -20,6 +19,7 @@ from convgraph.journal.events import Delta, EffectFinished, EffectKind, EffectSt
 from convgraph.journal.turn_paths import turn_path, without_attempts
 from convgraph.journal.values import digest_text
 from convgraph.messages import NO_USAGE, ToolCall, Usage, digest_of
+from convgraph.plain_data import replaced
 from convgraph.protocols import Model, ModelReply, ModelRequest
 from convgraph.runtime.distributions import distribution_document, recorded_distribution
 from convgraph.runtime.ledger import doubt_about
@@ -83,7 +83,7 @@ async def outside(
 async def ask_model(run: Run, turning: Turning, node: str, model: Model, request: ModelRequest) -> ModelReply:
     """Ask a model, once. The answer is recorded without waiting for the disk: the next commit takes it along."""
     if run.secrets is not None:  # messages are without secrets; what an agent is told of itself may have been made just now
-        request = replace(request, system=run.secrets.in_text(request.system))
+        request = replaced(request, system=run.secrets.in_text(request.system))
     setup = run.setup_digest(model, request)
     digest = f"{setup}.{digest_of(request.messages).hex()}"
     if request.remembered is not None:
@@ -134,7 +134,7 @@ def _misfit(error: BaseException, request: ModelRequest) -> ModelReply | None:
     """An answer that does not fit the schema is an answer too, with the reason beside it."""
     if not isinstance(error, ModelOutputError) or error.reply is None or request.schema is None:
         return None
-    return replace(error.reply, misfit=str(error))
+    return replaced(error.reply, misfit=str(error))
 
 
 def _teller(run: Run, turning: Turning, node: str) -> Callable[[str], None]:

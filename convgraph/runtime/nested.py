@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from convgraph.errors import NodeFailed
@@ -14,6 +14,7 @@ from convgraph.graph.machine import advance, advance_steps, begin
 from convgraph.graph.state import State
 from convgraph.journal.events import Stepped
 from convgraph.messages import Message, ReplyLike, as_message, as_messages
+from convgraph.plain_data import replaced
 from convgraph.runtime.context import Context
 from convgraph.runtime.program import Program
 from convgraph.runtime.run import Run
@@ -62,7 +63,7 @@ async def speak_nested(scope: Scope, node: Node, turning: Turning, context: Cont
         return doors.closing(context, GuardView(state))
     if len(state.history) <= len(first.history):
         return None
-    return replace(state.history[-1], sender=node.name, role="assistant", tool_calls=(), tool_call_id=None)
+    return replaced(state.history[-1], sender=node.name, role="assistant", tool_calls=(), tool_call_id=None)
 
 
 def steps_so_far(run: Run, program: Program, state: State, turning: Turning) -> State:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from convgraph.errors import InputError
 from convgraph.journal.values import TAG
 from convgraph.messages import Message, ToolCall
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelReply
 from convgraph.runtime.redaction import Redact
 
@@ -76,7 +77,7 @@ class Secrets:
 
     def in_reply(self, reply: ModelReply) -> ModelReply:
         """A model's reply without secrets."""
-        return dataclasses.replace(
+        return replaced(
             reply,
             content=self.in_text(reply.content),
             tool_calls=self._in_calls(reply.tool_calls),
@@ -100,7 +101,7 @@ class Secrets:
         return text if self._pattern is None else self._pattern.sub(lambda found: f"[secret {self._names[found[0]]}]", text)
 
     def _in_message(self, message: Message) -> Message:
-        return dataclasses.replace(
+        return replaced(
             message,
             content=self.in_json(message.content),
             tool_calls=self._in_calls(message.tool_calls),
@@ -108,7 +109,7 @@ class Secrets:
         )
 
     def _in_calls(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
-        return tuple(dataclasses.replace(call, arguments=self.in_text(call.arguments)) for call in calls)
+        return tuple(replaced(call, arguments=self.in_text(call.arguments)) for call in calls)
 
     def _in_mapping(self, value: dict[str, Any]) -> Any:
         kind, inner = value.get(TAG), value.get("value")

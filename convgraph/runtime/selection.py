@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import EffectFailed, SelectionFailed
@@ -13,6 +13,7 @@ from convgraph.graph.guards import GuardView
 from convgraph.graph.round_robin import longest_waiting
 from convgraph.graph.state import State
 from convgraph.messages import NO_USAGE, Joined, Message, Usage, as_texts
+from convgraph.plain_data import replaced
 from convgraph.protocols import Choices, Model, ModelRequest
 from convgraph.runtime.context import Context, entered
 from convgraph.runtime.effects import ask_model, ask_person, instant
@@ -126,7 +127,7 @@ async def _ask_selecting_model(run: Run, scope: Scope, turning: Turning, state: 
     heard = ""
     for _ in range(prompt.attempts + prompt.votes - 1):
         try:
-            asked = replace(request, messages=Joined(seen, said) if said else seen, choices=choices)
+            asked = replaced(request, messages=Joined(seen, said) if said else seen, choices=choices)
             reply = await ask_model(run, turning, "select", model, asked)
         except EffectFailed as error:
             heard = f"the model could not be asked: {error}"

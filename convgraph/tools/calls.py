@@ -11,12 +11,13 @@ import asyncio
 import inspect
 import json
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
 from convgraph.content_parts import Content, Part
 from convgraph.errors import DefinitionError, EffectFailed, InputError, NotEncodable
 from convgraph.messages import Message, ToolCall
+from convgraph.plain_data import replaced
 from convgraph.runtime.approval import refusal
 from convgraph.runtime.context import Context, current_turn
 from convgraph.runtime.threads import in_thread
@@ -91,7 +92,7 @@ def with_distinct_ids(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
             number = 1
             while f"{call.id or 'call'}_{number}" in taken:
                 number += 1
-            call = replace(call, id=f"{call.id or 'call'}_{number}")
+            call = replaced(call, id=f"{call.id or 'call'}_{number}")
             taken.add(call.id)
         seen.add(call.id)
         distinct.append(call)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from convgraph.journal.events import EffectFinished
 from convgraph.journal.store import Store
 from convgraph.models.fallback import FallbackModel
 from convgraph.models.openai_responses import OpenAIResponsesModel
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelReply, ModelRequest, Remembered
 from convgraph.testing import Answer, ScriptedServer
 
@@ -268,7 +268,7 @@ def test_an_edited_answer_of_its_own_is_told_as_new(server: ScriptedServer, stor
     graph = two(assistant())
     run = graph.run("Hello.", store=store)
     sent = len(server.log)
-    edited = replace(run.messages[4], content="I see nothing.") if keeps_data else Message("assistant", "I see nothing.")
+    edited = replaced(run.messages[4], content="I see nothing.") if keeps_data else Message("assistant", "I see nothing.")
     fork = graph.fork(run.run_id, store=store, at=4, message=edited)
     graph.resume(fork, store=store)
 

@@ -491,10 +491,9 @@ def test_no_content_unless_it_is_wanted(collected: Collected) -> None:
 
 def test_a_run_without_telemetry_writes_what_it_would_write_with_it_but_for_the_trace(tmp_path: Path) -> None:
     """Off, there is no trace in the journal; on, the events differ by where they are traced, and by nothing else."""
-    from dataclasses import replace
-
     from convgraph import open_store
     from convgraph.journal.events import RunStarted
+    from convgraph.plain_data import replaced
 
     def recorded(name: str) -> list[Any]:
         store = str(tmp_path / name)
@@ -510,7 +509,7 @@ def test_a_run_without_telemetry_writes_what_it_would_write_with_it_but_for_the_
     assert isinstance(on[0], RunStarted)
     assert on[0].trace.startswith("00-")
     assert off[0].trace == ""
-    assert replace(on[0], trace="") == off[0]
+    assert replaced(on[0], trace="") == off[0]
     assert [type(event) for event in on] == [type(event) for event in off]
 
 
