@@ -130,6 +130,16 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     )
 
 
+def plain_message(value: Any, sender: str) -> Message | None:
+    """The message that `value` stands for, where that is a text of `sender` and nothing else, as most are; otherwise None."""
+    if type(value) is str:
+        return Message(sender, value) if value.isascii() else None
+    if type(value) is not Message or type(value.content) is not str or not value.content.isascii():
+        return None
+    bare = value.sender == sender and value.name is value.tool_call_id is value.data is None and not value.tool_calls
+    return value if bare else None
+
+
 def as_messages(value: Any, sender: str) -> tuple[Message, ...]:
     """The messages that the content of a reply stands for: none, one, or those of a list. Raises `InputError`."""
     if value is None:

@@ -115,7 +115,7 @@ class ReplyingAgent(DefinedAgent):
         `hears` is whom it replies to (None: whoever spoke last), `limit` how many replies in a row it may make by itself,
         `since` where the present chat begins among the messages. `said_to`: hooks see the reply before it is sent there.
         """
-        seen = await ctx.shown(self._model)
+        seen = ctx.messages if ctx.view is None else await ctx.shown(self._model)
         if self.vision is not None:
             seen = await self.vision.told(ctx, seen, self._name)
         if self._hooks:

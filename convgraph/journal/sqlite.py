@@ -11,11 +11,11 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from convgraph.errors import AnswerError, Fenced, InputError, RunBusy, RunExists, RunNotFound, StoreError
+from convgraph.errors import AnswerError, InputError, RunBusy, RunExists, RunNotFound, StoreError
 from convgraph.journal.events import Ended, Event, Recorded
 from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.keyring import Keyring
@@ -169,19 +169,17 @@ class SqliteStore(Store):
         self._claims.keep(claim)
         return claim
 
-    async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+    def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> Coroutine[Any, Any, None]:
         now = time.time()
         rows = rows_of(claim, events, now)
         notable = tuple(filter(is_notable, events))
         claim.next_seq += len(events)  # taken before anything is awaited: branches of a run append at the same time
-        del events  # encoded by now; while many runs wait for a commit, their events need not be kept
-        try:
-            await self._transaction(Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None))
-        except Fenced:
-            self._claims.drop(claim)
-            raise
-        if notable and isinstance(notable[-1], Ended):
-            self._claims.drop(claim)
+        work = Append(claim, rows, now, notable, self._seal.contents(contents) if contents else None, self._claims)
+        return self._end(work) if notable and isinstance(notable[-1], Ended) else self._transaction(work)
+
+    async def _end(self, work: Append) -> None:
+        await self._transaction(work)
+        self._claims.drop(work.claim)
 
     async def confirm(self, claim: Claim) -> None:
         if time.monotonic() - claim.renewed < self._lease:
@@ -334,7 +332,7 @@ class SqliteStore(Store):
             await self.release(claim)
         self._commits.close()
 
-    def _transaction(self, work: Work[T]) -> Awaitable[T]:
+    def _transaction(self, work: Work[T]) -> Coroutine[Any, Any, T]:
         return self._commits.transaction(work, alone=len(self._claims) <= 1)
 
     def _load(self, db: sqlite3.Connection, run_id: str, upto_seq: int | None, steps_only: bool, after: int | None) -> list[Recorded]:

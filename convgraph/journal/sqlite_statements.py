@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from convgraph.journal import shared_rows
 from convgraph.journal.events import EffectFinished, EffectStarted, Ended, Event
+from convgraph.journal.held_claims import HeldClaims
 from convgraph.journal.rows import asked_of, fenced
 from convgraph.journal.runs import ENDED, Claim
 from convgraph.journal.sealing import StoreSeal
@@ -28,6 +29,7 @@ class Append:
     now: float
     notable: Sequence[Event]
     contents: list[tuple[str, str]] | None
+    claims: HeldClaims
 
     def __call__(self, db: sqlite3.Cursor) -> None:
         try:
@@ -35,6 +37,7 @@ class Append:
         except sqlite3.IntegrityError as error:
             if "fenced" not in str(error):
                 raise
+            self.claims.drop(self.claim)
             raise fenced(self.claim) from None
         if self.contents:
             put(db, self.contents)

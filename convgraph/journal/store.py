@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +58,7 @@ class Store(ABC):
         """Take the run over. Raises `RunBusy` while a living owner holds its lease, `RunNotFound`."""
 
     @abstractmethod
-    async def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> None:
+    def append(self, claim: Claim, events: Sequence[Event], contents: Mapping[str, str] | None = None) -> Coroutine[Any, Any, None]:
         """Write events, all or none. Raises `Fenced`, `NotEncodable`, `StoreUnavailable`."""
 
     @abstractmethod

@@ -39,9 +39,13 @@ async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
         run.watch.turn_begins(path, node.name, node.kind)
     started = run.clock()
     turning = scope.turning(path, started)
-    if node.retry is None and run.replaying is None and not run.ledger:  # one attempt, of which nothing is known yet: so most turns are
-        outcome = await _attempt(scope, node, turning, speak)
-        if isinstance(outcome, Failure):
+    if node.retry is node.timeout is run.replaying is None and not run.ledger:  # one attempt, of which nothing is known yet
+        try:
+            outcome = turn_of(scope, node, turning, await _reply(scope, node, turning, speak))
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_not_the_nodes(error):
+                raise
+            outcome = _failure(run, node, turning, error)
             _record_failure(run, path, 1, outcome, started)
     else:
         attempts = Attempts(scope, node, path, turning, speak)
@@ -145,18 +149,28 @@ async def _timed(scope: Scope, node: Node, turning: Turning, speak: Speak, secon
 
 
 async def _guarded(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Turn | Failure:
-    run, state = scope.run, scope.state
     try:
-        context = Context(run, turning, node.name, state, state.history)
-        return turn_of(scope, node, turning, await speak(scope, node, turning, context))
-    except (StoreError, InternalError):
-        raise
-    except (Exception, asyncio.CancelledError) as error:  # whatever a node raises is its error, and an event
-        if is_stop(error):
+        return turn_of(scope, node, turning, await _reply(scope, node, turning, speak))
+    except (Exception, asyncio.CancelledError) as error:
+        if _is_not_the_nodes(error):
             raise
-        turning.closed = True
-        run.failure = error if isinstance(error, Exception) else None
-        return Failure(error_info(error, node.name, run.secrets), "answer" if isinstance(error, AnswerError) else "error")
+        return _failure(scope.run, node, turning, error)
+
+
+def _reply(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Awaitable[Any]:
+    state = scope.state
+    return speak(scope, node, turning, Context(scope.run, turning, node.name, state, state.history))
+
+
+def _is_not_the_nodes(error: BaseException) -> bool:
+    return isinstance(error, StoreError | InternalError) or is_stop(error)
+
+
+def _failure(run: Run, node: Node, turning: Turning, error: BaseException) -> Failure:
+    """Whatever a node raises is its error, and an event."""
+    turning.closed = True
+    run.failure = error if isinstance(error, Exception) else None
+    return Failure(error_info(error, node.name, run.secrets), "answer" if isinstance(error, AnswerError) else "error")
 
 
 def _again(turning: Turning, path: str) -> Turning:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from convgraph.errors import InputError, NotEncodable
 from convgraph.graph.state import State
+from convgraph.graph.views import View
 from convgraph.journal.answers import schema_of
 from convgraph.journal.events import Said
 from convgraph.journal.values import canonical
@@ -124,14 +125,19 @@ class Context:
         edge = None if state.came_by is None else self._turning.scope.program.definition.edge(state.came_by)
         return state.why_declined or ("" if edge is None else edge.label)
 
+    @property
+    def view(self) -> View | None:
+        """What limits what the node is shown: the view of the edge taken here, or else of the node."""
+        definition, state = self._turning.scope.program.definition, self._state
+        edge = None if state.came_by is None else definition.edges[state.came_by]
+        return edge.view if edge is not None and edge.view is not None else definition.nodes[state.node].view
+
     async def shown(self, model: Model | None = None) -> Sequence[Message]:
         """What the node is shown of `messages`: by the view of the edge taken here, or else of the node; without one, all of them.
 
         A view with a summary has `model` make it. What is stored is not changed, and tools' results are with their calls.
         """
-        definition, state = self._turning.scope.program.definition, self._state
-        edge = None if state.came_by is None else definition.edge(state.came_by)
-        view = edge.view if edge is not None and edge.view is not None else definition.nodes[state.node].view
+        view = self.view
         if view is None:
             return self.messages
         from convgraph.runtime.shown import apply_view

@@ -11,7 +11,7 @@ from convgraph.graph.definition import Node
 from convgraph.graph.machine import advance, enabled
 from convgraph.graph.state import Turn
 from convgraph.journal.events import JsonObject
-from convgraph.messages import Message, Reply, as_messages
+from convgraph.messages import Message, Reply, as_messages, plain_message
 from convgraph.runtime.scope import Scope, Turning
 
 
@@ -19,8 +19,8 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     """The turn that a reply makes. A bad reply is an error of the node, found before anything is written."""
     if turning.update is not None:
         value = _with_update(value, turning.update)
-    if type(value) is str and value.isascii() and scope.run.secrets is None:
-        return Turn(node.name, (Message(node.name, value),), asked=turning.asked)
+    if scope.run.secrets is None and (said := plain_message(value, node.name)) is not None:
+        return Turn(node.name, (said,), asked=turning.asked)
     if value is None:
         return Turn(node.name, asked=turning.asked)
     if isinstance(value, Turn):
