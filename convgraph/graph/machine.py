@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from convgraph.errors import GuardError, InternalError
 from convgraph.graph.definition import END, START, Definition, Edge, Limits, On
 from convgraph.graph.state import Edit, End, Event, Move, State, Status, Turn
 from convgraph.messages import NO_USAGE, History, Message, Usage
+from convgraph.plain_data import PlainData, replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class GuardValue:
         return f"{self.edge.source} -> {self.edge.target}{label}: {text} = {str(self.value).lower()}"
 
 
-class Verdict(NamedTuple):
+class Verdict(PlainData, frozen=True):
     """What must happen in the choosing phase: pick one of `edges`, or end with `status` and `reason`.
 
     `limit` names the limit whose edge `edges` holds.
@@ -119,7 +120,7 @@ def advance(graph: Definition, state: State, event: Event) -> State:
     if isinstance(event, Move):
         return _after_move(graph, state, event)
     if isinstance(event, End):
-        return state._replace(status=event.status, reason=event.reason)
+        return replaced(state, status=event.status, reason=event.reason)
     return _after_edit(graph, state, event)
 
 
@@ -142,7 +143,7 @@ def advance_steps(graph: Definition, state: State, steps: Iterable[tuple[Turn, M
 
 def resumed(state: State) -> State:
     """The state of a conversation that had stopped for a while and goes on."""
-    return state._replace(status=None, reason="")
+    return replaced(state, status=None, reason="")
 
 
 def _after_turns(graph: Definition, state: State, steps: Sequence[tuple[Turn, Move | None]]) -> State:
@@ -201,32 +202,19 @@ def _after_move(graph: Definition, state: State, move: Move) -> State:
     if move.target == END:
         why = state.why_declined or graph.edges[move.edge].label
         reason = f"reached END: {why}" if why else "reached END"
-        return state._replace(
-            node=END, choosing=False, usage=usage, spent_limits=spent, goto=None, status="finished", reason=reason, begun=begun
+        return replaced(
+            state, node=END, choosing=False, usage=usage, spent_limits=spent, goto=None, status="finished", reason=reason, begun=begun
         )
-    return State(  # in full: every step passes here, and `_replace` takes three times as long
-        move.target,
-        state.history,
-        False,
-        state.turn,
-        state.schema,
-        state.data,
-        state.visits,
-        state.last_turn,
-        usage,
-        state.seconds,
-        state.inner_turns,
-        state.declined,
-        state.error,
-        None,
-        None,
-        spent,
-        state.asked,
-        state.status,
-        state.reason,
-        state.why_declined,
-        move.edge,
-        begun,
+    return replaced(
+        state,
+        node=move.target,
+        choosing=False,
+        usage=usage,
+        spent_limits=spent,
+        goto=None,
+        limit=None,
+        came_by=move.edge,
+        begun=begun,
     )
 
 
@@ -240,9 +228,10 @@ def _after_edit(graph: Definition, state: State, edit: Edit) -> State:
     history = state.history if edit.last is None else state.history.replace_last(edit.last)
     if edit.node == START:
         # Who begins is not chosen by what the turn before the end has left behind.
-        state = state._replace(declined=False, why_declined="", error=None, goto=None, limit=None)
+        state = replaced(state, declined=False, why_declined="", error=None, goto=None, limit=None)
     goes_on = edit.node is not None or edit.choosing is not None
-    return state._replace(
+    return replaced(
+        state,
         node=edit.node if edit.node is not None else state.node,
         choosing=edit.choosing if edit.choosing is not None else state.choosing,
         history=history.extend(edit.messages),

@@ -21,6 +21,7 @@ from convgraph.graph.machine import advance, begin, enabled, holds, verdict
 from convgraph.graph.round_robin import longest_waiting
 from convgraph.graph.state import ErrorInfo, Move, State, Turn
 from convgraph.messages import NO_USAGE, Message, Usage
+from convgraph.plain_data import replaced
 from convgraph.wording import table
 
 STRUCTURAL = frozenset({"turn", "visits", "usage", "sender", "declined"})
@@ -237,7 +238,7 @@ class _Walk:
         if not handoff or state.error is not None or self.chance.random() >= handoff:
             return state
         ways = enabled(self.graph, state, self._evaluate)
-        return state._replace(goto=self._weighed(ways).target) if ways else state
+        return replaced(state, goto=self._weighed(ways).target) if ways else state
 
     def _evaluate(self, edge: Edge, state: State) -> bool:
         probability = self.drawn.get(edge.index)
@@ -308,9 +309,9 @@ def _cost(name: str, graph: Definition, given: Mapping[str, float]) -> _Cost:
     visits = {branch.name: 1 for branch in graph.nodes[name].branches} or None
     silent = Turn(name, usage=usage, seconds=float(given.get("seconds", 0.0)), visits=visits)
     return _Cost(
-        silent._replace(messages=(Message(name),)),
+        replaced(silent, messages=(Message(name),)),
         silent,
-        silent._replace(error=ErrorInfo("SimulatedError", "drawn", name)),
+        replaced(silent, error=ErrorInfo("SimulatedError", "drawn", name)),
         given.get("error", 0.0),
         given.get("declined", 0.0),
         given.get("handoff", 0.0),

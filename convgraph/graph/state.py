@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel
 
 from convgraph.messages import NO_USAGE, History, Message, Usage
+from convgraph.plain_data import PlainData, replaced
 
 Status: TypeAlias = Literal["finished", "stuck", "waiting", "limited", "cancelled", "failed"]
 
@@ -26,7 +27,7 @@ class ErrorInfo(NamedTuple):
     node: str = ""
 
 
-class Turn(NamedTuple):
+class Turn(PlainData, frozen=True):
     """A node has had the turn. `messages` is what it added, `update` what it changes in the state.
 
     `visits` counts a parallel group's branches; `limit` names a limit that cut the turn short;
@@ -48,23 +49,10 @@ class Turn(NamedTuple):
 
     def booked(self, usage: Usage, seconds: float, inner_turns: int) -> Turn:
         """The turn with what it has cost."""
-        return Turn(
-            self.node,
-            self.messages,
-            self.updates,
-            self.goto,
-            self.error,
-            usage,
-            seconds,
-            inner_turns,
-            self.visits,
-            self.limit,
-            self.asked,
-            self.reason,
-        )
+        return replaced(self, usage=usage, seconds=seconds, inner_turns=inner_turns)
 
 
-class Move(NamedTuple):
+class Move(PlainData, frozen=True):
     """A transition was taken. `edge` is its index; `limit` names the limit whose edge it is."""
 
     target: str
@@ -73,7 +61,7 @@ class Move(NamedTuple):
     limit: str | None = None
 
 
-class Edit(NamedTuple):
+class Edit(PlainData, frozen=True):
     """The conversation was changed from outside: a fork's edited message or state, a migration, a further input."""
 
     node: str | None = None
@@ -84,7 +72,7 @@ class Edit(NamedTuple):
     choosing: bool | None = None
 
 
-class End(NamedTuple):
+class End(PlainData, frozen=True):
     """The conversation stopped. Only `finished` and `stuck` are for good."""
 
     status: Status
@@ -94,7 +82,7 @@ class End(NamedTuple):
 Event: TypeAlias = Turn | Move | Edit | End
 
 
-class State(NamedTuple):
+class State(PlainData, frozen=True):
     """Where a conversation stands. Immutable; a fold of its events.
 
     `node` is the node that has the turn or, while `choosing`, has just had it; it is START while it is chosen who

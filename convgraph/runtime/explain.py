@@ -13,6 +13,7 @@ from convgraph.graph.state import State
 from convgraph.journal.events import EffectFinished, Event, Moved, Stepped
 from convgraph.journal.store import Store
 from convgraph.journal.turn_paths import beginning_path, choice_path, is_inner, without_attempts
+from convgraph.plain_data import replaced
 from convgraph.protocols import Distribution
 from convgraph.runtime.distributions import recorded_distribution, weighed
 from convgraph.runtime.fold import fold
@@ -95,7 +96,7 @@ def explained_step(
 
     `reason` says why the run stopped after it, if it did.
     """
-    after = advance(definition, before._replace(status=None), stepped.turn())
+    after = advance(definition, replaced(before, status=None), stepped.turn())
     on = "limit" if stepped.move_limit else None
     explanation = explained_choice(definition, run_id, step, after, stepped, events, reason, on)
     return replace(
@@ -147,7 +148,7 @@ async def _beginning(program: Program, run_id: str, store: Store) -> Explanation
         ),
         (len(events), None),
     )
-    before = fold(definition, events[:end], run_id).state._replace(status=None)
+    before = replaced(fold(definition, events[:end], run_id).state, status=None)
     if before.node != START:
         raise InputError(f"run {run_id!r} began with {definition.start!r}, as its graph says; nothing was chosen before step 1")
     reason = "" if moved else await _stop_reason(store, run_id, 0)

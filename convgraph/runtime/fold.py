@@ -12,6 +12,7 @@ from convgraph.graph.machine import advance, advance_steps, begin, resumed
 from convgraph.graph.state import Edit, End, Move, State, Turn
 from convgraph.journal.events import Edited, Ended, Event, Moved, Recorded, Resumed, RunStarted, Stepped
 from convgraph.journal.turn_paths import is_inner
+from convgraph.plain_data import replaced
 from convgraph.runtime.ledger import Ledger
 
 
@@ -88,7 +89,7 @@ def migrated(definition: Definition, state: State, mark: Edited) -> State:
     """The state of a run of another graph, given over to this one. Raises `InputError` where the migrated data does not fit."""
     data = definition.state.initial(mark.data) if definition.state is not None else None
     visits = {**dict.fromkeys(definition.speakers, 0), **state.visits}
-    return advance(definition, state._replace(schema=definition.state, data=data, visits=visits), as_edit(mark))
+    return advance(definition, replaced(state, schema=definition.state, data=data, visits=visits), as_edit(mark))
 
 
 def versions(events: Iterable[Recorded]) -> list[tuple[str, str]]:

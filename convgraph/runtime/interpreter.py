@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from convgraph.graph.definition import START, Definition, Node
 from convgraph.graph.machine import Verdict, advance, verdict
@@ -11,6 +11,7 @@ from convgraph.graph.state import Edit, End, Move, State, Turn
 from convgraph.journal.events import Moved, Stepped
 from convgraph.journal.turn_paths import beginning_path, choice_path
 from convgraph.messages import NO_USAGE, Usage
+from convgraph.plain_data import PlainData, replaced
 from convgraph.runtime.attempts import take_turn
 from convgraph.runtime.context import Context
 from convgraph.runtime.scope import Scope, Turning
@@ -60,7 +61,7 @@ def path_of_next(scope: Scope) -> str:
     return scope.prefix + (beginning_path(state.turn, state.begun) if state.node == START else str(state.turn))
 
 
-class Decision(NamedTuple):
+class Decision(PlainData, frozen=True):
     """What comes after a turn: a transition, or the end. `unfinished`: the turn is to be made again when the run goes on."""
 
     choice: Choice | None = None
@@ -129,7 +130,7 @@ async def _decide(scope: Scope, state: State, path: str, spent: Usage) -> Decisi
                 raise
             cut = stop.limit, stop.reason, stop.turning.usage
     limit, reason, usage = cut
-    at_limit = verdict(definition, state._replace(limit=limit), scope.limits, scope.evaluate)
+    at_limit = verdict(definition, replaced(state, limit=limit), scope.limits, scope.evaluate)
     if at_limit.edges:
         return Decision(Choice(at_limit.edges[0], "limit", usage), at_limit.limit)
     return Decision(end=End("limited", reason), unfinished=True)

@@ -13,6 +13,7 @@ from convgraph.graph.definition import START
 from convgraph.journal.events import Edited, Recorded, Resumed, Stepped
 from convgraph.journal.runs import RunInfo
 from convgraph.journal.turn_paths import is_inner
+from convgraph.plain_data import replaced
 from convgraph.runtime.fold import Standing, fold, is_migration, last_migration, migrated, versions
 from convgraph.runtime.ledger import Ledger
 from convgraph.runtime.program import Migration, Program
@@ -46,7 +47,7 @@ def migrated_standing(program: Program, migrate: Migration, events: Sequence[Rec
         fingerprint=program.fingerprint,
         definition=program.document_digest,
     )
-    standing.state = migrated(definition, old, mark)._replace(status=old.status, reason=old.reason)
+    standing.state = replaced(migrated(definition, old, mark), status=old.status, reason=old.reason)
     standing.unfinished = Ledger()
     standing.pending.append(mark)
     return standing

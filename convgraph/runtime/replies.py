@@ -12,6 +12,7 @@ from convgraph.graph.machine import advance, enabled
 from convgraph.graph.state import Turn
 from convgraph.journal.events import JsonObject
 from convgraph.messages import Message, Reply, as_messages, plain_message
+from convgraph.plain_data import replaced
 from convgraph.runtime.scope import Scope, Turning
 
 
@@ -24,7 +25,7 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
     if value is None:
         return Turn(node.name, asked=turning.asked)
     if isinstance(value, Turn):
-        turn = value._replace(asked=turning.asked)
+        turn = replaced(value, asked=turning.asked)
     else:
         messages, update, goto = reply_parts(scope, node.name, value, turning.path)
         reason = value.reason if isinstance(value, Reply) and not messages else ""

@@ -10,6 +10,7 @@ from convgraph.graph.machine import limit_reached
 from convgraph.graph.state import State
 from convgraph.journal.turn_paths import opened_path
 from convgraph.messages import NO_USAGE, Usage
+from convgraph.plain_data import replaced
 from convgraph.protocols import ModelRequest
 from convgraph.runtime.program import Program
 from convgraph.runtime.signals import LimitStop
@@ -89,7 +90,7 @@ class Turning:
             while outermost.outer is not None and outermost.outer.scope is scope:
                 outermost = outermost.outer
             if scope.limits is not UNLIMITED:
-                state = scope.state._replace(choosing=False, seconds=scope.state.seconds + now - outermost.started)
+                state = replaced(scope.state, choosing=False, seconds=scope.state.seconds + now - outermost.started)
                 found = limit_reached(scope.limits, state, outermost.usage + outermost.carried, outermost.turns)
                 if found is not None and found[0] not in state.spent_limits:
                     raise LimitStop(outermost, *found)

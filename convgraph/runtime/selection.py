@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convgraph.errors import EffectFailed, SelectionFailed
@@ -13,7 +12,7 @@ from convgraph.graph.guards import GuardView
 from convgraph.graph.round_robin import longest_waiting
 from convgraph.graph.state import State
 from convgraph.messages import NO_USAGE, Joined, Message, Usage, as_texts
-from convgraph.plain_data import replaced
+from convgraph.plain_data import PlainData, replaced
 from convgraph.protocols import Choices, Model, ModelRequest
 from convgraph.runtime.context import Context, entered
 from convgraph.runtime.effects import ask_model, ask_person, instant
@@ -27,8 +26,7 @@ _OBSERVER = "(observer)"
 """Whose point of view a selecting model has: nobody's in the conversation, so that it is told who said what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(PlainData, frozen=True):
     """The transition chosen, by whom, and what the choice cost."""
 
     edge: Edge

@@ -12,6 +12,7 @@ from convgraph.graph.state import State
 from convgraph.journal.events import AttemptFailed, Edited, EffectFinished, EffectStarted, Ended, Moved, Recorded, Stepped
 from convgraph.journal.turn_paths import is_inner, without_attempts
 from convgraph.messages import NO_USAGE, Message, Usage
+from convgraph.plain_data import replaced
 from convgraph.runtime.explain import Explanation, explained_choice, explained_step
 from convgraph.studio.differences import changes
 from convgraph.studio.said import LONGEST, beginning, effect_out, message_out, shortened, usage_out
@@ -168,12 +169,12 @@ def _choice(timeline: Timeline, step: int, before: State | None) -> ChoiceOut | 
         state = timeline.stand_before(again) if again is not None else timeline.stand(0).state
         if state.node != START:
             return None  # the graph says who begins
-        return _choice_out(explained_choice(timeline.definition, timeline.run_id, 0, state._replace(status=None), again, events, reason))
+        return _choice_out(explained_choice(timeline.definition, timeline.run_id, 0, replaced(state, status=None), again, events, reason))
     stepped = timeline.turn(step)[-1].event
     if not isinstance(stepped, Stepped):
         return None
     if again is not None and without_attempts(again.path) == without_attempts(stepped.path):
-        state = timeline.stand_before(again)._replace(status=None)
+        state = replaced(timeline.stand_before(again), status=None)
         return _choice_out(explained_choice(timeline.definition, timeline.run_id, step, state, again, events, ""))
     return _choice_out(
         explained_step(timeline.definition, timeline.run_id, step, before, stepped, events, "" if stepped.target else reason)

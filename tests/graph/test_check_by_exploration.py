@@ -14,6 +14,7 @@ from convgraph.graph.guards import CelGuard, Guard
 from convgraph.graph.machine import Evaluate, advance, begin, enabled, verdict
 from convgraph.graph.state import ErrorInfo, Move, State, Turn
 from convgraph.messages import Message
+from convgraph.plain_data import replaced
 
 FREE = [CelGuard(f"last.content == 'say {number}'") for number in range(4)]
 ALWAYS, NEVER = CelGuard("1 < 2"), CelGuard("turn < 1")
@@ -106,7 +107,7 @@ def explore(graph: Definition, handovers: bool) -> Explored:
                     if edge.target != END and edge.target not in seen.nodes:
                         seen.nodes.add(edge.target)
                         following = advance(graph, after, Move(edge.target, edge.index, limit=decision.limit))
-                        waiting.append(following._replace(turn=0, visits={}, last_turn={}, spent_limits={}))
+                        waiting.append(replaced(following, turn=0, visits={}, last_turn={}, spent_limits={}))
     return seen
 
 

@@ -51,11 +51,12 @@ def test_a_move_changes_nothing_else_of_the_state() -> None:
         begun=1,
         came_by=3,
     )
-    assert all(getattr(state, name) != default for name, default in State._field_defaults.items()), "a field has no value of its own yet"
+    blank = State("", History())
+    assert all(getattr(state, name) != getattr(blank, name) for name in State.__struct_fields__), "a field has no value of its own yet"
 
     after = advance(definition, state, Move("b", 0, Usage(1, 2, 3, 0.25), "usd"))
 
-    assert {name for name in State._fields if getattr(after, name) != getattr(state, name)} == CHANGED
+    assert {name for name in State.__struct_fields__ if getattr(after, name) != getattr(state, name)} == CHANGED
     assert (after.node, after.choosing, after.goto, after.limit, after.came_by) == ("b", False, None, None, 0)
     assert after.usage == Usage(4, 22, 13, 0.75)
     assert after.spent_limits == {"seconds": 2, "usd": 7}

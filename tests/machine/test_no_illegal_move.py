@@ -16,6 +16,7 @@ from convgraph.graph.machine import Verdict, advance, begin, enabled, guard_valu
 from convgraph.graph.schema import StateSchema
 from convgraph.graph.state import End, ErrorInfo, Event, Move, State, Turn
 from convgraph.messages import Message, Usage
+from convgraph.plain_data import replaced
 
 NAMES = ("n0", "n1", "n2", "n3", "n4")
 GUARDS = tuple(
@@ -169,7 +170,7 @@ def test_no_illegal_move_in_many_graphs(part: int) -> None:
 
 def snapshot(state: State) -> Any:
     """All that a state holds, copied: nothing that happens later can reach it."""
-    return deepcopy((state._replace(history=None, schema=None, data=None), list(state.history), state.dump_data(), state.history.digest()))  # type: ignore[arg-type]
+    return deepcopy((replaced(state, history=None, schema=None, data=None), list(state.history), state.dump_data(), state.history.digest()))  # type: ignore[arg-type]
 
 
 @given(st.data(), graphs(), limit_sets())

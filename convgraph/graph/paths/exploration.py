@@ -16,6 +16,7 @@ from convgraph.graph.machine import Verdict, advance, holds, limit_reached, verd
 from convgraph.graph.paths.candidates import Literals, proposals
 from convgraph.graph.paths.scripts import ScriptedTurn
 from convgraph.graph.state import Move, State
+from convgraph.plain_data import replaced
 
 TRIES = 1_500
 """How many turns are tried at one place before its remaining transitions are given up there."""
@@ -113,7 +114,7 @@ class Explorer:
         since = max(state.spent_limits.values(), default=None)
         spoken = () if since is None else frozenset(node for node, turn in state.last_turn.items() if turn > since)
         visits = {**state.visits, state.node: state.visits.get(state.node, 0) + 1}
-        near = limit_reached(at.limits, state._replace(turn=state.turn + 1, visits=visits, choosing=True)) is not None
+        near = limit_reached(at.limits, replaced(state, turn=state.turn + 1, visits=visits, choosing=True)) is not None
         return (state.node, at.cut, near, spoken, *(fact(state) for fact in self._facts))
 
     def nearest(
@@ -221,7 +222,7 @@ class Explorer:
 
     def _again(self, at: Position, turn: ScriptedTurn, index: int, cuts: bool) -> Step | None:
         fires = (
-            cuts and turn.limit == "turns" and not at.cut and limit_reached(at.limits, at.state._replace(turn=at.state.turn + 1)) is None
+            cuts and turn.limit == "turns" and not at.cut and limit_reached(at.limits, replaced(at.state, turn=at.state.turn + 1)) is None
         )
         return next((step for step in self.taken(lowered(at) if fires else at, turn) if step.edge.index == index), None)
 

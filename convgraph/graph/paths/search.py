@@ -20,6 +20,7 @@ from convgraph.graph.paths.candidates import Literals, plain, proposals, values_
 from convgraph.graph.paths.exploration import FEW_TRIES, TRIES, Explorer, Position, Step, lowered
 from convgraph.graph.paths.scripts import Paths, ScriptedPath, ScriptedTurn, Uncovered
 from convgraph.messages import Message
+from convgraph.plain_data import replaced
 
 OPENING = "Begin."
 
@@ -143,13 +144,13 @@ class _Search:
             if step is None:
                 _, verdict = self.explorer.judge(at, ScriptedTurn(START))
                 status = verdict.status if isinstance(verdict, Verdict) else "failed"
-                return self._path(at._replace(state=at.state._replace(status=status)), [ScriptedTurn(START)], text)
+                return self._path(at._replace(state=replaced(at.state, status=status)), [ScriptedTurn(START)], text)
             turns, at = [step.turn], step.after
         guards = self.explorer.guards(self.graph.out(at.state.node))
         for turn in itertools.islice(proposals(at.state.node, guards, at.state, "reply"), TRIES):
             state, verdict = self.explorer.judge(at, turn)
             if isinstance(verdict, Verdict) and verdict.status is not None:
-                return self._path(at._replace(state=state._replace(status=verdict.status)), [*turns, turn], text)
+                return self._path(at._replace(state=replaced(state, status=verdict.status)), [*turns, turn], text)
         at = at if at.cut else lowered(at)
         while True:  # ends: after a limit no node speaks twice
             last = plain(at.state.node)
@@ -157,7 +158,7 @@ class _Search:
             if step is None:
                 _, verdict = self.explorer.judge(at, last)
                 status = verdict.status if isinstance(verdict, Verdict) else "failed"
-                return self._path(at._replace(state=at.state._replace(status=status)), [*turns, last], text)
+                return self._path(at._replace(state=replaced(at.state, status=status)), [*turns, last], text)
             turns.append(step.turn)
             at = step.after
             if at.state.status is not None:
