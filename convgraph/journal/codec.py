@@ -40,7 +40,7 @@ def encode_event(event: Event) -> str:
     """The event as JSON text, without its defaults. Raises `NotEncodable` with the path of what does not fit."""
     try:
         body = _write(event)
-        if body.count(b"[") + body.count(b"{") > DEEPEST:
+        if len(body) > 2 * DEEPEST and body.count(b"[") + body.count(b"{") > DEEPEST:
             from_json(body)  # may nest too deeply to be read back
         return body.decode()
     except (ValueError, TypeError, RecursionError) as error:  # lone surrogates are ValueErrors

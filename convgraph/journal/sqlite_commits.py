@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +28,10 @@ Query = Callable[[sqlite3.Connection], T]
 LOCKED_SECONDS = 30.0
 MANY = 16
 """From how many waiting pieces of work on a commit is left to a thread: handing it over costs about as much as one small commit."""
+ASIDE = 0.0001
+"""Seconds for which a busy loop stands aside for the thread of a commit that should be over."""
+AGAIN = 0.0005
+"""Seconds until it does so again, where the commit was not over yet."""
 
 
 class Commits:
@@ -44,6 +48,8 @@ class Commits:
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
         self._thread: ThreadPoolExecutor | None = None
+        self._under_way: _UnderWay | None = None
+        self._usual = 0.001
 
     async def transaction(self, work: Work[T], *, alone: bool) -> T:
         """Do `work` in a transaction: at once where one is `alone`, otherwise together with what others want at the moment.
@@ -107,6 +113,7 @@ class Commits:
             loop.call_soon(self._commit_waiting, loop, time.monotonic() + LOCKED_SECONDS)
         else:
             waiting.append(item)
+            self._stand_aside(loop)
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
         """Commit what waits. Whoever comes from now on waits for the commit after this one."""
@@ -134,23 +141,41 @@ class Commits:
         self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], works: Sequence[Work[Any]], deadline: float
     ) -> None:
         """The same, with the wait for the disk in a thread. The connection is locked until it is over."""
-
-        def over(error: BaseException | None) -> None:
-            if error is None:
-                self._settle(loop, batch, outcomes)
-            else:
-                self._not_committed(loop, batch, error, deadline)
-
         self._lock.acquire()
         try:
             with self._undone() as db:
-                outcomes = _begun(works, db)
+                commit = _UnderWay(loop, batch, _begun(works, db), deadline, time.monotonic() + self._usual)
                 begun = threading.Event()
-                self._own_thread().submit(self._commit_and_tell, begun, loop, over)
+                self._own_thread().submit(self._commit_and_tell, commit, begun)
         except BaseException:
             self._lock.release()
             raise
+        self._under_way = commit
         begun.wait()  # lets go of the interpreter, for which the thread would wait until a busy loop is made to
+
+    def _stand_aside(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let go of the interpreter for a moment where this loop's commit should be over: its thread, which has to say so, waits for
+        a busy loop to be made to, which takes longer than the commit itself.
+        """
+        commit = self._under_way
+        if commit is None or commit.loop is not loop or time.monotonic() < commit.due:
+            return
+        if commit.over.wait(ASIDE):
+            self._finish(commit)
+        else:
+            commit.due = time.monotonic() + AGAIN
+
+    def _finish(self, commit: _UnderWay) -> None:
+        """Tell those who waited for the commit what came of it, once."""
+        if commit.finished:
+            return
+        commit.finished = True
+        if self._under_way is commit:  # not the one that another loop has begun since
+            self._under_way = None
+        if commit.error is None:
+            self._settle(commit.loop, commit.batch, commit.outcomes)
+        else:
+            self._not_committed(commit.loop, commit.batch, commit.error, commit.deadline)
 
     def _own_thread(self) -> ThreadPoolExecutor:
         """A thread for nothing but commits: asyncio's own may all be busy with what nodes do."""
@@ -160,21 +185,21 @@ class Commits:
             self._thread = ThreadPoolExecutor(1, "convgraph-commits")
         return self._thread
 
-    def _commit_and_tell(
-        self, begun: threading.Event, loop: asyncio.AbstractEventLoop, over: Callable[[BaseException | None], None]
-    ) -> None:
+    def _commit_and_tell(self, commit: _UnderWay, begun: threading.Event) -> None:
         """Commit, unlock the connection, and have the loop told in its next turn what came of it."""
         begun.set()
-        error = None
+        since = time.monotonic()
         try:
             with self._undone() as db:
                 db.commit()  # lets go of the interpreter once, and `execute` several times: each time it would have to be waited for
         except BaseException as failure:  # noqa: BLE001  # told to all who wait
-            error = failure
+            commit.error = failure
         finally:
             self._lock.release()
+        self._usual = min(time.monotonic() - since, self._usual * 1.25)  # a wait for the interpreter is in it: so rather too short
+        commit.over.set()
         with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-            loop.call_soon_threadsafe(over, error)
+            commit.loop.call_soon_threadsafe(self._finish, commit)
 
     @contextmanager
     def _undone(self) -> Generator[sqlite3.Connection]:
@@ -251,6 +276,20 @@ class _Waiting:
             self.done.set_exception(outcome)
         else:
             self.done.set_result(outcome)
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A commit in the thread: what `loop` will tell to those who wait for it, and from when on it is expected to be over."""
+
+    loop: asyncio.AbstractEventLoop
+    batch: list[_Waiting]
+    outcomes: list[Any]
+    deadline: float
+    due: float
+    over: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+    finished: bool = False
 
 
 class _Locked(Exception):

@@ -133,6 +133,26 @@ async def test_a_failed_commit_of_many_is_told_to_all_and_loses_nothing(tmp_path
             assert [message.content for message in result.messages] == ["hello", *(f"turn {turn}" for turn in range(1, 6))]
 
 
+def test_two_loops_with_many_busy_runs_each_share_one_store(tmp_path: Path) -> None:
+    """A commit that one loop notices while it is busy is told once, and by the loop whose runs wait for it."""
+    graph, results = chatter(), dict[str, list[Any]]()
+    with open_store(tmp_path / "runs.db") as store:
+
+        async def everyone() -> list[Any]:
+            return await asyncio.gather(*(graph.arun("go", store=store) for _ in range(60)))
+
+        def one_loop(name: str) -> None:
+            results[name] = asyncio.run(everyone())
+
+        loops = [threading.Thread(target=one_loop, args=(name,)) for name in ("a", "b")]
+        for loop in loops:
+            loop.start()
+        for loop in loops:
+            loop.join(60)
+        assert [(len(made), {(each.status, each.steps) for each in made}) for made in results.values()] == [(60, {("finished", 10)})] * 2
+        assert all([event.seq for event in store.events(each.run_id)] == list(range(12)) for made in results.values() for each in made)
+
+
 async def test_branches_of_many_runs_write_at_the_same_time(tmp_path: Path) -> None:
     async def left(ctx: Context) -> str:
         return f"left {await ctx.effect('dig', _dig, idempotent=True)}"
