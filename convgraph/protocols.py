@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -22,8 +21,7 @@ _ROUNDING = 0.02
 """By how much probabilities may miss 1: providers round them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(PlainData, frozen=True):
     """A closed choice, for models that choose rather than write.
 
     `described` are the choices' names with what is said of each, `question` is what is to be chosen, and `messages` the
@@ -36,8 +34,7 @@ class Choices:
     messages: Sequence[Message] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(PlainData, frozen=True):
     """How probable each choice was, by name. The probabilities add up to 1.
 
     Raises `ModelOutputError` for numbers that are no probabilities, or miss 1 by more than providers round.
@@ -57,8 +54,7 @@ class Distribution:
         return ", ".join(f"{name} {probability:.2f}" for name, probability in ranked)
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(PlainData, frozen=True):
     """How much of a request's conversation the endpoint knows already: the first `messages`, under the id of its own answer."""
 
     response_id: str
@@ -90,8 +86,7 @@ class ModelRequest(PlainData, frozen=True):
     remembered: Remembered | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TokenOdds:
+class TokenOdds(PlainData, frozen=True):
     """A token that a model wrote, and the logarithms of the probabilities of what might have stood there, itself included."""
 
     text: str
