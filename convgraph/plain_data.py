@@ -6,9 +6,10 @@ than the step to be decided. The classes are msgspec's; `replaced` is to them wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
+from pydantic_core import SchemaSerializer, core_schema
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -19,16 +20,19 @@ fresh = msgspec.field
 """A field whose default is made anew each time: `fresh(default_factory=…)`."""
 
 
+_written = core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
+
+
 class PlainData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Written without what is at its default. Holds JSON and its like: nothing that leads back to it, so the collector may pass it over."""
+
+    __pydantic_serializer__: ClassVar[SchemaSerializer] = SchemaSerializer(core_schema.any_schema(serialization=_written))
+    """So that pydantic writes it wherever it comes across it."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """So that a pydantic model (a conversation's state, say) can have it as a field."""
-        from pydantic_core import core_schema
-
-        written = core_schema.plain_serializer_function_ser_schema(msgspec.to_builtins)
-        return core_schema.no_info_plain_validator_function(lambda value: _read(cls, value), serialization=written)
+        return core_schema.no_info_plain_validator_function(lambda value: _read(cls, value), serialization=_written)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:

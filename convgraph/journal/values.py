@@ -20,6 +20,7 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from convgraph.errors import DefinitionError, NotEncodable, StoreFormat
+from convgraph.plain_data import PlainData
 
 TAG = "$type"
 MAX_DEPTH = 120
@@ -55,7 +56,7 @@ class ValueCodec:
         self._by_name: dict[str, TypeAdapter[Any]] = {}
         self._names: dict[type, str] = {}
         for kind in types:
-            if not (dataclasses.is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))):
+            if not (dataclasses.is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel | PlainData))):
                 raise DefinitionError(f"types=: {kind!r} is neither a pydantic model class nor a dataclass")
             name = kind.__name__
             if name in self._by_name:

@@ -1,0 +1,65 @@
+"""Messages are plain data: they do not change, a pydantic model may hold them, and effects may give them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from convgraph import END, Context, ConversationGraph, Limits, Message, Reply
+from convgraph.messages import ToolCall
+from convgraph.plain_data import replaced
+
+SAID = Message("ada", "Look.", tool_calls=(ToolCall("1", "look", '{"at": "it"}'),), data={"n": [1, None]})
+
+
+class Notes(BaseModel):
+    kept: list[Message] = []
+
+
+@pytest.mark.parametrize("field", ["sender", "content", "data", "unknown"])
+def test_nothing_is_changed_in_a_message(field: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(SAID, field, "x")
+
+
+def test_another_message_is_made_of_one() -> None:
+    assert replaced(SAID, content="Listen.") == Message("ada", "Listen.", tool_calls=SAID.tool_calls, data=SAID.data)
+    assert SAID.content == "Look."
+    with pytest.raises(TypeError, match="colour"):
+        replaced(SAID, colour="red")
+
+
+def test_a_model_holds_messages_and_takes_them_from_json() -> None:
+    notes = Notes(kept=[SAID, Message("bo", "Where?")])
+    assert Notes.model_validate_json(notes.model_dump_json()) == notes
+    assert Notes.model_validate(notes.model_dump()) == notes
+    with pytest.raises(ValidationError, match="content"):
+        Notes.model_validate({"kept": [{"sender": "ada", "content": 3}]})
+    assert Notes.model_json_schema()["properties"]["kept"]["items"] == {"type": "object", "title": "Message"}
+
+
+def noting() -> ConversationGraph:
+    graph = ConversationGraph("noting", state=Notes, types=[Message])
+
+    async def note(ctx: Context) -> Reply:
+        found = await ctx.effect("find", lambda: replaced(SAID, sender=f"ada {ctx.turn}"))
+        assert isinstance(found, Message)
+        return Reply(found.sender, update={"kept": [*ctx.state.kept, found]})
+
+    graph.add_node(note)
+    graph.add_edge("note", END, when="size(state.kept) == 3")
+    graph.add_edge("note", "note")
+    graph.set_start("note")
+    return graph
+
+
+def test_a_state_and_effects_hold_messages_over_a_resume_and_a_replay(tmp_path: Path) -> None:
+    store = str(tmp_path / "runs.db")
+    stopped = noting().run("go", store=store, run_id="r", limits=Limits(turns=2))
+    assert stopped.state.kept == [replaced(SAID, sender="ada 1"), replaced(SAID, sender="ada 2")]
+
+    result = noting().resume("r", store=store, limits=Limits(turns=9))
+    assert (result.status, result.state.kept) == ("finished", [replaced(SAID, sender=f"ada {turn}") for turn in (1, 2, 3)])
+    assert noting().replay("r", store=store).state == result.state
