@@ -43,7 +43,7 @@ async def take_turn(scope: Scope, node: Node, path: str, speak: Speak) -> Turn:
         try:
             outcome = turn_of(scope, node, turning, await _reply(scope, node, turning, speak))
         except (Exception, asyncio.CancelledError) as error:
-            if _is_not_the_nodes(error):
+            if _stops_the_run(error):
                 raise
             outcome = _failure(run, node, turning, error)
             _record_failure(run, path, 1, outcome, started)
@@ -152,17 +152,19 @@ async def _guarded(scope: Scope, node: Node, turning: Turning, speak: Speak) -> 
     try:
         return turn_of(scope, node, turning, await _reply(scope, node, turning, speak))
     except (Exception, asyncio.CancelledError) as error:
-        if _is_not_the_nodes(error):
+        if _stops_the_run(error):
             raise
         return _failure(scope.run, node, turning, error)
 
 
 def _reply(scope: Scope, node: Node, turning: Turning, speak: Speak) -> Awaitable[Any]:
+    """What the node says to the conversation as it stands."""
     state = scope.state
     return speak(scope, node, turning, Context(scope.run, turning, node.name, state, state.history))
 
 
-def _is_not_the_nodes(error: BaseException) -> bool:
+def _stops_the_run(error: BaseException) -> bool:
+    """Whether it is no failure of the node: the store's, ours, or the end of the run."""
     return isinstance(error, StoreError | InternalError) or is_stop(error)
 
 
