@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from convgraph.errors import InputError
@@ -112,10 +112,13 @@ class Journal:
             self._written = asyncio.get_running_loop().create_future()
         return self._written
 
-    def _taken(self) -> tuple[list[Event], dict[str, str]]:
+    def _taken(self) -> tuple[Sequence[Event], Mapping[str, str] | None]:
         """What waits, handed over: it is the store's from here on."""
-        events, self._waiting = self._waiting, []
-        contents, self._contents = self._contents, {}
+        events, contents = tuple(self._waiting), self._contents
+        self._waiting.clear()
+        if not contents:
+            return events, None
+        self._contents = {}
         return events, contents
 
     def write_behind(self) -> None:
