@@ -63,3 +63,35 @@ def test_a_state_and_effects_hold_messages_over_a_resume_and_a_replay(tmp_path: 
     result = noting().resume("r", store=store, limits=Limits(turns=9))
     assert (result.status, result.state.kept) == ("finished", [replaced(SAID, sender=f"ada {turn}") for turn in (1, 2, 3)])
     assert noting().replay("r", store=store).state == result.state
+
+
+class Loud(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+
+class Whole(int):
+    pass
+
+
+class Part(float):
+    pass
+
+
+def test_what_is_more_than_a_text_or_a_number_is_stored_as_what_it_is_at_bottom(tmp_path: Path) -> None:
+    async def speak(ctx: Context) -> Message:
+        return Message("speak", Loud("quiet"), data={"whole": Whole(3), "part": [Part(0.5), Loud("é")]})
+
+    graph = ConversationGraph("more")
+    graph.add_node(speak)
+    graph.add_edge("speak", END)
+    graph.set_start("speak")
+    store = str(tmp_path / "runs.db")
+    run_id = graph.run("go", store=store).run_id
+
+    message = graph.resume(run_id, store=store).messages[-1]
+    assert (message.content, message.data) == ("quiet", {"whole": 3, "part": [0.5, "é"]})
+    assert [type(each) for each in (message.content, message.data["whole"], *message.data["part"])] == [str, int, float, str]
+    assert graph.replay(run_id, store=store).messages[-1] == message
