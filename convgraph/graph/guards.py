@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from convgraph.errors import GuardError
-from convgraph.graph.expressions import VARIABLES, compiled
 
 if TYPE_CHECKING:
     from convgraph.graph.state import State
@@ -98,6 +97,8 @@ class CelGuard:
     opaque = False
 
     def __init__(self, text: str, where: str = "guard") -> None:
+        from convgraph.graph.expressions import compiled  # many graphs have no such guard, and need not load what compiles them
+
         expression = compiled(text, where)
         self.text = text
         self.reads = expression.reads
@@ -138,7 +139,7 @@ class CallableGuard:
     def __init__(self, predicate: PythonGuard, where: str = "guard") -> None:
         self.predicate = predicate
         self.text = f"{getattr(predicate, '__qualname__', type(predicate).__name__).replace('<locals>.', '')}()"
-        self.reads = frozenset(VARIABLES)
+        self.reads = frozenset((*_READERS, "state"))
         self._where = where
         _check_predicate(predicate, f"{where}: guard {self.text}")
 
@@ -184,6 +185,8 @@ class CelExpression:
     __slots__ = ("_expression", "_where", "reads", "state_keys", "text")
 
     def __init__(self, text: str, where: str) -> None:
+        from convgraph.graph.expressions import compiled
+
         expression = compiled(text, where)
         self.text = text
         self.reads = expression.reads
