@@ -6,13 +6,14 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, cast, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args, overload
 
 from convgraph.content_parts import Content, Part, abbreviated, check_image, part_text
 from convgraph.errors import InputError
 from convgraph.plain_data import PlainData, replaced
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class ToolCall(PlainData, frozen=True):
@@ -115,6 +116,9 @@ def as_message(value: Any, sender: str, role: Role = "assistant") -> Message:
     Raises `InputError` for anything else.
     """
     if isinstance(value, Message):
+        calls: Any = value.tool_calls
+        if isinstance(calls, list):  # read back, it would be another message
+            value = replaced(value, tool_calls=tuple(cast("list[ToolCall]", calls)))
         _check_message(value)
         return value if value.sender else replaced(value, sender=sender)
     if isinstance(value, str):
@@ -136,8 +140,8 @@ def plain_message(value: Any, sender: str) -> Message | None:
         return Message(sender, value) if value.isascii() else None
     if type(value) is not Message or type(value.content) is not str or not value.content.isascii():
         return None
-    bare = value.sender == sender and value.name is value.tool_call_id is value.data is None and not value.tool_calls
-    return value if bare else None
+    said = value.sender == sender and value.role == "assistant"
+    return value if said and value.name is value.tool_call_id is value.data is None and value.tool_calls == () else None
 
 
 def as_messages(value: Any, sender: str) -> tuple[Message, ...]:
@@ -155,8 +159,6 @@ def _message_from_mapping(value: Mapping[str, Any], sender: str, role: Role) -> 
     if unknown or "content" not in value:
         what = f"unknown keys {unknown}" if unknown else "no 'content'"
         raise InputError(f"a message given as a mapping has {what}; it takes {sorted(allowed)}")
-    if value.get("role", role) not in ("user", "assistant", "system", "tool"):
-        raise InputError(f"a message's role is user, assistant, system or tool, not {value['role']!r}")
     return _check_message(
         Message(
             sender=str(value.get("sender") or value.get("name") or sender),
@@ -177,11 +179,21 @@ def _check_message(message: Message) -> Message:
         if not isinstance(text, str):
             raise InputError(f"a message's sender, name and tool_call_id are texts, not {text!r:.100}")
         _check_text(text, "a message's sender, name or tool_call_id")
+    if message.role not in ROLES:
+        raise InputError(f"a message's role is user, assistant, system or tool, not {message.role!r:.100}")
     _check_content(message.content)
     check_json(message.data, "a message's data")
-    for call in message.tool_calls:
-        check_json([call.id, call.name, call.arguments], "a message's tool call")
+    _check_calls(message.tool_calls)
     return message
+
+
+def _check_calls(calls: Any) -> None:
+    for call in cast("tuple[Any, ...]", calls) if isinstance(calls, tuple) else (calls,):
+        parts: tuple[Any, ...] = (call.id, call.name, call.arguments) if isinstance(call, ToolCall) else (None,)
+        if not all(isinstance(part, str) for part in parts):
+            raise InputError(f"a message's tool calls are ToolCall(id, name, arguments), each a text, arguments as JSON; not {call!r:.200}")
+        for part in parts:
+            _check_text(part, "a message's tool call")
 
 
 def _check_content(content: Any) -> None:

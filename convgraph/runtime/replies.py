@@ -28,13 +28,20 @@ def turn_of(scope: Scope, node: Node, turning: Turning, value: Any) -> Turn:
         turn = replaced(value, asked=turning.asked)
     else:
         messages, update, goto = reply_parts(scope, node.name, value, turning.path)
-        reason = value.reason if isinstance(value, Reply) and not messages else ""
+        reason = _reason(scope, node.name, value, turning.path) if isinstance(value, Reply) and not messages else ""
         if scope.run.secrets is not None:
             reason = scope.run.secrets.in_text(reason)
         turn = Turn(node.name, messages, (update,) if update else (), goto, asked=turning.asked, reason=reason)
     if turn.updates or turn.goto is not None:
         _check_turn(scope, turn)
     return turn
+
+
+def _reason(scope: Scope, name: str, reply: Reply, path: str) -> str:
+    reason: Any = reply.reason
+    if isinstance(reason, str):
+        return str(reason)
+    raise InputError(f"{_where(scope, name, path)}: a reply's reason is a text, not {reason!r:.100}")
 
 
 def _with_update(value: Any, update: Mapping[str, Any]) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -95,3 +96,41 @@ def test_what_is_more_than_a_text_or_a_number_is_stored_as_what_it_is_at_bottom(
     assert (message.content, message.data) == ("quiet", {"whole": 3, "part": [0.5, "é"]})
     assert [type(each) for each in (message.content, message.data["whole"], *message.data["part"])] == [str, int, float, str]
     assert graph.replay(run_id, store=store).messages[-1] == message
+
+
+def saying(said: Any) -> ConversationGraph:
+    async def speak(ctx: Context) -> Any:
+        return said
+
+    graph = ConversationGraph("saying")
+    graph.add_node(speak)
+    graph.add_edge("speak", END)
+    graph.set_start("speak")
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (Message("speak", "x", cast("Any", "robot")), "role is user, assistant, system or tool, not 'robot'"),
+        (Message("speak", "x", tool_calls=(ToolCall("1", "look", cast("Any", {"at": "it"})),)), "each a text, arguments as JSON"),
+        (Message("speak", "x", tool_calls=(ToolCall(cast("Any", 1), "look"),)), "each a text, arguments as JSON"),
+        (Message("speak", "x", tool_calls=cast("Any", ({"name": "look"},))), "each a text, arguments as JSON"),
+        (Message("speak", "x", tool_calls=cast("Any", None)), "each a text, arguments as JSON"),
+        (Message("speak", "x", tool_calls=(ToolCall("1", "\ud800"),)), "not valid Unicode"),
+        (Reply(None, reason=cast("Any", 3)), "a reply's reason is a text, not 3"),
+    ],
+)
+def test_what_could_not_be_read_back_fails_the_turn_and_nothing_else(said: Any, why: str, tmp_path: Path) -> None:
+    store = str(tmp_path / "runs.db")
+    failed = saying(said).run("go", store=store)
+    assert failed.status == "failed"
+    assert why in failed.stop_reason
+    assert saying("sorry").resume(failed.run_id, store=store).last == Message("speak", "sorry")
+
+
+def test_calls_given_as_a_list_are_the_same_message_when_read_back(tmp_path: Path) -> None:
+    graph, store = saying(Message("speak", "", tool_calls=cast("Any", [ToolCall("1", "look")]))), str(tmp_path / "runs.db")
+    result = graph.run("go", store=store)
+    assert result.last == Message("speak", "", tool_calls=(ToolCall("1", "look"),))
+    assert graph.resume(result.run_id, store=store).last == graph.replay(result.run_id, store=store).last == result.last
