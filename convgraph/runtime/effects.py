@@ -35,6 +35,8 @@ DOUBT_SCHEMA: JsonObject = {
     ]
 }
 
+_NUMBERS = frozenset({int, float})
+
 
 async def outside(
     run: Run, turning: Turning, kind: EffectKind, name: str, request: str, idempotent: bool, call: Callable[[str, Turning], Awaitable[Any]]
@@ -100,6 +102,7 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
         run.watch.model_asked(turning.path, ordinal, model, request)
     try:
         reply = await run.answering_for(model).respond(request, on_delta)
+        _check_reply(model, reply)
     except (Exception, asyncio.CancelledError) as error:
         if is_stop(error):
             raise
@@ -118,6 +121,17 @@ async def ask_model(run: Run, turning: Turning, node: str, model: Model, request
     seconds, asked = _since(run, started), _size(request)
     run.journal.record_soon(EffectFinished(turning.path, "model", model.name, ordinal, digest, result, None, reply.usage, seconds, asked))
     return reply
+
+
+def _check_reply(model: Model, reply: Any) -> None:
+    """Raise `ModelOutputError` for what a model of somebody's own has given that could be written, and not be read or added up."""
+    if not isinstance(reply, ModelReply):
+        raise ModelOutputError(f"model {model.name!r} answered {reply!r:.100}; a model answers with a ModelReply")
+    usage: Any = reply.usage
+    if not isinstance(usage, Usage) or not _NUMBERS.issuperset(map(type, usage)):
+        raise ModelOutputError(
+            f"model {model.name!r} answered with usage={usage!r:.100}; that is a Usage(calls, …) of whole numbers and floats"
+        )
 
 
 def _size(request: ModelRequest) -> JsonObject:
