@@ -37,9 +37,15 @@ _READERS: Mapping[str, Callable[[str | bytes], Any]] = {
 
 
 def encode_event(event: Event) -> str:
-    """The event as JSON text, without its defaults. Raises `NotEncodable` with the path of what does not fit."""
+    """The event as JSON text, without its defaults. Raises `NotEncodable` with the path of what does not fit.
+
+    What could be written and not be read back (a number where a text belongs) is refused: it would cost the whole run. Steps and
+    effects, of which there are one or two in every turn, are made of parts that were looked at one by one.
+    """
     try:
         body = _write(event)
+        if event.kind not in ("step", "effect_finished"):
+            _READERS[event.kind](body)
         if len(body) > 2 * DEEPEST and body.count(b"[") + body.count(b"{") > DEEPEST:
             from_json(body)  # may nest too deeply to be read back
         return body.decode()

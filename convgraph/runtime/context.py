@@ -245,6 +245,8 @@ class Context:
         instance of `schema` (a plain JSON value where that is a JSON schema).
         """
         where = f"node {self._node!r}: ask({prompt!r:.50})"
+        if not all(isinstance(text, str) for text in (prompt, id or "", to or "")):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"{where}: the prompt, id={id!r:.50} and to={to!r:.50} are texts")
         with entered(self):  # whoever answers in code may look at the conversation
             answer = await effects.ask_person(self._run, self._turning, to or self._node, prompt, schema_of(schema, where), id)
         return answer if isinstance(schema, Mapping) or schema is str else TypeAdapter(schema).validate_python(answer)

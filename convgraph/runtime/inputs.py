@@ -165,4 +165,6 @@ def check_options(options: Options) -> None:
     """Raise `InputError` for a way of running that there is not, and for secrets that could not be kept."""
     check_human(options.human)
     check_durability(options.durability)
+    if not isinstance(options.target, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"target={options.target!r:.100} is no text, such as 'file.py:graph'")
     secrets_in(options.deps)
