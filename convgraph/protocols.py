@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_che
 
 from convgraph.errors import ModelOutputError
 from convgraph.messages import NO_USAGE, Message, ReplyLike, ToolCall, Usage
-from convgraph.plain_data import PlainData, fresh
+from convgraph.plain_data import PlainData
 
 if TYPE_CHECKING:
     from convgraph.runtime.context import Context
@@ -80,7 +80,7 @@ class ModelRequest(PlainData, frozen=True):
     tools: tuple[Mapping[str, Any], ...] = ()
     schema: Mapping[str, Any] | None = None
     schema_name: str = "answer"
-    params: Mapping[str, Any] = fresh(default_factory=dict[str, Any])
+    params: Mapping[str, Any] = {}
     checked: bool = True
     choices: Choices | None = None
     remembered: Remembered | None = None

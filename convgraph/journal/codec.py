@@ -26,7 +26,7 @@ def _plainly(value: object) -> str | int | float:
         return int(value)
     if isinstance(value, float):
         return float(value)
-    raise NotImplementedError
+    raise TypeError(f"a {type(value).__qualname__} is no JSON value")
 
 
 _write: Callable[[Event], bytes] = msgspec.json.Encoder(enc_hook=_plainly).encode

@@ -129,7 +129,7 @@ class Context:
     def view(self) -> View | None:
         """What limits what the node is shown: the view of the edge taken here, or else of the node."""
         definition, state = self._turning.scope.program.definition, self._state
-        edge = None if state.came_by is None else definition.edges[state.came_by]
+        edge = None if state.came_by is None else definition.edge(state.came_by)
         return edge.view if edge is not None and edge.view is not None else definition.nodes[state.node].view
 
     async def shown(self, model: Model | None = None) -> Sequence[Message]:

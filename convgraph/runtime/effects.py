@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import isfinite
 from typing import Any
 
 from convgraph.errors import EffectFailed, ModelError, ModelOutputError, NotEncodable, StoreFormat
@@ -35,7 +36,8 @@ DOUBT_SCHEMA: JsonObject = {
     ]
 }
 
-_NUMBERS = frozenset({int, float})
+_COUNTED = frozenset({(int, int, int, float, int), (int, int, int, int, int)})
+"""The types that the numbers of a `Usage` may have: what else is written is not read back."""
 
 
 async def outside(
@@ -128,9 +130,9 @@ def _check_reply(model: Model, reply: Any) -> None:
     if not isinstance(reply, ModelReply):
         raise ModelOutputError(f"model {model.name!r} answered {reply!r:.100}; a model answers with a ModelReply")
     usage: Any = reply.usage
-    if not isinstance(usage, Usage) or not _NUMBERS.issuperset(map(type, usage)):
+    if not isinstance(usage, Usage) or tuple(map(type, usage)) not in _COUNTED or not isfinite(usage.usd):
         raise ModelOutputError(
-            f"model {model.name!r} answered with usage={usage!r:.100}; that is a Usage(calls, …) of whole numbers and floats"
+            f"model {model.name!r} answered with usage={usage!r:.100}; that is a Usage of whole numbers and a finite price"
         )
 
 

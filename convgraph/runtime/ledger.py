@@ -41,7 +41,6 @@ class Ledger:
     branches: dict[str, BranchFinished] = field(default_factory=dict[str, BranchFinished])
     usage: dict[str, Usage] = field(default_factory=dict[str, Usage])
     used: set[Place] = field(default_factory=set[Place])
-    _noted: bool = False
 
     @classmethod
     def of(cls, events: Iterable[Recorded]) -> Ledger:
@@ -52,11 +51,10 @@ class Ledger:
         return ledger
 
     def __bool__(self) -> bool:
-        return self._noted  # asked several times in every turn, most of which know nothing
+        return bool(self.finished or self.started or self.attempts or self.steps or self.branches)
 
     def add(self, event: object) -> None:
         """Take note of an event; those that say nothing about the inside of a turn are passed over."""
-        self._noted = True
         if isinstance(event, EffectFinished):
             self._add_finished(event)
         elif isinstance(event, EffectStarted):
@@ -119,7 +117,6 @@ class Ledger:
         """Forget everything: the turn that it was about is over."""
         for known in (self.finished, self.started, self.kept, self.attempts, self.steps, self.branches, self.usage, self.used):
             known.clear()
-        self._noted = False
 
     def forget(self, path: str) -> None:
         """Forget what was done at `path`, by whichever attempt, and inside it: it is made again."""

@@ -39,7 +39,10 @@ def asking(reply: Any) -> ConversationGraph:
     return graph
 
 
-@pytest.mark.parametrize("usage", [None, {"calls": 1}, (1, 2, 3, 0.0, 0), Usage("1"), Usage(1, usd=Decimal("0.1"))])  # type: ignore[arg-type]
+COUNTED_ODDLY: list[tuple[Any, ...]] = [("1",), (1, 2.5), (1, 0, 0, Decimal("0.1")), (1, 0, 0, float("nan"))]
+
+
+@pytest.mark.parametrize("usage", [None, {"calls": 1}, (1, 2, 3, 0.0, 0), *(Usage(*each) for each in COUNTED_ODDLY)])
 def test_a_usage_that_is_none_fails_the_turn_and_the_run_goes_on_with_another_answer(usage: Any, tmp_path: Path) -> None:
     store = str(tmp_path / "runs.db")
     failed = asking(ModelReply("Hello.", usage=usage)).run("go", store=store)

@@ -1,4 +1,4 @@
-"""`convgraph` is one flat list of public names, and importing it costs nothing but pydantic."""
+"""`convgraph` is one flat list of public names, and importing it costs nothing but pydantic and msgspec."""
 
 from __future__ import annotations
 

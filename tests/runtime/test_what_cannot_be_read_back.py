@@ -10,7 +10,7 @@ import pytest
 from convgraph import END, Context, ConversationGraph, open_store
 from convgraph.errors import InputError, NotEncodable
 from convgraph.journal.codec import encode_event
-from convgraph.journal.events import AttemptFailed, EffectStarted, Ended, Event, Moved, Question, RunStarted
+from convgraph.journal.events import AttemptFailed, EffectFinished, EffectStarted, Ended, Event, Moved, Question, RunStarted
 
 
 def asking(**options: Any) -> ConversationGraph:
@@ -55,3 +55,8 @@ def test_a_target_that_is_no_text_begins_nothing(tmp_path: Path) -> None:
 def test_an_event_that_does_not_fit_its_type_is_refused_with_its_place(event: Event) -> None:
     with pytest.raises(NotEncodable, match=r"cannot be written to the journal: .* - at `\$\."):
         encode_event(event)
+
+
+def test_a_value_that_is_no_json_is_refused() -> None:
+    with pytest.raises(NotEncodable, match=r"builtins\.object cannot be journaled"):
+        encode_event(EffectFinished("1", "tool", "look", 0, "d", object()))
